@@ -1,0 +1,111 @@
+"""What a trained model is, whatever trained it: a function from a block of users to scores over all items.
+
+Three kinds cover every model of this room, so the bundle and the batch job know nothing of training.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Scores a block of users against the whole catalogue."""
+
+    kind: str
+    num_users: int
+    num_items: int
+
+    def scores(self, users: Int[Tensor, "block"]) -> Float[Tensor, "block items"]:
+        """Higher is better; comparable within a user only."""
+
+
+@dataclass(frozen=True)
+class DotScorer:
+    """Inner products of user and item vectors: what any vector index can serve."""
+
+    user_vectors: Float[Tensor, "users dim"]
+    item_vectors: Float[Tensor, "items dim"]
+    kind: str = "dot"
+
+    @property
+    def num_users(self) -> int:
+        """Rows of `user_vectors`."""
+        return len(self.user_vectors)
+
+    @property
+    def num_items(self) -> int:
+        """Rows of `item_vectors`."""
+        return len(self.item_vectors)
+
+    def scores(self, users: Int[Tensor, "block"]) -> Float[Tensor, "block items"]:
+        """`user_vectors[users] @ item_vectors.T`."""
+        return self.user_vectors[users] @ self.item_vectors.T
+
+
+@dataclass(frozen=True)
+class ItemItemScorer:
+    """Weights between items applied to each user's history, as EASE, item-kNN and the graph filter do."""
+
+    history: sp.csr_matrix
+    """Users x items, float32: what each user's score is summed over."""
+    weights: Float[Tensor, "items items"] | sp.csr_matrix
+    """Dense, or sparse above the size where dense no longer fits."""
+    kind: str = "item_item"
+
+    @property
+    def num_users(self) -> int:
+        """Rows of `history`."""
+        return int(self.history.shape[0])
+
+    @property
+    def num_items(self) -> int:
+        """Columns of `history`."""
+        return int(self.history.shape[1])
+
+    def scores(self, users: Int[Tensor, "block"]) -> Float[Tensor, "block items"]:
+        """`history[users] @ weights`."""
+        rows = self.history[users.numpy()]
+        weights = self.weights.numpy() if isinstance(self.weights, Tensor) else self.weights
+        product = rows @ weights
+        dense = product.toarray() if sp.issparse(product) else np.asarray(product)
+        return torch.from_numpy(np.ascontiguousarray(dense, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class SumScorer:
+    """A weighted sum of scorers."""
+
+    parts: Sequence[Scorer]
+    weights: Sequence[float]
+    normalise: bool = True
+    """Divide each part's row by its standard deviation over all items first, so that weights compare."""
+    kind: str = "sum"
+
+    @property
+    def num_users(self) -> int:
+        """Users of every part."""
+        return self.parts[0].num_users
+
+    @property
+    def num_items(self) -> int:
+        """Items of every part."""
+        return self.parts[0].num_items
+
+    def scores(self, users: Int[Tensor, "block"]) -> Float[Tensor, "block items"]:
+        """`sum(weight * part.scores(users))`."""
+        total = torch.zeros(len(users), self.num_items)
+        for part, weight in zip(self.parts, self.weights, strict=True):
+            if weight == 0:
+                continue
+            block = part.scores(users)
+            if self.normalise:
+                block = block / block.std(dim=1, keepdim=True).clamp_min(1e-12)
+            total += weight * block
+        return total

@@ -1,0 +1,62 @@
+"""What every graph store can do. `graph.open_store` returns one by its address."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self, runtime_checkable
+
+import pyarrow as pa
+
+from graph.schema import EdgeType, GraphSchema
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Nodes per label and relationships per type (all label pairs of a type added up)."""
+
+    nodes: dict[str, int]
+    relationships: dict[str, int]
+
+
+@runtime_checkable
+class GraphStore(Protocol):
+    """A property graph that holds the kinds of `graph.schema`.
+
+    Tables travel as Arrow. Node tables have an `id` column and properties; relationship tables have `source`
+    and `target` (node ids) and properties. Writing the same rows twice changes nothing the second time.
+    """
+
+    address: str
+    """As the user gives it: `ladybug:PATH` or a Bolt address (no credentials)."""
+
+    def create_schema(self, schema: GraphSchema) -> None:
+        """Make labels, keys and indexes exist; an older schema is extended, never dropped."""
+
+    def write_nodes(self, label: str, table: pa.Table) -> int:
+        """Insert or update nodes by `id`; returns how many were created or changed."""
+
+    def write_relationships(self, edge: EdgeType, table: pa.Table) -> int:
+        """Insert or update relationships by source, target and discriminators; returns how many changed."""
+
+    def read_nodes(self, label: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """`id` and the named properties of every node of a label, in no particular order."""
+
+    def read_relationships(self, edge: EdgeType, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """`source`, `target` and the named properties, in no particular order."""
+
+    def query(
+        self, cypher: str, parameters: Mapping[str, Any] | None = None, *, limit: int = 10_000, timeout: float = 30.0
+    ) -> pa.Table:
+        """Run one read-only query (never a write); at most `limit` rows, `timeout` seconds."""
+
+    def counts(self) -> Counts:
+        """How many nodes and relationships there are."""
+
+    def close(self) -> None:
+        """Release connections and files."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
