@@ -1,0 +1,154 @@
+"""The one config file of a run: each room's own settings, composed."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_validator
+
+from encoders import DEFAULT_ENCODERS, DecodeLimits
+from etl.config import NeighbourConfig, SourceConfig, SplitConfig
+from evaluation.config import EvaluationConfig
+from gnn.settings import GNNConfig
+from graph.schema import MODALITIES
+from modalweave.errors import ConfigError
+from scoring.config import ScoringConfig
+
+
+class RunConfig(BaseModel, extra="forbid"):
+    """Everything a run needs; only `source` has no default."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9._-]+$")
+    """What the run is called; also its folder under `runs/`."""
+
+    source: SourceConfig
+    """Where the catalogue lies and in which format."""
+
+    workspace: Path = Path()
+    """Folder for every product of the run; `runs/<name>` unless given."""
+
+    store: str = "ladybug"
+    """`ladybug` (inside the workspace), `ladybug:PATH` or a Bolt address."""
+
+    database: str | None = None
+    """Name of the Neo4j database, where it is not the server's default."""
+
+    split: SplitConfig = Field(default_factory=SplitConfig)
+    """How interactions are held out where the source does not say."""
+
+    encoders: dict[str, str | dict[str, Any] | None] = Field(default_factory=lambda: dict(DEFAULT_ENCODERS))
+    """Modality -> encoder name, or its settings, or null to leave raw media of that modality out."""
+
+    limits: DecodeLimits = Field(default_factory=DecodeLimits)
+    """How large a media file may be before it is quarantined instead of decoded."""
+
+    neighbours: NeighbourConfig = Field(default_factory=NeighbourConfig)
+    """How similar media nodes are linked."""
+
+    gnn: GNNConfig = Field(default_factory=GNNConfig)
+    """The recommender; empty means the automatic choice on validation."""
+
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    """Which metrics, at which depth."""
+
+    scoring: ScoringConfig = Field(default_factory=ScoringConfig)
+    """The batch job."""
+
+    seed: NonNegativeInt = 0
+    """Seed of every random choice: split, initial vectors, batches, bootstrap."""
+
+    @model_validator(mode="after")
+    def _fill(self) -> "RunConfig":
+        unknown = set(self.encoders) - set(MODALITIES)
+        if unknown:
+            raise ValueError(f"encoders: unknown modality {sorted(unknown)[0]!r}; known are {', '.join(MODALITIES)}")
+        self.encoders = {**DEFAULT_ENCODERS, **self.encoders}
+        if self.workspace == Path():
+            self.workspace = Path("runs") / self.name
+        return self
+
+    @property
+    def store_address(self) -> str:
+        """The store's full address: `ladybug` stands for the graph inside the workspace."""
+        return f"ladybug:{self.workspace / 'graph'}" if self.store == "ladybug" else self.store
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a YAML config; `overrides` are `dotted.key=value` with YAML values.
+
+    Raises `ConfigError` in one line that names the key, its value and, for an unknown key, the nearest known one.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such config file") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: a config is a mapping with at least 'source', not {type(raw).__name__}")
+    for override in overrides:
+        _apply(raw, override)
+    return parse_config(raw, where=str(path))
+
+
+def parse_config(raw: dict[str, Any], *, where: str = "config") -> RunConfig:
+    """Validate a config that is already in memory."""
+    try:
+        return RunConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_first(error)}") from None
+
+
+def dump_config(config: RunConfig) -> str:
+    """The resolved config as YAML, every default written out."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    dotted, separator, text = override.partition("=")
+    if not separator or not dotted:
+        raise ConfigError(f"--set {override!r}: write it as key.subkey=value")
+    *parents, last = dotted.split(".")
+    target = raw
+    for parent in parents:
+        inner = target.get(parent)
+        if inner is None:
+            inner = target[parent] = {}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} is {inner!r} and holds no keys")
+        target = inner
+    try:
+        target[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override!r}: the value {text!r} is not readable as YAML") from None
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = [str(part) for part in problem["loc"]]
+    if problem["type"] == "extra_forbidden":
+        known = sorted(set(_keys(RunConfig)))
+        near = difflib.get_close_matches(where[-1], _siblings(where[:-1]) or known, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(_siblings(where[:-1]))}"
+        return f"unknown key {'.'.join(where)!r} (value {problem['input']!r}){hint}"
+    if problem["type"] == "missing":
+        return f"key {'.'.join(where)!r} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(where)}: {message} (value {problem['input']!r})" if where else message
+
+
+def _siblings(path: Iterable[str]) -> list[str]:
+    model: Any = RunConfig
+    for part in path:
+        fields = getattr(model, "model_fields", {})
+        model = fields[part].annotation if part in fields else None
+    return list(getattr(model, "model_fields", {}))
+
+
+def _keys(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys(field.annotation)

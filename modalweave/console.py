@@ -1,0 +1,42 @@
+"""Progress and messages on stderr; stdout belongs to results."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+Report = Callable[[int, int], None]
+"""`report(done, total)`: how a room tells how far it is."""
+
+out = Console()
+err = Console(stderr=True, highlight=False)
+
+
+class Stages:
+    """Names the stages of a run, shows a bar for each and keeps its seconds."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.seconds: dict[str, float] = {}
+        self._quiet = quiet
+
+    @contextmanager
+    def stage(self, name: str, label: str) -> Iterator[Report]:
+        """Run one stage under a progress bar; its seconds are added to `seconds[name]`."""
+        started = time.perf_counter()
+        columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        shown = not self._quiet and sys.stderr.isatty()
+        with Progress(*columns, console=err, disable=not shown) as bars:
+            task = bars.add_task(label, total=None)
+
+            def report(done: int, total: int) -> None:
+                bars.update(task, completed=done, total=total)
+
+            yield report
+            bars.update(task, total=bars.tasks[0].total or 1, completed=bars.tasks[0].total or 1)
+        elapsed = time.perf_counter() - started
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + elapsed, 3)
+        if not self._quiet and not shown:
+            err.print(f"{label:<34} {elapsed:7.1f} s")
