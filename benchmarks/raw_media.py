@@ -1,0 +1,146 @@
+"""The raw texts, pictures and sounds that lie beside a research data file, as media rows and files.
+
+Archives are recognised by the data file's own stem: `NAME.npz` looks for `NAME_artists.dat.zst` and so on.
+"""
+
+import csv
+import io
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from etl.tables import MEDIA
+
+Row = dict[str, str | None]
+
+
+@dataclass
+class Extra:
+    """What the neighbouring archives add to the tables of a data file."""
+
+    attributes: dict[str, Sequence[object]] = field(default_factory=dict)
+    """Columns of the items table, in item order."""
+    media: pa.Table | None = None
+    """`MEDIA`, where raw media are wanted."""
+
+
+def beside(file: Path, arrays: Mapping[str, np.ndarray], out: Path, raw: bool | None) -> Extra:
+    """Titles and, if wanted, raw media for the items of `file`; pictures are unpacked into `out/media`."""
+    if "artistID" in arrays:
+        return _artists(file, arrays["artistID"].tolist(), bool(raw))
+    plots = file.with_name(f"{file.stem}_items_plots.csv.zst")
+    if plots.exists():
+        posters = file.with_name(f"{file.stem}_posters224.tar")
+        return _movies(plots, posters, len(arrays["item_entity"]), out, raw is not False)
+    if raw:
+        raise ValueError("--raw: no archive of raw media lies beside the file; leave the option out")
+    return Extra()
+
+
+def stamps(index: Path, out: Path) -> dict[str, pa.Table]:
+    """A stamps index (`item, category_path, text_en, image, ...`) and its tar as items and media, no users."""
+    with index.open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    unpack(index.with_name(index.name.replace("_index.csv", "_tri.tar")), out / "media")
+    media: list[Row] = []
+    for row in rows:
+        media.append(_media(row["item"], "text", content=row["text_en"], lang="en"))
+        media.append(_media(row["item"], "image", uri=f"media/{row['image']}"))
+        for column, role, lang in (
+            ("sound_effect", "main", None),
+            ("speech_en", "speech", "en"),
+            ("speech_es", "speech_es", "es"),
+        ):
+            if row[column]:
+                media.append(_media(row["item"], "audio", uri=f"media/{row[column]}", role=role, lang=lang))
+    items = {"item_id": [r["item"] for r in rows], "title": [r["text_en"] for r in rows]}
+    empty = pa.table({"user_id": pa.array([], pa.string()), "item_id": pa.array([], pa.string())})
+    return {
+        "interactions": empty,
+        "items": pa.table({**items, "category": [r["category_path"] for r in rows]}),
+        "media": pa.Table.from_pylist([m for m in media if m["content"] or m["uri"]], MEDIA),
+    }
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Extract plain files below `folder`; links out of it, devices and absolute names are refused by tarfile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+
+
+def _artists(file: Path, artist_ids: list[int], raw: bool) -> Extra:
+    extra = Extra()
+    names = file.with_name(f"{file.stem}_artists.dat.zst")
+    if names.exists():
+        titles = {r["id"]: r["name"] for r in _rows(names, delimiter="\t", quoting=csv.QUOTE_NONE)}
+        extra.attributes["title"] = pa.array([titles.get(str(a)) for a in artist_ids], pa.string())
+    if raw:
+        tags = {
+            r["artistID"]: r["text"]
+            for r in _rows(
+                file.with_name(f"{file.stem}_lfm2k_text.tsv.zst"), delimiter="\t", quoting=csv.QUOTE_NONE
+            )
+        }
+        keys = dict(
+            line.split() for line in file.with_name(f"{file.stem}_llm_item_map.txt").read_text().splitlines()
+        )
+        described = json.loads(_read(file.with_name(f"{file.stem}_llm_item_text.json.zst")))
+        rows = []
+        for item, artist in enumerate(map(str, artist_ids)):
+            rows.append(
+                _media(str(item), "text", content=described.get(keys.get(artist, "")), role="description")
+            )
+            rows.append(_media(str(item), "text", content=tags.get(artist), role="tags"))
+        extra.media = pa.Table.from_pylist([r for r in rows if r["content"]], MEDIA)
+    return extra
+
+
+def _movies(plots: Path, posters: Path, count: int, out: Path, raw: bool) -> Extra:
+    """MovieLens numbers its movies from 1, so movie id = item row + 1."""
+    movies = {int(r["movie id"]) - 1: r for r in _rows(plots)}
+    columns = {"title": "movie title", "director": "Director", "cast": "Cast"}
+    extra = Extra({"movie_id": [str(i + 1) for i in range(count)]})
+    for name, column in columns.items():
+        values = [movies.get(i, {}).get(column) or None for i in range(count)]
+        extra.attributes[name] = pa.array(values, pa.string())
+    if raw:
+        folder = out / "media" / "posters"
+        if posters.exists():
+            unpack(posters, folder)
+        rows = []
+        for item in range(count):
+            rows.append(
+                _media(str(item), "text", content=movies.get(item, {}).get("Summary"), role="plot", lang="en")
+            )
+            if (folder / f"{item + 1}.jpg").is_file():
+                rows.append(_media(str(item), "image", uri=f"media/posters/{item + 1}.jpg", role="poster"))
+        extra.media = pa.Table.from_pylist([r for r in rows if r["content"] or r["uri"]], MEDIA)
+    return extra
+
+
+def _media(item: str, modality: str, **values: str | None) -> Row:
+    return (
+        {name: None for name in MEDIA.names}
+        | {"item_id": item, "modality": modality, "role": "main"}
+        | values
+    )
+
+
+def _rows(path: Path, **dialect: object) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(_read(path), newline=""), **dialect))  # type: ignore[arg-type]
+
+
+def _read(path: Path) -> str:
+    """The text of a `.zst` file."""
+    import zstandard
+
+    with path.open("rb") as handle:
+        return io.TextIOWrapper(
+            zstandard.ZstdDecompressor().stream_reader(handle), "utf-8", errors="replace"
+        ).read()
