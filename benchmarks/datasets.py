@@ -39,10 +39,10 @@ class DatasetError(Exception):
 
 def convert(
     file: Path, out: Path, *, audio: str = "vggish", raw: bool | None = None, split: str = "given"
-) -> dict:
+) -> dict[str, int]:
     """Write the dataset folder `out` and return its row counts; the folder's earlier tables are replaced.
 
-    `raw` None means: raw text and pictures where a MovieLens file's archives lie beside it, vectors elsewhere.
+    `raw` None means: raw text and pictures where a movie file's archives lie beside it, vectors elsewhere.
     """
     if file.suffix == ".csv":
         return _write(out, raw_media.stamps(file, out))
@@ -63,7 +63,7 @@ def convert(
         )
     columns: dict[str, Sequence[object]] = {"item_id": [str(i) for i in range(items)]}
     columns |= {name: _text(arrays[key]) for key, name in ATTRIBUTES.items() if key in arrays}
-    extra = raw_media.beside(file, arrays, out, raw)
+    extra = raw_media.beside(file, arrays, items, out, raw)
     columns |= extra.attributes
     tables["items"] = pa.table(columns)
     if extra.media is not None:
@@ -107,9 +107,7 @@ def interactions(arrays: Arrays, split: str) -> pa.Table:
     if "timestamp" in arrays:
         columns["timestamp"] = pa.array(arrays["timestamp"].astype(np.int64))
     elif split == "time":
-        raise DatasetError(
-            "--split time: the file has no 'timestamp'; leave the option out to keep its split"
-        )
+        raise DatasetError("--split time: no 'timestamp' in the file; leave the option out to keep its split")
     if split == "given":
         columns["split"] = pa.array(names.tolist(), pa.string())
     return pa.table(columns)
@@ -177,12 +175,7 @@ def triples(arrays: Arrays) -> pa.Table:
         for tail, tail_type in ends(t)
     ]
     names = ("head_id", "relation", "tail_id", "head_type", "tail_type")
-    return pa.table(
-        {
-            name: pa.array(column, pa.string())
-            for name, column in zip(names, zip(*rows, strict=True), strict=True)
-        }
-    )
+    return pa.table({name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(names)})
 
 
 def _ids(numbers: np.ndarray) -> pa.Array:
@@ -194,7 +187,7 @@ def _text(values: np.ndarray) -> list[str]:
 
 
 def _write(out: Path, tables: Mapping[str, pa.Table]) -> dict[str, int]:
-    """Write each table whole or not at all, then remove tables that an earlier run left and this one lacks."""
+    """Write each table whole or not at all, then remove those that an earlier run left and this one lacks."""
     for name, table in tables.items():
         path = out / f"{name}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -213,17 +206,12 @@ def _write(out: Path, tables: Mapping[str, pa.Table]) -> dict[str, int]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; prints the row counts as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.datasets", description=__doc__)
-    parser.add_argument("file", type=Path, help="an .npz file, or a stamps index (.csv)")
-    parser.add_argument("out", type=Path, help="the dataset folder to write")
-    parser.add_argument(
-        "--audio", choices=["vggish", "whisper"], default="vggish", help="which audio vectors to keep"
-    )
-    parser.add_argument(
-        "--raw", action=argparse.BooleanOptionalAction, default=None, help="raw media, not vectors"
-    )
-    parser.add_argument(
-        "--split", choices=["given", "time"], default="given", help="time: drop the split column"
-    )
+    add = parser.add_argument
+    add("file", type=Path, help="an .npz file, or a stamps index (.csv)")
+    add("out", type=Path, help="the dataset folder to write")
+    add("--audio", choices=["vggish", "whisper"], default="vggish", help="which audio vectors to keep")
+    add("--raw", action=argparse.BooleanOptionalAction, help="raw media in place of vectors")
+    add("--split", choices=["given", "time"], default="given", help="time: drop the split column")
     options = parser.parse_args(arguments)
     try:
         counts = convert(options.file, options.out, audio=options.audio, raw=options.raw, split=options.split)

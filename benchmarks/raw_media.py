@@ -18,6 +18,8 @@ from etl.tables import MEDIA
 
 Row = dict[str, str | None]
 
+_SOUNDS = (("sound_effect", "main", None), ("speech_en", "speech_en", "en"), ("speech_es", "speech_es", "es"))
+
 
 @dataclass
 class Extra:
@@ -29,21 +31,21 @@ class Extra:
     """`MEDIA`, where raw media are wanted."""
 
 
-def beside(file: Path, arrays: Mapping[str, np.ndarray], out: Path, raw: bool | None) -> Extra:
-    """Titles and, if wanted, raw media for the items of `file`; pictures are unpacked into `out/media`."""
+def beside(file: Path, arrays: Mapping[str, np.ndarray], count: int, out: Path, raw: bool | None) -> Extra:
+    """Titles and, if wanted, raw media for the `count` items of `file`; pictures are unpacked into `out/media`."""
     if "artistID" in arrays:
         return _artists(file, arrays["artistID"].tolist(), bool(raw))
     plots = file.with_name(f"{file.stem}_items_plots.csv.zst")
     if plots.exists():
         posters = file.with_name(f"{file.stem}_posters224.tar")
-        return _movies(plots, posters, len(arrays["item_entity"]), out, raw is not False)
+        return _movies(plots, posters, count, out, raw is not False)
     if raw:
         raise ValueError("--raw: no archive of raw media lies beside the file; leave the option out")
     return Extra()
 
 
 def stamps(index: Path, out: Path) -> dict[str, pa.Table]:
-    """A stamps index (`item, category_path, text_en, image, ...`) and its tar as items and media, no users."""
+    """A stamps index (`item, category_path, text_en, ...`) and its tar as items and media, without users."""
     with index.open(newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     unpack(index.with_name(index.name.replace("_index.csv", "_tri.tar")), out / "media")
@@ -51,11 +53,7 @@ def stamps(index: Path, out: Path) -> dict[str, pa.Table]:
     for row in rows:
         media.append(_media(row["item"], "text", content=row["text_en"], lang="en"))
         media.append(_media(row["item"], "image", uri=f"media/{row['image']}"))
-        for column, role, lang in (
-            ("sound_effect", "main", None),
-            ("speech_en", "speech", "en"),
-            ("speech_es", "speech_es", "es"),
-        ):
+        for column, role, lang in _SOUNDS:
             if row[column]:
                 media.append(_media(row["item"], "audio", uri=f"media/{row[column]}", role=role, lang=lang))
     items = {"item_id": [r["item"] for r in rows], "title": [r["text_en"] for r in rows]}
@@ -68,7 +66,7 @@ def stamps(index: Path, out: Path) -> dict[str, pa.Table]:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Extract plain files below `folder`; links out of it, devices and absolute names are refused by tarfile."""
+    """Extract below `folder`; tarfile refuses links out of it, devices and absolute names."""
     folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
@@ -78,32 +76,25 @@ def _artists(file: Path, artist_ids: list[int], raw: bool) -> Extra:
     extra = Extra()
     names = file.with_name(f"{file.stem}_artists.dat.zst")
     if names.exists():
-        titles = {r["id"]: r["name"] for r in _rows(names, delimiter="\t", quoting=csv.QUOTE_NONE)}
+        titles = {r["id"]: r["name"] for r in _tsv(names)}
         extra.attributes["title"] = pa.array([titles.get(str(a)) for a in artist_ids], pa.string())
     if raw:
-        tags = {
-            r["artistID"]: r["text"]
-            for r in _rows(
-                file.with_name(f"{file.stem}_lfm2k_text.tsv.zst"), delimiter="\t", quoting=csv.QUOTE_NONE
-            )
-        }
-        keys = dict(
-            line.split() for line in file.with_name(f"{file.stem}_llm_item_map.txt").read_text().splitlines()
-        )
+        tags = {r["artistID"]: r["text"] for r in _tsv(file.with_name(f"{file.stem}_lfm2k_text.tsv.zst"))}
+        key_lines = file.with_name(f"{file.stem}_llm_item_map.txt").read_text().splitlines()
+        keys = dict(line.split() for line in key_lines)
         described = json.loads(_read(file.with_name(f"{file.stem}_llm_item_text.json.zst")))
         rows = []
         for item, artist in enumerate(map(str, artist_ids)):
-            rows.append(
-                _media(str(item), "text", content=described.get(keys.get(artist, "")), role="description")
-            )
+            description = described.get(keys.get(artist, ""))
+            rows.append(_media(str(item), "text", content=description, role="description", lang="en"))
             rows.append(_media(str(item), "text", content=tags.get(artist), role="tags"))
         extra.media = pa.Table.from_pylist([r for r in rows if r["content"]], MEDIA)
     return extra
 
 
 def _movies(plots: Path, posters: Path, count: int, out: Path, raw: bool) -> Extra:
-    """MovieLens numbers its movies from 1, so movie id = item row + 1."""
-    movies = {int(r["movie id"]) - 1: r for r in _rows(plots)}
+    """Movie id = item row + 1; the posters carry the row itself in their names (0.jpg is Toy Story, movie 1)."""
+    movies = {int(r["movie id"]) - 1: r for r in csv.DictReader(io.StringIO(_read(plots), newline=""))}
     columns = {"title": "movie title", "director": "Director", "cast": "Cast"}
     extra = Extra({"movie_id": [str(i + 1) for i in range(count)]})
     for name, column in columns.items():
@@ -115,32 +106,27 @@ def _movies(plots: Path, posters: Path, count: int, out: Path, raw: bool) -> Ext
             unpack(posters, folder)
         rows = []
         for item in range(count):
-            rows.append(
-                _media(str(item), "text", content=movies.get(item, {}).get("Summary"), role="plot", lang="en")
-            )
-            if (folder / f"{item + 1}.jpg").is_file():
-                rows.append(_media(str(item), "image", uri=f"media/posters/{item + 1}.jpg", role="poster"))
+            plot = movies.get(item, {}).get("Summary")
+            rows.append(_media(str(item), "text", content=plot, role="plot", lang="en"))
+            if (folder / f"{item}.jpg").is_file():
+                rows.append(_media(str(item), "image", uri=f"media/posters/{item}.jpg", role="poster"))
         extra.media = pa.Table.from_pylist([r for r in rows if r["content"] or r["uri"]], MEDIA)
     return extra
 
 
 def _media(item: str, modality: str, **values: str | None) -> Row:
-    return (
-        {name: None for name in MEDIA.names}
-        | {"item_id": item, "modality": modality, "role": "main"}
-        | values
-    )
+    return dict.fromkeys(MEDIA.names) | {"item_id": item, "modality": modality, "role": "main"} | values
 
 
-def _rows(path: Path, **dialect: object) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(_read(path), newline=""), **dialect))  # type: ignore[arg-type]
+def _tsv(path: Path) -> list[dict[str, str]]:
+    """Tab-separated without quoting: artist names may hold a single quote mark."""
+    text = io.StringIO(_read(path), newline="")
+    return list(csv.DictReader(text, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def _read(path: Path) -> str:
     """The text of a `.zst` file."""
     import zstandard
 
-    with path.open("rb") as handle:
-        return io.TextIOWrapper(
-            zstandard.ZstdDecompressor().stream_reader(handle), "utf-8", errors="replace"
-        ).read()
+    with path.open("rb") as handle, zstandard.ZstdDecompressor().stream_reader(handle) as stream:
+        return io.TextIOWrapper(stream, "utf-8", errors="replace").read()
