@@ -1,0 +1,187 @@
+"""The `modalweave` command. Each command explains itself with `--help`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from modalweave import explore, show
+from modalweave.config import RunConfig, load_config
+from modalweave.console import Stages, err
+from modalweave.errors import EXPECTED
+
+app = typer.Typer(
+    name="modalweave",
+    help="Recommendations from a cross-modal knowledge graph of users, items, pictures, sounds and words.",
+    epilog="Start with `modalweave demo`; then `modalweave run CONFIG` on your own catalogue.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+explore.register(app)
+
+Config = Annotated[Path, typer.Argument(help="The run's YAML config file.", show_default=False)]
+Override = Annotated[
+    list[str] | None, typer.Option("--set", help="Override one key, e.g. `--set gnn.embedding_dim=128`.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one machine-readable object on stdout.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad row instead of quarantining it.")]
+
+
+@app.command()
+def demo(
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the catalogue and the run.")] = Path("demo"),
+    store: Annotated[str, typer.Option(help="`ladybug`, `neo4j` (NEO4J_URI, else bolt://127.0.0.1:7687) or an address.")] = "ladybug",
+    items: Annotated[int, typer.Option(min=50, help="Items of the catalogue.")] = 300,
+    users: Annotated[int, typer.Option(min=50, help="Users of the catalogue.")] = 500,
+    as_json: AsJson = False,
+) -> None:
+    """Write a synthetic sample catalogue, then build, train, evaluate, score and explain on it."""
+    from modalweave.demo import run_demo
+
+    result = run_demo(out_dir, store=store, items=items, users=users, stages=Stages(quiet=as_json))
+    _finish(result, as_json, show.demo)
+
+
+@app.command()
+def build(config: Config, override: Override = None, strict: Strict = False, as_json: AsJson = False) -> None:
+    """Source -> tables -> embeddings -> graph store; prints the coverage report."""
+    from modalweave import pipeline
+
+    settings = load_config(config, override or ())
+    _finish(pipeline.build(settings, strict=strict, stages=Stages(quiet=as_json)), as_json, show.build)
+
+
+@app.command()
+def train(config: Config, override: Override = None, as_json: AsJson = False) -> None:
+    """Graph store -> trained bundle, metrics.json (validation) and the resolved config in the workspace."""
+    from modalweave import pipeline
+
+    settings = load_config(config, override or ())
+    _finish(pipeline.train(settings, stages=Stages(quiet=as_json)), as_json, show.metrics)
+
+
+@app.command()
+def evaluate(
+    config: Config,
+    split: Annotated[str, typer.Option(help="`test` or `valid`.")] = "test",
+    override: Override = None,
+    as_json: AsJson = False,
+) -> None:
+    """Metrics with confidence intervals, slices, and report.html in the workspace."""
+    from modalweave import pipeline
+
+    if split not in ("test", "valid"):
+        raise typer.BadParameter(f"{split!r}: choose 'test' or 'valid'", param_hint="--split")
+    settings = load_config(config, override or ())
+    result = pipeline.evaluate(settings, split=split, stages=Stages(quiet=as_json))
+    _finish(result, as_json, show.metrics)
+
+
+@app.command()
+def run(config: Config, override: Override = None, strict: Strict = False, as_json: AsJson = False) -> None:
+    """Build, train, evaluate and score in one go."""
+    from modalweave import pipeline
+
+    settings = load_config(config, override or ())
+    stages = Stages(quiet=as_json)
+    built = pipeline.build(settings, strict=strict, stages=stages)
+    if not as_json:
+        show.build(built)
+    pipeline.train(settings, stages=stages)
+    metrics = pipeline.evaluate(settings, split="test", stages=stages)
+    scores = pipeline.score_run(settings, stages=stages)
+    if as_json:
+        print(json.dumps({"build": built, "evaluate": metrics, "score": scores}))
+        return
+    show.metrics(metrics)
+    show.products(settings)
+
+
+@app.command()
+def score(
+    bundle: Annotated[Path, typer.Argument(help="A trained bundle, e.g. runs/tiktok/bundle.", show_default=False)],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the shards.", show_default=False)],
+    top_k: Annotated[int, typer.Option(min=1, help="Recommendations per user.")] = 20,
+    users: Annotated[Path | None, typer.Option(help="Only these users: one id a line, or Parquet / CSV with user_id.")] = None,
+    shard_size: Annotated[int, typer.Option(min=1, help="Users per part file.")] = 10_000,
+    engine: Annotated[str, typer.Option(help="`local` or `ray`.")] = "local",
+    write_back: Annotated[str | None, typer.Option(help="Store that gets the RECOMMENDED links.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score every user against the whole catalogue; the same call again resumes where it stopped."""
+    from modalweave import pipeline
+
+    options = {"top_k": top_k, "shard_size": shard_size, "engine": engine}
+    stages = Stages(quiet=as_json)
+    result = pipeline.score(bundle, out_dir, options, users_file=users, write_back=write_back, stages=stages)
+    _finish(result, as_json, show.scores)
+
+
+@app.command()
+def export(
+    bundle: Annotated[Path, typer.Argument(help="A trained bundle.", show_default=False)],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the export.", show_default=False)],
+    onnx: Annotated[bool, typer.Option("--onnx", help="Add an ONNX graph: user index -> scores.")] = False,
+    precision: Annotated[str, typer.Option(help="`float32`, `float16` or `int8`.")] = "float32",
+    as_json: AsJson = False,
+) -> None:
+    """Copy the bundle for serving elsewhere, at a chosen precision."""
+    from modalweave import pipeline
+
+    result = pipeline.export(bundle, out_dir, onnx=onnx, precision=precision, stages=Stages(quiet=as_json))
+    _finish(result, as_json, show.export)
+
+
+@app.command()
+def cache(
+    config: Config,
+    prune: Annotated[float | None, typer.Option(min=0, help="Shrink the cache to this many MB, oldest first.")] = None,
+    override: Override = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the embedding cache of a run: entries, size and hit rate; shrink it on request."""
+    from modalweave import pipeline
+
+    settings = load_config(config, override or ())
+    _finish(pipeline.cache(settings, prune_mb=prune), as_json, show.cache)
+
+
+@app.command()
+def doctor(
+    config: Annotated[Path | None, typer.Argument(help="Also check this run's store and encoders.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Versions, devices, stores and weights, and what to do about each gap."""
+    from modalweave.doctor import examine
+
+    settings: RunConfig | None = load_config(config) if config else None
+    report = examine(settings)
+    _finish(report, as_json, show.doctor)
+    if not report["ok"]:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line: an expected failure is one line on stderr and exit code 1."""
+    try:
+        app()
+    except EXPECTED as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        err.print(f"modalweave: {message}", style="bold red", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("modalweave: interrupted; run the same command again to go on")
+        sys.exit(130)
+
+
+def _finish(result: dict[str, Any], as_json: bool, render: Any) -> None:
+    if as_json:
+        print(json.dumps(result))
+    else:
+        render(result)
+
+

@@ -1,0 +1,105 @@
+"""The commands that look into the graph: `cypher` and `explain`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from modalweave import show
+from modalweave.config import load_config
+from modalweave.errors import ConfigError
+from modalweave.stores import connect
+
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help="`ladybug:PATH` or a Bolt address; else the config's store.")
+]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="The run whose store to read.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the exploration commands to the command line."""
+    app.command()(cypher)
+    app.command()(explain)
+
+
+def cypher(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[QUERY] [CONFIG]", help="One read-only query, and/or a config file.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Run a query of the cookbook by name.")] = None,
+    param: Annotated[list[str] | None, typer.Option(help="A parameter, `key=value`.")] = None,
+    list_recipes: Annotated[bool, typer.Option("--list", help="List the cookbook.")] = False,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many rows.")] = 100,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds before the query is stopped.")] = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,
+) -> None:
+    """Explore the graph in Cypher, read-only: your own query or a named one of the cookbook."""
+    from graph.cookbook import COOKBOOK, recipe
+
+    if list_recipes:
+        show.recipes(COOKBOOK, as_json)
+        return
+    query, config_path = _query_and_config(words or [], config)
+    parameters = dict(_parameter(p) for p in param or ())
+    if name is not None:
+        chosen = recipe(name)
+        query, parameters = chosen.cypher, chosen.bind(parameters)
+    if query is None:
+        raise typer.BadParameter("give a query, --name or --list")
+    with connect(_address(store, config_path), config_path, read_only=True) as graph:
+        table = graph.query(query, parameters, limit=limit, timeout=timeout)
+    if as_json:
+        print(json.dumps({"columns": table.column_names, "rows": table.to_pylist()}, default=str))
+    else:
+        show.table(table)
+
+
+def explain(
+    config_path: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="The run's config file.")] = None,
+    user: Annotated[str, typer.Option(help="User id.", show_default=False)] = ...,  # type: ignore[assignment]
+    item: Annotated[str, typer.Option(help="Item id.", show_default=False)] = ...,  # type: ignore[assignment]
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many paths.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="One object on stdout.")] = False,
+) -> None:
+    """Show the graph's paths from what a user liked to an item: shared pictures, sounds, words, makers, people."""
+    from graph.paths import explain_paths
+
+    path = config_path or config
+    with connect(_address(store, path), path, read_only=True) as graph:
+        paths = explain_paths(graph, user, item, limit=limit)
+    if as_json:
+        print(json.dumps({"user": user, "item": item, "paths": [p.to_dict() for p in paths]}))
+    else:
+        show.paths(user, item, paths)
+
+
+def _query_and_config(words: list[str], config: Path | None) -> tuple[str | None, Path | None]:
+    query: str | None = None
+    for word in words:
+        if word.endswith((".yaml", ".yml")):
+            config = Path(word)
+        elif query is None:
+            query = word
+        else:
+            raise typer.BadParameter(f"{word!r}: one query at a time; put the whole query in quotes")
+    return query, config
+
+
+def _address(store: str | None, config: Path | None) -> str:
+    if store is not None:
+        return store
+    if config is None:
+        raise ConfigError("no store named: give --store ladybug:PATH, --store bolt://HOST:PORT, or a config file")
+    return load_config(config).store_address
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise typer.BadParameter(f"{text!r}: write --param key=value")
+    return key, value

@@ -1,0 +1,172 @@
+"""Results as tables on a terminal."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from rich.table import Table
+
+from modalweave.config import RunConfig
+from modalweave.console import out
+
+_WIDEST = 60
+
+
+def build(result: Mapping[str, Any]) -> None:
+    """Counts, coverage and warnings of a build."""
+    counts = Table(title="Graph", title_justify="left")
+    counts.add_column("kind")
+    counts.add_column("count", justify="right")
+    for kind in ("nodes", "relationships"):
+        for name, number in result[kind].items():
+            if number:
+                counts.add_row(name, f"{number:,}")
+    out.print(counts)
+    shares = ", ".join(f"{modality} {share:.0%}" for modality, share in result["coverage"].items())
+    out.print(f"Items with media: {shares or 'none'}")
+    out.print(f"{result['written']:,} written, {result['quarantined']:,} quarantined (quarantine.parquet says why)")
+    for warning in result.get("warnings", ()):
+        out.print(f"[yellow]note[/yellow] {_plain(warning)}")
+
+
+def metrics(result: Mapping[str, Any]) -> None:
+    """Every metric with its interval, one column per model."""
+    models = {"model": result["metrics"], **result.get("baselines", {})}
+    table = Table(title=f"Metrics on {result['split']} (95 % interval)", title_justify="left")
+    table.add_column("metric")
+    for name in models:
+        table.add_column(name, justify="right")
+    for metric in result["metrics"]:
+        cells = []
+        for values in models.values():
+            value = values.get(metric)
+            low, high = value["ci95"] if value else (None, None)
+            cells.append(f"{value['mean']:.4f}  [{low:.4f}, {high:.4f}]" if value else "")
+        table.add_row(metric, *cells)
+    out.print(table)
+    if result.get("chosen"):
+        out.print(f"Chosen on validation: {_plain(json.dumps(result['chosen']))}")
+
+
+def scores(result: Mapping[str, Any]) -> None:
+    """What the batch job wrote."""
+    out.print(f"{result['rows']:,} links in {len(result['parts'])} parts in {_plain(str(result['out']))}")
+    if result.get("written_back") is not None:
+        out.print(f"{result['written_back']:,} RECOMMENDED links written to {_plain(result['store'])}")
+
+
+def export(result: Mapping[str, Any]) -> None:
+    """Files of an export and how closely they agree with the bundle."""
+    for name, value in result.items():
+        out.print(f"{name}: {_plain(str(value))}")
+
+
+def cache(result: Mapping[str, Any]) -> None:
+    """The embedding cache."""
+    export(result)
+
+
+def products(config: RunConfig) -> None:
+    """Where a run's products lie."""
+    names = ("graph", "coverage.html", "quarantine.parquet", "bundle", "metrics.json", "report.html", "scores")
+    for name in names:
+        path = config.workspace / name
+        if path.exists():
+            out.print(f"  {path}", soft_wrap=True)
+
+
+def table(rows: pa.Table) -> None:
+    """Query results."""
+    grid = Table()
+    for column in rows.column_names:
+        grid.add_column(_plain(column), overflow="fold")
+    for row in rows.to_pylist():
+        grid.add_row(*(_cell(value) for value in row.values()))
+    out.print(grid)
+    out.print(f"{rows.num_rows} rows")
+
+
+def recipes(cookbook: Mapping[str, Any], as_json: bool) -> None:
+    """The cookbook's names, what each answers, and its parameters."""
+    if as_json:
+        listed = {n: {"description": r.description, "parameters": dict(r.parameters)} for n, r in cookbook.items()}
+        print(json.dumps(listed))
+        return
+    grid = Table(title="Cookbook: modalweave cypher --name NAME --param key=value", title_justify="left")
+    for column in ("name", "what it shows", "parameters (defaults)"):
+        grid.add_column(column, overflow="fold")
+    for name, recipe in cookbook.items():
+        defaults = ", ".join(f"{k}={v}" if v is not None else k for k, v in recipe.parameters.items())
+        grid.add_row(name, recipe.description, _plain(defaults))
+    out.print(grid)
+
+
+def paths(user: str, item: str, found: Sequence[Any]) -> None:
+    """The paths behind one recommendation, strongest first."""
+    if not found:
+        out.print(f"No path of the graph leads from what {_plain(user)} liked to {_plain(item)}.")
+        return
+    grid = Table(title=f"Why {_plain(item)} for {_plain(user)}", title_justify="left")
+    for column in ("kind", "strength", "because"):
+        grid.add_column(column, overflow="fold")
+    for path in found:
+        grid.add_row(path.kind, f"{path.strength:.3f}", _plain(path.sentence))
+    out.print(grid)
+
+
+def demo(result: Mapping[str, Any]) -> None:
+    """One user's history and recommendations, why, the metrics, and where everything lies."""
+    out.rule("A synthetic catalogue: its items, users and tastes are made up by the program")
+    build(result["build"])
+    lists = Table(title=f"User {result['user']}", title_justify="left")
+    lists.add_column("liked")
+    lists.add_column("recommended")
+    lists.add_column("score", justify="right")
+    liked, recommended = result["history"], result["recommended"]
+    for row in range(max(len(liked), len(recommended))):
+        best = recommended[row] if row < len(recommended) else None
+        lists.add_row(
+            _plain(liked[row]) if row < len(liked) else "",
+            _plain(best["title"]) if best else "",
+            f"{best['score']:.3f}" if best else "",
+        )
+    out.print(lists)
+    paths_table = Table(title=f"Why {_plain(result['recommended'][0]['title'])}", title_justify="left")
+    for column in ("kind", "because"):
+        paths_table.add_column(column, overflow="fold")
+    for path in result["paths"]:
+        paths_table.add_row(path["kind"], _plain(path["sentence"]))
+    out.print(paths_table)
+    metrics(result["evaluate"])
+    out.print("Products:")
+    for path in result["products"]:
+        out.print(f"  {path}", soft_wrap=True)
+    out.print("Next:")
+    for command in result["next"]:
+        out.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+def doctor(report: Mapping[str, Any]) -> None:
+    """Each check, its state, and the way out of a gap."""
+    grid = Table(title="modalweave doctor", title_justify="left")
+    for column in ("check", "state", "found", "what to do"):
+        grid.add_column(column, overflow="fold")
+    colours = {"ok": "green", "missing": "yellow", "failed": "red"}
+    for check in report["checks"]:
+        state = f"[{colours[check['state']]}]{check['state']}[/]"
+        grid.add_row(check["name"], state, _plain(check["found"]), _plain(check["fix"]))
+    out.print(grid)
+
+
+def _plain(text: str) -> str:
+    """Escaped for rich: a title from a catalogue is never markup."""
+    return str(text).replace("[", "\\[")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+    return _plain(text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…")
+
