@@ -10,10 +10,7 @@ class EvaluationConfig(BaseModel, extra="forbid"):
     """List lengths at which recall, precision, F1, NDCG, MAP and hit rate are taken."""
 
     resamples: PositiveInt = 1000
-    """Bootstrap resamples over users behind each interval."""
-
-    level: float = Field(0.95, gt=0, lt=1)
-    """Coverage of the intervals."""
+    """Bootstrap resamples over users behind each 95 % interval."""
 
     @field_validator("k")
     @classmethod

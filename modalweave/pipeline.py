@@ -19,8 +19,7 @@ from graph.hetero import graph_hash, read_hetero
 from modalweave.config import RunConfig, dump_config
 from modalweave.console import Stages
 from modalweave.errors import RunError
-from modalweave.measure import measure
-from modalweave.slices import slice_metrics
+from modalweave.measure import measure, slices
 from modalweave.stores import connect
 from scoring.config import ScoringConfig
 from scoring.job import run_job
@@ -38,7 +37,7 @@ def train(config: RunConfig, *, stages: Stages) -> dict[str, Any]:
     with stages.stage("train", "Training") as report:
         scorer = recommender.fit(data, seed=config.seed, progress=report)
     with stages.stage("validate", "Measuring on validation"):
-        summary = measure(scorer, data, "valid", config.evaluation, seed=config.seed)
+        summary = measure(scorer, data, "valid", config.evaluation, seed=config.seed).summary
     result = _metrics(config, "valid", summary, {}, stages)
     result["graph"] = graph_hash(data)
     result["chosen"] = getattr(recommender, "chosen", {})
@@ -76,11 +75,11 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> dict[str, An
             "run `modalweave train` again"
         )
     with stages.stage("evaluate", f"Measuring on {split}"):
-        summary = measure(bundle.scorer, data, split, config.evaluation, seed=config.seed)
-        slices = slice_metrics(bundle.scorer, data, split, config.evaluation, seed=config.seed)
-        baseline = make_recommender(GNNConfig(model="popularity")).fit(data, seed=config.seed)
-        baselines = {"popularity": measure(baseline, data, split, config.evaluation, seed=config.seed)}
-    result = _metrics(config, split, summary, slices, stages)
+        measured = measure(bundle.scorer, data, split, config.evaluation, seed=config.seed)
+        by_slice = slices(measured, data, split, config.evaluation, seed=config.seed)
+        popular = make_recommender(GNNConfig(model="popularity")).fit(data, seed=config.seed)
+        baselines = {"popularity": measure(popular, data, split, config.evaluation, seed=config.seed).summary}
+    result = _metrics(config, split, measured.summary, by_slice, stages)
     result |= {"graph": fingerprint, "bundle": bundle.hash, "baselines": baselines}
     write_json(config.workspace / METRICS, result)
     write_report(config.workspace / "report.html", result, title=config.name)
