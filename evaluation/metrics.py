@@ -1,6 +1,6 @@
 """Ranking metrics at K, one value for each user: ids in, numbers out.
 
-Definitions follow Jaervelin and Kekaelaeinen (2002) for NDCG and Manning, Raghavan and Schuetze (2008, chapter 8)
+Definitions follow Järvelin and Kekäläinen (2002) for NDCG and Manning, Raghavan and Schütze (2008, chapter 8)
 for the others. Relevance is binary.
 """
 
@@ -74,9 +74,7 @@ def hit_matrix(
     repeated = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
     if repeated.any():
         key = int(ordered[:, 1:][repeated][0])
-        raise EvaluationError(
-            f"item {key % items} is ranked twice for one user; pass each item once in a row"
-        )
+        raise EvaluationError(f"item {key % items} is ranked twice for a user; rank each item once")
     place = np.minimum(np.searchsorted(truth, keys), max(len(truth) - 1, 0))
     return truth[place] == keys if len(truth) else np.zeros(ranked.shape, dtype=bool)
 
@@ -131,21 +129,13 @@ def _check(
     first_rank: Int[np.ndarray, "users"] | None,
 ) -> None:
     if ranked.ndim != 2 or ranked.dtype.kind not in "iu":
-        raise EvaluationError(
-            f"ranked has shape {ranked.shape} of {ranked.dtype}; pass integers [users, depth]"
-        )
+        raise EvaluationError(f"ranked is {ranked.dtype} {ranked.shape}; pass integers (users, depth)")
     users, items = positives.shape
     if len(ranked) != users:
-        raise EvaluationError(
-            f"ranked has {len(ranked)} rows but positives {users}; pass the same users in both"
-        )
+        raise EvaluationError(f"ranked has {len(ranked)} rows but positives {users}; use the same users")
     if not ks or min(ks) < 1 or max(ks) > ranked.shape[1]:
         raise EvaluationError(f"k = {list(ks)} does not lie in 1..{ranked.shape[1]}; rank deeper or lower k")
     if ranked.size and ranked.max() >= items:
-        raise EvaluationError(
-            f"ranked holds item {ranked.max()} but positives only {items} items; use one indexing"
-        )
+        raise EvaluationError(f"ranked holds item {ranked.max()} of {items} items; index both alike")
     if first_rank is not None and len(first_rank) != users:
-        raise EvaluationError(
-            f"first_rank has {len(first_rank)} entries for {users} users; pass one for each"
-        )
+        raise EvaluationError(f"first_rank has {len(first_rank)} entries for {users} users; pass one each")

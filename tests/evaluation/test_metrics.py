@@ -41,9 +41,8 @@ def test_hand_worked() -> None:
     }
     for name, values in want.items():
         np.testing.assert_allclose(got[name], values, atol=1e-12, err_msg=name)
-    assert set(got) == {
-        f"{m}@{k}" for m in ["recall", "precision", "f1", "ndcg", "map", "hit"] for k in (1, 3, 5)
-    } | {"mrr"}
+    names = ["recall", "precision", "f1", "ndcg", "map", "hit"]
+    assert set(got) == {f"{name}@{k}" for name in names for k in (1, 3, 5)} | {"mrr"}
     assert evaluated_users(matrix([[1, 4, 7], [], [0], [9]], 10)).tolist() == [0, 2, 3]
 
 
