@@ -3,7 +3,7 @@
 Three kinds cover every model of this room, so the bundle and the batch job know nothing of training.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -12,6 +12,9 @@ import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in total)."""
 
 
 @runtime_checkable

@@ -1,0 +1,62 @@
+"""The model card: a bundle's README.md, written from its manifest alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_SHOWN = ("model", "dataset_fingerprint", "graph_schema_hash", "users", "items", "seed", "seconds")
+
+
+def model_card(manifest: Mapping[str, Any]) -> str:
+    """Markdown: what the model is, what it was trained on, how good it is, how to use it and its limits."""
+    name = manifest.get("name") or manifest.get("model") or "recommender"
+    lines = [f"# Recommender bundle: {_plain(name)}", ""]
+    lines += ["Scores every item of a catalogue for every user it was trained on. Written by Modalweave.", ""]
+    lines += ["| fact | value |", "|---|---|"]
+    lines += [f"| {key} | {_plain(manifest[key])} |" for key in _SHOWN if manifest.get(key) is not None]
+    lines += [f"| scorer | {_plain(_structure(manifest.get('scorer')))} |", ""]
+    lines += _metric_lines(manifest.get("metrics"))
+    lines += ["## Use", "", "    modalweave score BUNDLE --out scores --top-k 20", ""]
+    lines += [
+        "`user_vectors[u] @ item_vectors.T` (dot), `history[u] @ weights` (item_item) or their weighted sum;"
+    ]
+    lines += [
+        "`users.parquet` and `items.parquet` give the id of each index, `seen.safetensors` the pairs to leave out.",
+        "",
+    ]
+    lines += ["## Limits", "", "- Users and items that were not in the graph at training time have no score."]
+    lines += [
+        "- Scores compare items for one user; they are no probabilities and do not compare between users."
+    ]
+    lines += ["- It repeats the tastes and gaps of the interactions it was trained on.", ""]
+    return "\n".join(lines)
+
+
+def _structure(scorer: Any) -> str:
+    if not isinstance(scorer, Mapping):
+        return "-"
+    if scorer.get("kind") == "sum":
+        terms = zip(scorer.get("weights", ()), scorer.get("parts", ()), strict=False)
+        return "sum of " + ", ".join(f"{weight:g} x {_structure(part)}" for weight, part in terms)
+    return str(scorer.get("kind"))
+
+
+def _metric_lines(metrics: Any) -> list[str]:
+    """A table of `{"recall@20": {"mean": .., "ci95": [lo, hi]}}`, or of plain numbers."""
+    if isinstance(metrics, Mapping) and isinstance(metrics.get("metrics"), Mapping):
+        metrics = metrics["metrics"]
+    if not isinstance(metrics, Mapping) or not metrics:
+        return []
+    lines = ["## Measured on held-out interactions", "", "| metric | mean | 95 % interval |", "|---|---|---|"]
+    for key, value in sorted(metrics.items()):
+        if isinstance(value, Mapping) and isinstance(value.get("mean"), int | float):
+            low, high = value.get("ci95") or (None, None)
+            interval = f"{low:.4f} to {high:.4f}" if low is not None else "-"
+            lines.append(f"| {_plain(key)} | {value['mean']:.4f} | {interval} |")
+        elif isinstance(value, int | float):
+            lines.append(f"| {_plain(key)} | {value:.4f} | - |")
+    return [*lines, ""]
+
+
+def _plain(value: Any) -> str:
+    """One line that cannot break the table."""
+    return " ".join(str(value).replace("|", "\\|").replace("`", "'").split())

@@ -1,0 +1,87 @@
+"""The graph's relations as scipy matrices: what the closed-form recommenders and the ensemble compute with."""
+
+from typing import Literal
+
+import numpy as np
+import scipy.sparse as sp
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graph.schema import HAS, MEDIA_LABELS
+
+Split = Literal["valid", "test"]
+
+_EDGE = ("User", "INTERACTED", "Item")
+
+
+def interactions(data: HeteroData) -> sp.csr_matrix:
+    """Users x items, float32, 1 where the pair is a training interaction (weights above 0, repeats counted once)."""
+    store = data[_EDGE]
+    shape = (int(data["User"].num_nodes), int(data["Item"].num_nodes))
+    edges = store.edge_index
+    if "weight" in store:
+        edges = edges[:, store.weight > 0]
+    return _binary(edges, shape)
+
+
+def held_out(data: HeteroData, split: Split) -> sp.csr_matrix:
+    """Users x items, float32, 1 where the pair is a validation or test positive; training pairs are left out."""
+    shape = (int(data["User"].num_nodes), int(data["Item"].num_nodes))
+    pairs = data[_EDGE][f"{split}_label_index"]
+    positives = _binary(pairs, shape)
+    repeated = positives.multiply(interactions(data)).tocsr()
+    result = (positives - repeated).tocsr()
+    result.eliminate_zeros()
+    return result
+
+
+def media_similarity(data: HeteroData, modality: str) -> sp.csr_matrix | None:
+    """Items x items: how alike two items' media are, symmetrically normalised; None where nothing is linked.
+
+    The links between media nodes (A + A^T, negative scores cut off) are lifted to items through HAS_*; items that
+    carry the same media node are alike with 1. Rows and columns are scaled by the square root of the row sums.
+    """
+    label = MEDIA_LABELS[modality]
+    items, media = int(data["Item"].num_nodes), int(data[label].num_nodes)
+    if media == 0:
+        return None
+    owns = _binary(data["Item", HAS[modality], label].edge_index, (items, media))
+    links = data[label, "SIMILAR", label]
+    source, target = links.edge_index.numpy()
+    weight = np.maximum(links.score.numpy().astype(np.float32), 0)
+    directed = sp.csr_matrix((weight, (source, target)), shape=(media, media))
+    directed.setdiag(0)
+    shared = sp.diags((np.asarray(owns.sum(axis=0)).ravel() > 1).astype(np.float32))
+    lifted = (owns @ (directed + directed.T + shared) @ owns.T).tocsr()
+    lifted.setdiag(0)
+    lifted.eliminate_zeros()
+    return sym_normalised(lifted) if lifted.nnz else None
+
+
+def item_entities(data: HeteroData) -> sp.csr_matrix:
+    """Items x entities, float32, 1 where any relation leads from the item to the entity."""
+    shape = (int(data["Item"].num_nodes), int(data["Entity"].num_nodes))
+    return _binary(data["Item", "RELATED", "Entity"].edge_index, shape)
+
+
+def sym_normalised(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """`D^(-1/2) A D^(-1/2)` with D the row sums; rows that sum to 0 stay 0."""
+    scale = sp.diags(inverse_power(np.asarray(matrix.sum(axis=1)).ravel(), 0.5))
+    return (scale @ matrix @ scale).tocsr().astype(np.float32)
+
+
+def inverse_power(values: np.ndarray, exponent: float) -> np.ndarray:
+    """`values ** -exponent`, float32, 0 where the value is 0."""
+    out = np.zeros(len(values), dtype=np.float32)
+    positive = values > 0
+    out[positive] = values[positive] ** -exponent
+    return out
+
+
+def _binary(edges: Tensor, shape: tuple[int, int]) -> sp.csr_matrix:
+    """A 0/1 matrix with sorted indices from `[2, n]` pairs, repeats counted once."""
+    source, target = edges.numpy()
+    matrix = sp.csr_matrix((np.ones(len(source), dtype=np.float32), (source, target)), shape=shape)
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix

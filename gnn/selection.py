@@ -1,0 +1,82 @@
+"""Validation quality, fast: what every automatic choice of this room is made by (test pairs are never read)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from gnn.matrices import held_out, interactions
+from gnn.rank import masked_scores, row_pairs, user_blocks
+from gnn.scorers import Scorer
+
+DEPTH = 20
+"""Length of the list that is judged."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Users with validation positives (a seeded sample of at most `limit` of them) and what they have in train."""
+
+    users: Tensor
+    positives: sp.csr_matrix
+    seen: sp.csr_matrix
+
+    @classmethod
+    def of(cls, data: HeteroData, *, seed: int, limit: int | None = None) -> "Validation":
+        """The validation pairs of a graph; users ascending."""
+        positives = held_out(data, "valid")
+        users = np.flatnonzero(np.diff(positives.indptr))
+        if limit is not None and len(users) > limit:
+            users = np.sort(np.random.default_rng(seed).choice(users, limit, replace=False))
+        return cls(torch.from_numpy(users.astype(np.int64)), positives, interactions(data))
+
+    @property
+    def num_pairs(self) -> int:
+        """Validation positives of the users judged."""
+        return int(np.diff(self.positives.indptr)[self.users.numpy()].sum())
+
+    def quality(self, scorer: Scorer) -> float:
+        """Mean over users of (recall@20 + ndcg@20) / 2 on validation, train items masked."""
+        total = 0.0
+        for _, block in user_blocks(self.users, scorer.num_items):
+            total += self.block_quality(masked_scores(scorer, block, self.seen), block) * len(block)
+        return total / max(len(self.users), 1)
+
+    def block_quality(self, scores: Tensor, users: Tensor) -> float:
+        """The same over one block of already masked scores (-inf on seen items)."""
+        rows, columns = row_pairs(self.positives, users)
+        if not len(rows):
+            return 0.0
+        ranks = positive_ranks(scores, rows, columns)
+        counts = torch.bincount(rows, minlength=len(users)).clamp_min(1)
+        hit = ranks <= DEPTH
+        gain = torch.where(hit, 1 / torch.log2(ranks.double() + 1), 0.0)
+        ideal = (1 / torch.log2(torch.arange(2, DEPTH + 2).double())).cumsum(0)
+        recall = torch.zeros(len(users), dtype=torch.float64).index_add(0, rows, hit.double()) / counts
+        ndcg = (
+            torch.zeros(len(users), dtype=torch.float64).index_add(0, rows, gain)
+            / ideal[counts.clamp_max(DEPTH) - 1]
+        )
+        return float((recall + ndcg).mean() / 2)
+
+
+def positive_ranks(scores: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """1-based rank of each (row, column) within its row; an equal score counts as ahead only at a lower column."""
+    ranks = torch.empty(len(rows), dtype=torch.int64)
+    width = scores.shape[1]
+    chunk = max(1, (1 << 24) // max(width, 1))
+    for start in range(0, len(rows), chunk):
+        row, column = rows[start : start + chunk], columns[start : start + chunk]
+        block = scores[row]
+        target = scores[row, column][:, None]
+        ahead = (block > target).sum(dim=1)
+        level = (block == target).sum(dim=1)
+        several = (level > 1).nonzero().squeeze(1)
+        if len(several):
+            before = torch.arange(width) < column[several, None]
+            ahead[several] += ((block[several] == target[several]) & before).sum(dim=1)
+        ranks[start : start + chunk] = ahead + 1
+    return ranks
