@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gnn.settings import GNNConfig
 
 from benchmarks.datasets import convert
 from benchmarks.published import PUBLISHED
 from gnn.registry import make_recommender
-from gnn.settings import GNNConfig
 from modalweave import pipeline
 from modalweave.config import RunConfig, load_config
 from modalweave.console import Stages
@@ -29,7 +29,9 @@ SHOWN = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
 
 def main() -> None:
     """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with the .npz files")
     parser.add_argument("--sets", nargs="+", default=list(FILES), choices=list(FILES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
@@ -79,7 +81,11 @@ def table(name: str, result: dict[str, Any]) -> str:
         cells.append(f"**{np.mean(values):.4f}** ± {np.std(values):.4f} [{low:.4f}, {high:.4f}]")
     lines.append(f"| **Modalweave, automatic** ({len(runs)} seeds) | {' | '.join(cells)} |")
     seconds = np.mean([run["seconds"] for run in runs])
-    lines += ["", f"Mean ± deviation over seeds, 95 % bootstrap interval over users; {seconds:.0f} s to train.", ""]
+    lines += [
+        "",
+        f"Mean ± deviation over seeds, 95 % bootstrap interval over users; {seconds:.0f} s to train.",
+        "",
+    ]
     return "\n".join(lines)
 
 

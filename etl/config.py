@@ -26,7 +26,7 @@ class SplitConfig(BaseModel, extra="forbid"):
     """How interactions are held out where the source does not say."""
 
     strategy: Literal["auto", "given", "random", "leave_last_out", "global_time"] = "auto"
-    """`auto`: the source's split if it has one, else `global_time` if every row has a timestamp, else `random`."""
+    """`auto`: the source's own split, else `global_time` if every row has a timestamp, else `random`."""
 
     valid: float = Field(0.1, ge=0, lt=1)
     """Share of interactions held out for validation (`leave_last_out` holds out one each instead)."""

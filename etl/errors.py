@@ -1,4 +1,4 @@
-"""What goes wrong between a source and the graph; every message is one line that names the thing and the way out."""
+"""What goes wrong between a source and the graph: one line each that names the thing and the way out."""
 
 
 class EtlError(Exception):
