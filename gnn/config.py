@@ -1,0 +1,97 @@
+"""Settings of the heterogeneous network and its training."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+Modality = Literal["text", "image", "audio"]
+RelationName = Literal["SIMILAR", "RELATED", "FOLLOWS"]
+
+
+class NetworkConfig(BaseModel, extra="forbid"):
+    """A light heterogeneous network over the cross-modal graph and how it is trained."""
+
+    embedding_dim: PositiveInt = 64
+    """Length of the user and item vectors."""
+
+    layers: NonNegativeInt = 2
+    """Rounds of message passing over INTERACTED, RELATED and FOLLOWS."""
+
+    similar_hops: PositiveInt = 1
+    """How often item vectors are spread along the media links (1 = item to similar item)."""
+
+    fusion: str = "joint"
+    """How modalities meet: `joint` (a channel and a gate each), `feature` (vectors concatenated into one item
+    feature before propagation) or `attended` (one item feature, a learned weighted mean)."""
+
+    modalities: tuple[Modality, ...] = ("text", "image", "audio")
+    """Modalities used where the graph has them; empty = the same network without media."""
+
+    relations: tuple[RelationName, ...] = ("SIMILAR", "RELATED", "FOLLOWS")
+    """Relations used where the graph has them, beside INTERACTED and HAS_*."""
+
+    content: bool = True
+    """Let media nodes start from their encoder's vectors (projected); False keeps only their links."""
+
+    loss: str = "softmax"
+    """`softmax` (all items, cosine), `sampled_softmax` (cosine, logQ correction) or `bpr` (dot product)."""
+
+    temperature: PositiveFloat = 0.25
+    """Divides cosine scores in the softmax losses."""
+
+    user_weight_power: float = Field(0.0, ge=0, le=1)
+    """Full softmax: a user's pairs weigh `pairs ** -power`; 0 = every pair alike, 1 = every user alike."""
+
+    negatives: PositiveInt = 2048
+    """Items drawn for each batch by `sampled_softmax`."""
+
+    cold_negatives: bool = True
+    """Full softmax: let items without any training interaction stand among the negatives."""
+
+    alignment: NonNegativeFloat = 0.0
+    """Weight of the InfoNCE term that draws the modality vectors of one item together."""
+
+    alignment_teacher: Modality | None = None
+    """The strong modality the others are drawn to; it does not move itself. None = all move."""
+
+    learning_rate: PositiveFloat = 2e-3
+    """Step size of Adam."""
+
+    schedule: str = "constant"
+    """Learning rate over the epochs: `constant`, `cosine` or `linear` decay to a tenth."""
+
+    modality_learning_rates: dict[Modality, PositiveFloat] = {}
+    """Factor on the learning rate of one modality's projection, to help a weak modality keep up."""
+
+    batch_users: PositiveInt = 512
+    """Full softmax: users that share one matrix of scores."""
+
+    batch_size: PositiveInt = 2048
+    """Other losses: training pairs in a batch."""
+
+    epochs: PositiveInt = 120
+    """Upper limit of passes over the training interactions."""
+
+    patience: PositiveInt = 8
+    """Validations without a better NDCG@20 before training stops."""
+
+    evaluate_every: PositiveInt = 1
+    """Epochs between validations."""
+
+    regularisation: NonNegativeFloat = 0.0
+    """Weight of the squared length of the learned start vectors of a batch."""
+
+    edge_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of interactions left out of message passing in each epoch; those of busy ends go first."""
+
+    identity_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of items that stand without own vector and interactions in each batch, as a new item does."""
+
+    modality_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of items that lose a modality in each batch."""
+
+    feature_noise: NonNegativeFloat = 0.0
+    """Standard deviation of the noise on whitened media vectors (their own is 1)."""
+
+    initial_scale: PositiveFloat = 0.1
+    """Standard deviation of the learned start vectors before training."""

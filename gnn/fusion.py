@@ -1,0 +1,123 @@
+"""How modalities meet: from each modality's item features to the channels that the network adds to its vectors."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gnn.config import NetworkConfig
+from gnn.errors import GnnError
+from gnn.messages import Medium
+from gnn.operators import SparseOperator
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What one modality (or all of them fused) gives to the items."""
+
+    content: Float[Tensor, "items dim"] | None
+    similar: SparseOperator | None
+
+
+class Fusion(nn.Module):
+    """Turns each modality's features into channels; `names` are the channels, known before any forward pass."""
+
+    names: tuple[str, ...]
+
+    def forward(self, features: Mapping[str, Float[Tensor, "items width"]]) -> list[Channel]:
+        """`features` are the media's features as this batch sees them (noise and dropout already in)."""
+        raise NotImplementedError
+
+
+class JointFusion(Fusion):
+    """A channel for each modality, so that each keeps its own links, weight and gate."""
+
+    def __init__(
+        self, media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.names = tuple(media)
+        self.media = media
+        self.projections = _projections(media, config, generator)
+
+    def forward(self, features: Mapping[str, Float[Tensor, "items width"]]) -> list[Channel]:
+        """One channel a modality, its features through a learned projection."""
+        return [
+            Channel(features[name] @ self.projections[name] if name in features else None, medium.similar)
+            for name, medium in self.media.items()
+        ]
+
+
+class FeatureFusion(Fusion):
+    """One channel: the projected features added up, which is one projection of the concatenated vectors."""
+
+    def __init__(
+        self, media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.names = ("media",) if media else ()
+        self.projections = _projections(media, config, generator)
+        self.similar = _merged(media)
+
+    def forward(self, features: Mapping[str, Float[Tensor, "items width"]]) -> list[Channel]:
+        """One channel for all modalities, or none without media."""
+        parts = [features[name] @ self.projections[name] for name in features]
+        return [Channel(self._combine(parts) if parts else None, self.similar)] if self.names else []
+
+    def _combine(self, parts: list[Tensor]) -> Tensor:
+        return torch.stack(parts).sum(dim=0)
+
+
+class AttendedFusion(FeatureFusion):
+    """One channel: for each item a weighted mean of its projected features, the weights by a learned query.
+
+    A modality that the item lacks (features all 0) gets no weight.
+    """
+
+    def __init__(
+        self, media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator
+    ) -> None:
+        super().__init__(media, config, generator)
+        self.query = nn.Parameter(torch.zeros(config.embedding_dim))
+
+    def _combine(self, parts: list[Tensor]) -> Tensor:
+        stacked = torch.stack(parts)
+        logits = stacked.tanh() @ self.query
+        present = stacked.abs().sum(dim=2) > 0
+        weights = logits.masked_fill(~present, -1e9).softmax(dim=0) * present
+        return (weights[:, :, None] * stacked).sum(dim=0)
+
+
+FUSIONS: dict[str, Callable[[Mapping[str, Medium], NetworkConfig, torch.Generator], Fusion]] = {
+    "joint": JointFusion,
+    "feature": FeatureFusion,
+    "attended": AttendedFusion,
+}
+"""Fusion kinds by name. Decision-level fusion is an ensemble of one network a modality (`modalities=("image",)`)."""
+
+
+def make_fusion(media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator) -> Fusion:
+    """The fusion `config.fusion` names; `GnnError` for an unknown name."""
+    if config.fusion not in FUSIONS:
+        raise GnnError(f"fusion {config.fusion!r} is unknown; use one of {', '.join(FUSIONS)}")
+    return FUSIONS[config.fusion](media, config, generator)
+
+
+def _projections(
+    media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator
+) -> nn.ParameterDict:
+    weights = {}
+    for name, medium in media.items():
+        if medium.features is not None:
+            width = medium.features.shape[1]
+            start = torch.randn(width, config.embedding_dim, generator=generator)
+            weights[name] = nn.Parameter(start * config.initial_scale / width**0.5)
+    return nn.ParameterDict(weights)
+
+
+def _merged(media: Mapping[str, Medium]) -> SparseOperator | None:
+    """The mean of the modalities' item links."""
+    matrices = [m.similar.forward for m in media.values() if m.similar is not None]
+    return SparseOperator(sum(matrices[1:], matrices[0]) / len(matrices)) if matrices else None

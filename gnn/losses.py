@@ -1,0 +1,218 @@
+"""Training objectives by name: each cuts the training pairs into batches and scores the network's vectors on one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from gnn.config import NetworkConfig
+from gnn.errors import GnnError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Training pairs of one step."""
+
+    users: Int[Tensor, "pairs"]
+    items: Int[Tensor, "pairs"]
+
+
+class Loss(Protocol):
+    """An objective over user and item vectors."""
+
+    cosine: bool
+    """Scores are cosines: the vectors are scaled to length 1 here and in the finished scorer."""
+
+    def batches(self, generator: torch.Generator) -> Iterator[Batch]:
+        """Every training pair once, in an order drawn from `generator`."""
+
+    def __call__(
+        self,
+        users: Float[Tensor, "users dim"],
+        items: Float[Tensor, "items dim"],
+        batch: Batch,
+        generator: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        """The mean loss of the batch; `generator` draws negatives."""
+
+
+class FullSoftmax:
+    """Cross-entropy over the whole catalogue, cosine scores over a temperature.
+
+    A batch is a set of users with all their pairs, so that they share one row of scores.
+    """
+
+    cosine = True
+
+    def __init__(self, history: sp.csr_matrix, config: NetworkConfig) -> None:
+        self.history, self.config = history, config
+        counts = np.diff(history.indptr)
+        self.users = torch.from_numpy(np.flatnonzero(counts))
+        self.counts = torch.from_numpy(counts.astype(np.float32))
+        popularity = torch.from_numpy(history.getnnz(axis=0))
+        self.absent = None if config.cold_negatives else popularity == 0
+
+    def batches(self, generator: torch.Generator) -> Iterator[Batch]:
+        """`batch_users` users with all their pairs."""
+        order = self.users[torch.randperm(len(self.users), generator=generator)]
+        for chosen in order.split(self.config.batch_users):
+            rows = self.history[chosen.numpy()]
+            users = chosen.repeat_interleave(torch.from_numpy(np.diff(rows.indptr)).long())
+            yield Batch(users, torch.from_numpy(rows.indices.astype(np.int64)))
+
+    def __call__(
+        self,
+        users: Float[Tensor, "users dim"],
+        items: Float[Tensor, "items dim"],
+        batch: Batch,
+        generator: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        """Mean over the pairs, each weighing `pairs of its user ** -user_weight_power`."""
+        chosen, row = torch.unique_consecutive(batch.users, return_inverse=True)
+        left, right = functional.normalize(users[chosen]), functional.normalize(items)
+        logits = left @ right.T / self.config.temperature
+        positive = logits[row, batch.items]
+        if self.absent is not None:
+            logits = logits.masked_fill(self.absent, -torch.inf)
+        weights = self.counts[batch.users] ** -self.config.user_weight_power
+        return (weights * (logits.logsumexp(dim=1)[row] - positive)).sum() / weights.sum()
+
+
+class SampledSoftmax:
+    """Cross-entropy against a drawn sample of items, for catalogues too large for all of them.
+
+    Negatives are drawn by popularity and each logit is lowered by the log of its expected count in the sample
+    (Bengio and Senecal, 2008; Yi et al., 2019), so that the gradient estimates that of the full softmax.
+    """
+
+    cosine = True
+
+    def __init__(self, history: sp.csr_matrix, config: NetworkConfig) -> None:
+        self.pairs, self.config = _pairs(history), config
+        popularity = torch.from_numpy(history.getnnz(axis=0)).double()
+        self.probability = (popularity + 1) / (popularity + 1).sum()
+
+    def batches(self, generator: torch.Generator) -> Iterator[Batch]:
+        """`batch_size` pairs each."""
+        return _shuffled(self.pairs, self.config.batch_size, generator)
+
+    def __call__(
+        self,
+        users: Float[Tensor, "users dim"],
+        items: Float[Tensor, "items dim"],
+        batch: Batch,
+        generator: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        """Mean over the pairs; a negative that is the pair's own item is masked."""
+        size = self.config.negatives
+        drawn = torch.multinomial(self.probability, size, replacement=True, generator=generator)
+        left = functional.normalize(users[batch.users])
+        own = (left * functional.normalize(items[batch.items])).sum(dim=1) / self.config.temperature
+        others = left @ functional.normalize(items[drawn]).T / self.config.temperature
+        others = others - (self.probability[drawn] * size).log().float()
+        others = others.masked_fill(drawn == batch.items[:, None], -torch.inf)
+        return (torch.cat([own[:, None], others], dim=1).logsumexp(dim=1) - own).mean()
+
+
+class PairwiseRanking:
+    """BPR (Rendle et al., 2009): a seen item above one unseen item drawn uniformly, inner-product scores."""
+
+    cosine = False
+
+    def __init__(self, history: sp.csr_matrix, config: NetworkConfig) -> None:
+        self.pairs, self.config, self.num_items = _pairs(history), config, int(history.shape[1])
+        self.keys = (self.pairs.users * self.num_items + self.pairs.items).sort().values
+
+    def batches(self, generator: torch.Generator) -> Iterator[Batch]:
+        """`batch_size` pairs each."""
+        return _shuffled(self.pairs, self.config.batch_size, generator)
+
+    def __call__(
+        self,
+        users: Float[Tensor, "users dim"],
+        items: Float[Tensor, "items dim"],
+        batch: Batch,
+        generator: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        """Mean of `-log sigmoid(seen - unseen)`."""
+        unseen = self._unseen(batch, generator)
+        left = users[batch.users]
+        gap = (left * (items[batch.items] - items[unseen])).sum(dim=1)
+        return -functional.logsigmoid(gap).mean()
+
+    def _unseen(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """One uniform item for each pair, drawn anew (at most 10 times) while the user has seen it."""
+        items = torch.randint(self.num_items, batch.items.shape, generator=generator)
+        for _ in range(10):
+            keys = batch.users * self.num_items + items
+            place = torch.searchsorted(self.keys, keys).clamp_max(len(self.keys) - 1)
+            seen = self.keys[place] == keys
+            if not seen.any():
+                break
+            items[seen] = torch.randint(self.num_items, (int(seen.sum()),), generator=generator)
+        return items
+
+
+LOSSES: dict[str, Callable[[sp.csr_matrix, NetworkConfig], Loss]] = {
+    "softmax": FullSoftmax,
+    "sampled_softmax": SampledSoftmax,
+    "bpr": PairwiseRanking,
+}
+"""Objectives by name."""
+
+
+def make_loss(history: sp.csr_matrix, config: NetworkConfig) -> Loss:
+    """The objective `config.loss` names over these training pairs; `GnnError` for an unknown name or no pairs."""
+    if config.loss not in LOSSES:
+        raise GnnError(f"loss {config.loss!r} is unknown; use one of {', '.join(LOSSES)}")
+    if history.nnz == 0:
+        raise GnnError("the graph has 0 training interactions; a network needs at least one to learn from")
+    return LOSSES[config.loss](history, config)
+
+
+def alignment(
+    contents: dict[str, Float[Tensor, "items dim"]],
+    items: Int[Tensor, "chosen"],
+    temperature: float,
+    teacher: str | None = None,
+) -> Float[Tensor, ""]:
+    """Symmetric InfoNCE (van den Oord et al., 2018) between every two modalities over the chosen items.
+
+    Items that lack one of the two (a zero vector) stay out. With a `teacher` only the pairs with it count, and its
+    vectors do not move: knowledge passes from the strong modality to the weak ones.
+    """
+    names = list(contents)
+    total = items.new_zeros((), dtype=torch.float32)
+    for n, first in enumerate(names):
+        for second in names[n + 1 :]:
+            if teacher is not None and teacher not in (first, second):
+                continue
+            a, b = (
+                contents[m][items].detach() if m == teacher else contents[m][items] for m in (first, second)
+            )
+            both = (a.abs().sum(dim=1) > 0) & (b.abs().sum(dim=1) > 0)
+            if int(both.sum()) < 2:
+                continue
+            logits = functional.normalize(a[both]) @ functional.normalize(b[both]).T / temperature
+            target = torch.arange(len(logits))
+            total = (
+                total
+                + (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+            )
+    return total
+
+
+def _pairs(history: sp.csr_matrix) -> Batch:
+    edges = history.tocoo()
+    return Batch(torch.from_numpy(edges.row.astype(np.int64)), torch.from_numpy(edges.col.astype(np.int64)))
+
+
+def _shuffled(pairs: Batch, size: int, generator: torch.Generator) -> Iterator[Batch]:
+    for chosen in torch.randperm(len(pairs.users), generator=generator).split(size):
+        yield Batch(pairs.users[chosen], pairs.items[chosen])

@@ -1,0 +1,165 @@
+"""The heterogeneous network: light message passing over every relation of the cross-modal graph.
+
+Users, items and entities start from learned vectors, media nodes from their encoder's. Nothing but the projections,
+the relation weights and the gates is learned beside the start vectors, so a score is a sum of exact contributions.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gnn.config import NetworkConfig
+from gnn.fusion import Channel, make_fusion
+from gnn.messages import MessageGraph, user_means
+from gnn.operators import SparseOperator, degree_normalised
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """What one forward pass gives."""
+
+    users: Float[Tensor, "users dim"]
+    items: Float[Tensor, "items dim"]
+    contents: dict[str, Float[Tensor, "items dim"]] = field(default_factory=dict)
+    """Each modality's own item vectors, for alignment."""
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """How one training batch sees the graph; the default sees it whole."""
+
+    identity: Bool[Tensor, "items"] | None = None
+    """False = the item stands without own vector and interactions."""
+    modality: dict[str, Bool[Tensor, "items"]] = field(default_factory=dict)
+    """False = the item lacks this modality's features."""
+    noise: dict[str, Float[Tensor, "items width"]] = field(default_factory=dict)
+    """Added to the features."""
+
+
+class HeteroNetwork(nn.Module):
+    """User and item vectors by message passing (He et al., LightGCN, 2020; item links as in FREEDOM, 2023).
+
+    A layer sends `D_u^-1/2 R D_i^-1/2` both ways between users and items, FOLLOWS between users and each named
+    RELATED relation between items and entities, every relation with a learned weight; the layers are averaged.
+    Each channel (modality) then adds `weight * M h` to the items, h the item's start vector with its content and
+    M the links HAS -> SIMILAR -> HAS, and `gate * weight * mean over the history of M h` to the users.
+    """
+
+    def __init__(self, graph: MessageGraph, config: NetworkConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        self.graph, self.config = graph, config
+        self.fusion = make_fusion(graph.media, config, generator)
+
+        def start(rows: int) -> nn.Parameter:
+            return nn.Parameter(
+                torch.randn(rows, config.embedding_dim, generator=generator) * config.initial_scale
+            )
+
+        self.user_start, self.item_start = start(graph.num_users), start(graph.num_items)
+        self.entity_start = start(graph.num_entities) if graph.num_entities else None
+        channels = len(self.fusion.names)
+        self.content_weights = nn.Parameter(torch.ones(channels))
+        self.similar_weights = nn.Parameter(torch.ones(channels))
+        self.gate_bias = nn.Parameter(torch.zeros(channels))
+        self.gate_query = nn.Parameter(torch.zeros(config.embedding_dim, channels))
+        self.related_weights = nn.ParameterDict(
+            {str(n): torch.ones(()) for n in range(len(graph.item_entity))}
+        )
+        self.entity_weight = (
+            nn.Parameter(torch.ones(())) if graph.entity_entity and graph.item_entity else None
+        )
+        self.follow_weight = nn.Parameter(torch.ones(())) if graph.follows else None
+        self.interacted = SparseOperator(degree_normalised(graph.history))
+        self._means = user_means(graph.history)
+        self._known_items = torch.from_numpy(graph.history.getnnz(axis=0) > 0)
+        self._known_users = torch.from_numpy(graph.history.getnnz(axis=1) > 0)
+
+    def forward(self, seen: Perturbation | None = None, interacted: SparseOperator | None = None) -> Vectors:
+        """Vectors of all users and items.
+
+        `interacted` replaces the full interaction operator (users x items) for message passing, e.g. a pruned one.
+        """
+        seen = seen or Perturbation()
+        channels = self.fusion(self._features(seen))
+        identity = self._known_items if seen.identity is None else self._known_items & seen.identity
+        own = self.item_start * identity[:, None]
+        content = self._content(channels)
+        start = own if content is None else own + content
+        users, items = self._propagate(start, identity, interacted or self.interacted)
+        users, items = self._add_channels(users, items, start, channels)
+        contents = {
+            n: c.content for n, c in zip(self.fusion.names, channels, strict=True) if c.content is not None
+        }
+        return Vectors(users, items, contents)
+
+    @torch.no_grad()
+    def modality_gates(self) -> Float[Tensor, "users channels"]:
+        """How much each channel counts for each user, as shares of 1; the columns are `fusion.names`."""
+        channels = self.fusion(self._features(Perturbation()))
+        content = self._content(channels)
+        own = self.item_start * self._known_items[:, None]
+        start = own if content is None else own + content
+        users, _ = self._propagate(start, self._known_items, self.interacted)
+        weight = self.similar_weights.abs()
+        gates = self._gates(users) * weight
+        return gates / gates.sum(dim=1, keepdim=True).clamp_min(1e-12)
+
+    def _features(self, seen: Perturbation) -> dict[str, Tensor]:
+        features = {}
+        for name, medium in self.graph.media.items():
+            if medium.features is not None:
+                x = medium.features
+                if name in seen.noise:
+                    x = x + seen.noise[name]
+                features[name] = x * seen.modality[name][:, None] if name in seen.modality else x
+        return features
+
+    def _content(self, channels: list[Channel]) -> Tensor | None:
+        parts = [self.content_weights[n] * c.content for n, c in enumerate(channels) if c.content is not None]
+        return torch.stack(parts).sum(dim=0) if parts else None
+
+    def _propagate(
+        self, start: Tensor, identity: Tensor, interacted: SparseOperator
+    ) -> tuple[Tensor, Tensor]:
+        users, items, entities = self.user_start * self._known_users[:, None], start, self.entity_start
+        user_layers, item_layers = [users], [items]
+        for _ in range(self.config.layers):
+            to_users = interacted @ items
+            to_items = (interacted.T @ users) * identity[:, None]
+            if self.follow_weight is not None and self.graph.follows is not None:
+                to_users = to_users + self.follow_weight * (self.graph.follows @ users)
+            if entities is not None:
+                to_entities = torch.zeros_like(entities)
+                for weight, operator in zip(
+                    self.related_weights.values(), self.graph.item_entity.values(), strict=True
+                ):
+                    to_items = to_items + weight * (operator @ entities)
+                    to_entities = to_entities + weight * (operator.T @ items)
+                if self.entity_weight is not None and self.graph.entity_entity is not None:
+                    to_entities = to_entities + self.entity_weight * (self.graph.entity_entity @ entities)
+                entities = to_entities
+            users, items = to_users, to_items
+            user_layers.append(users)
+            item_layers.append(items)
+        return torch.stack(user_layers).mean(dim=0), torch.stack(item_layers).mean(dim=0)
+
+    def _add_channels(
+        self, users: Tensor, items: Tensor, start: Tensor, channels: list[Channel]
+    ) -> tuple[Tensor, Tensor]:
+        gates = self._gates(users)
+        for number, channel in enumerate(channels):
+            if channel.similar is None:
+                continue
+            spread = start
+            for _ in range(self.config.similar_hops):
+                spread = channel.similar @ spread
+            weighted = self.similar_weights[number] * spread
+            items = items + weighted
+            users = users + gates[:, number : number + 1] * (self._means @ weighted)
+        return users, items
+
+    def _gates(self, users: Tensor) -> Tensor:
+        """1 on average over the channels, by the user's own vector."""
+        return (users @ self.gate_query + self.gate_bias).softmax(dim=1) * len(self.fusion.names)

@@ -1,0 +1,85 @@
+"""Sparse matrices as differentiable operators, and the normalisations message passing uses."""
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gnn.matrices import inverse_power
+
+
+class SparseOperator:
+    """A constant sparse matrix that dense tensors can be multiplied by, with the gradient through them.
+
+    scipy's product is used rather than torch's CSR: 1.5 against 2.2 to 3.2 ms for 59,541 edges at 64 dimensions on
+    one core, and it is bitwise repeatable.
+    """
+
+    def __init__(self, matrix: sp.csr_matrix) -> None:
+        self.forward = matrix.tocsr().astype(np.float32)
+        self.backward = self.forward.T.tocsr()
+        self.shape: tuple[int, int] = self.forward.shape
+
+    def __matmul__(self, dense: Float[Tensor, "columns dim"]) -> Float[Tensor, "rows dim"]:
+        product: Tensor = _Product.apply(dense, self.forward, self.backward)
+        return product
+
+    @property
+    def T(self) -> "SparseOperator":
+        """The transpose, without copying."""
+        other = SparseOperator.__new__(SparseOperator)
+        other.forward, other.backward = self.backward, self.forward
+        other.shape = (self.shape[1], self.shape[0])
+        return other
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx, dense: Tensor, a: sp.csr_matrix, at: sp.csr_matrix
+    ) -> Tensor:
+        ctx.transposed = at  # type: ignore[attr-defined]
+        return torch.from_numpy(a @ dense.detach().numpy())
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, None, None]:
+        transposed = ctx.transposed  # type: ignore[attr-defined]
+        return torch.from_numpy(transposed @ grads[0].contiguous().numpy()), None, None
+
+
+def degree_normalised(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """`D_r^(-1/2) A D_c^(-1/2)` with D_r and D_c the row and column sums (He et al., LightGCN, 2020)."""
+    rows = inverse_power(np.asarray(matrix.sum(axis=1)).ravel(), 0.5)
+    columns = inverse_power(np.asarray(matrix.sum(axis=0)).ravel(), 0.5)
+    return (sp.diags(rows) @ matrix @ sp.diags(columns)).tocsr().astype(np.float32)
+
+
+def row_mean(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """Rows that sum to 1; an empty row stays 0."""
+    return (
+        (sp.diags(inverse_power(np.asarray(matrix.sum(axis=1)).ravel(), 1.0)) @ matrix)
+        .tocsr()
+        .astype(np.float32)
+    )
+
+
+def without_edges(matrix: sp.csr_matrix, share: float, generator: torch.Generator) -> sp.csr_matrix:
+    """Leave out `share` of the entries; an edge is kept with a chance that falls with the degrees of its ends.
+
+    Weighted sampling without replacement with weights `(d_row * d_column) ** -1/2`
+    (Zhou and Shen, FREEDOM, 2023), by Gumbel keys.
+    """
+    if share == 0 or matrix.nnz == 0:
+        return matrix
+    edges = matrix.tocoo()
+    rows = inverse_power(np.asarray(matrix.sum(axis=1)).ravel(), 0.5)
+    columns = inverse_power(np.asarray(matrix.sum(axis=0)).ravel(), 0.5)
+    uniform = torch.rand(matrix.nnz, generator=generator, dtype=torch.float64).clamp_min(1e-12).numpy()
+    keys = np.log(rows[edges.row] * columns[edges.col]) - np.log(-np.log(uniform))
+    keep = np.sort(
+        np.argpartition(-keys, max(1, round(matrix.nnz * (1 - share))) - 1)[
+            : max(1, round(matrix.nnz * (1 - share)))
+        ]
+    )
+    return sp.csr_matrix((edges.data[keep], (edges.row[keep], edges.col[keep])), shape=matrix.shape)
