@@ -46,12 +46,12 @@ def compared_columns(table: pa.Table) -> list[str]:
 
 
 def conform_nodes(table: pa.Table, kind: NodeKind) -> pa.Table:
-    """The table with the kind's types and one row an id (the last one given); `SchemaError` where it cannot be."""
+    """The table in the kind's types, one row an id (the last given wins); else `SchemaError`."""
     return _conform(table, kind.properties, node_keys(), kind.label)
 
 
 def conform_relationships(table: pa.Table, kind: RelationshipKind) -> pa.Table:
-    """The table with the kind's types and one row a key (the last one given); `SchemaError` where it cannot be."""
+    """The table in the kind's types, one row a key (the last given wins); else `SchemaError`."""
     ends = pa.schema([("source", pa.string()), ("target", pa.string())])
     schema = pa.schema([*ends, *kind.properties])
     return _conform(table, schema, relationship_keys(kind), "-".join(kind.edge))

@@ -1,0 +1,114 @@
+"""What tables, columns and label pairs a ladybug database has, and the statements that add what it lacks."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pyarrow as pa
+
+from graph.errors import SchemaError
+from graph.schema import EdgeType, GraphSchema, NodeKind, RelationshipKind
+
+_TYPES = {
+    pa.string(): "STRING",
+    pa.int64(): "INT64",
+    pa.float64(): "DOUBLE",
+    pa.bool_(): "BOOL",
+    pa.list_(pa.float32()): "FLOAT[]",
+}
+_ARROW = {name: arrow for arrow, name in _TYPES.items()}
+
+
+def quoted(identifier: str) -> str:
+    """A name from the schema as Cypher writes it, so that `order` or `limit` may be an attribute."""
+    return f"`{identifier}`"
+
+
+class Catalog:
+    """The database's tables, read once and again after `refresh`. `run` executes one statement."""
+
+    def __init__(self, run: Callable[[str], pa.Table]) -> None:
+        self._execute = run
+        self._columns: dict[str, pa.Schema] = {}
+        self._pairs: dict[str, set[tuple[str, str]]] = {}
+        self.refresh()
+
+    def __contains__(self, name: str | EdgeType) -> bool:
+        if isinstance(name, EdgeType):
+            return (name.source, name.target) in self._pairs.get(name.relation, ())
+        return name in self._columns
+
+    def refresh(self) -> None:
+        """Read what the database holds now."""
+        self._columns, self._pairs = {}, {}
+        for table in self._execute("CALL show_tables() RETURN name, type").to_pylist():
+            name = table["name"]
+            info = self._execute(f"CALL table_info('{name}') RETURN name, type").to_pylist()
+            self._columns[name] = pa.schema(
+                [(c["name"], _ARROW[c["type"]]) for c in info if c["type"] in _ARROW]
+            )
+            if table["type"] == "REL":
+                pairs = self._execute(f"CALL show_connection('{name}') RETURN *").to_pylist()
+                self._pairs[name] = {(p["source table name"], p["destination table name"]) for p in pairs}
+
+    def node(self, label: str, columns: Sequence[str] = ()) -> NodeKind:
+        """The label's kind: this database's columns, then the schema's; `SchemaError` if unknown."""
+        known = GraphSchema().nodes.get(label)
+        if known is None:
+            raise SchemaError(f"label {label!r} is unknown; use one of {', '.join(GraphSchema().nodes)}")
+        properties = _merged(self._columns.get(label, pa.schema([])), known.properties)
+        _check(label, columns, properties.names)
+        return NodeKind(label, properties)
+
+    def relationship(self, edge: EdgeType, columns: Sequence[str] = ()) -> RelationshipKind:
+        """The edge's kind: this database's columns, then the schema's; `SchemaError` if unknown."""
+        known = GraphSchema().relationships.get(EdgeType(*edge))
+        if known is None:
+            raise SchemaError(f"relationship {'-'.join(edge)} is unknown; the graph's schema lists them")
+        properties = _merged(self._columns.get(edge.relation, pa.schema([])), known.properties)
+        _check("-".join(edge), columns, ["source", "target", *properties.names])
+        return RelationshipKind(known.edge, properties, known.discriminators)
+
+    def stores(self, kind: NodeKind | RelationshipKind, column: str) -> bool:
+        """Whether the kind's table has this column."""
+        table = kind.label if isinstance(kind, NodeKind) else kind.edge.relation
+        return column in self._columns.get(table, pa.schema([])).names
+
+    def missing(self, schema: GraphSchema) -> Iterator[str]:
+        """The statements that bring this database up to `schema`; each can run again after a kill."""
+        for kind in schema.nodes.values():
+            yield from self._missing_table(kind.label, kind.properties, "NODE TABLE", ["PRIMARY KEY (`id`)"])
+        types: dict[str, list[RelationshipKind]] = {}
+        for relationship in schema.relationships.values():
+            types.setdefault(relationship.edge.relation, []).append(relationship)
+        for name, kinds in types.items():
+            pairs = [f"FROM {quoted(k.edge.source)} TO {quoted(k.edge.target)}" for k in kinds]
+            yield from self._missing_table(name, kinds[0].properties, "REL TABLE", pairs)
+            if name in self._columns:
+                for relationship, pair in zip(kinds, pairs, strict=True):
+                    if relationship.edge not in self:
+                        yield f"ALTER TABLE {quoted(name)} ADD IF NOT EXISTS {pair}"
+
+    def _missing_table(self, name: str, properties: pa.Schema, what: str, rest: list[str]) -> Iterator[str]:
+        columns = [f"{quoted(f.name)} {_TYPES[f.type]}" for f in properties]
+        if name not in self._columns:
+            body = ", ".join([*columns, *rest] if what == "NODE TABLE" else [*rest, *columns])
+            yield f"CREATE {what} IF NOT EXISTS {quoted(name)}({body})"
+            return
+        held = {f.name: f.type for f in self._columns[name]}
+        for column, definition in zip(properties, columns, strict=True):
+            if column.name not in held:
+                yield f"ALTER TABLE {quoted(name)} ADD IF NOT EXISTS {definition}"
+            elif held[column.name] != column.type:
+                raise SchemaError(
+                    f"{name}.{column.name} is {held[column.name]} in the store, {column.type} in the schema; "
+                    "rename the attribute or build into a new store"
+                )
+
+
+def _merged(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+    return pa.schema([*first, *(f for f in second if f.name not in first.names)])
+
+
+def _check(name: str, columns: Sequence[str], known: Sequence[str]) -> None:
+    for column in columns:
+        if column not in known:
+            raise SchemaError(f"{name} has no property {column!r}; it has {', '.join(known) or 'none'}")

@@ -1,0 +1,42 @@
+"""The database's messages as errors that say what to do."""
+
+import re
+
+from graph.errors import QueryRefused, StoreError
+
+_FULL = ("No space left on device", "File too large", "Disk quota exceeded", "Cannot write to file")
+_DAMAGED = ("not a valid", "checkpoint", "checksum", "corrupt", "WAL", "magic")
+
+
+def open_error(address: str, error: BaseException) -> StoreError:
+    """Why a database did not open."""
+    text = _one_line(error)
+    if "lock" in text.lower():
+        holder = re.search(r"PID (\d+)", text)
+        who = f"process {holder.group(1)}" if holder else "another process"
+        return StoreError(f"{address} is being written by {who}; wait until it ends, then run this again")
+    if any(word in text for word in _FULL):
+        return StoreError(f"{address}: the disk is full ({text}); free some space and run this again")
+    if any(word in text for word in _DAMAGED):
+        return StoreError(f"{address} is damaged or no graph store ({text}); delete it and build again")
+    return StoreError(f"{address} cannot be opened: {text}; check the path and its permissions")
+
+
+def run_error(address: str, error: BaseException, timeout: float | None) -> StoreError | QueryRefused:
+    """Why a statement failed."""
+    text = _one_line(error)
+    if "Interrupted" in text and timeout is not None:
+        return StoreError(f"the query was stopped after {timeout:g} s; narrow it or allow more time")
+    if "read-only transaction" in text:
+        return QueryRefused("the query writes; only reading is allowed here")
+    if key := re.search(r"Unable to find primary key value (.*?)\.?$", text):
+        return StoreError(f"node {key.group(1)!r} does not exist in {address}; write the nodes first")
+    if any(word in text for word in _FULL):
+        return StoreError(f"{address}: the disk is full ({text}); free some space and run this again")
+    if "Buffer manager exception" in text:
+        return StoreError(f"{address}: not enough memory ({text}); narrow the query or free memory")
+    return StoreError(f"{address}: {text}")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split("See the docs")[0].split())
