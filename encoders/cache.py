@@ -1,0 +1,269 @@
+"""Embeddings kept by content: SHA-256 of the bytes + encoder fingerprint, in Arrow files that are whole or not there.
+
+A folder per fingerprint, in it `part-<blake2b of the file>.arrow` files, each written under a temporary name and
+moved into place, so two writers never meet and a kill leaves only whole parts. A part that does not match the
+hash in its name is ignored and encoded anew.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from encoders.errors import EncoderError
+from encoders.limits import Facts
+
+_PART = re.compile(r"part-([0-9a-f]{40})\.arrow")
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,120}")
+_FLUSH_BYTES = 8 * 2**20
+
+
+class Cached(NamedTuple):
+    """What is known of one content: its vector and facts, or the reason it was refused under some limits."""
+
+    vector: np.ndarray | None
+    facts: Facts
+    reason: str | None = None
+    limits: str | None = None
+
+
+class CacheStats(NamedTuple):
+    """One fingerprint's share of the cache."""
+
+    fingerprint: str
+    vectors: int
+    refused: int
+    bytes: int
+    hits: int
+    misses: int
+
+
+class EmbeddingCache:
+    """A folder of embeddings; any number of processes may read and write it at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EncoderError(f"embedding cache {folder} cannot be made: {error.strerror}") from error
+
+    @contextlib.contextmanager
+    def part(self, fingerprint: str, dim: int) -> Iterator["CachePart"]:
+        """The embeddings of one encoder; what was put is on disk when the block ends, whatever ends it."""
+        if not _NAME.fullmatch(fingerprint):
+            raise EncoderError(
+                f"fingerprint {fingerprint!r} is no file name; use letters, digits, '.', '_' and '-'"
+            )
+        part = CachePart(self.folder / fingerprint, dim)
+        try:
+            yield part
+        finally:
+            part.close()
+
+    def stats(self) -> list[CacheStats]:
+        """Sizes and hits of every fingerprint, by name."""
+        return [_stats(folder) for folder in self._folders()]
+
+    def prune(self, max_bytes: int) -> int:
+        """Delete the parts unused for longest until at most `max_bytes` are left; returns the bytes freed."""
+        parts = []
+        for folder in self._folders():
+            for path in _parts(folder):
+                with contextlib.suppress(FileNotFoundError):
+                    info = path.stat()
+                    parts.append((info.st_mtime_ns, info.st_size, path))
+        left, freed = sum(size for _, size, _ in parts), 0
+        for _, size, path in sorted(parts):
+            if left <= max_bytes:
+                break
+            path.unlink(missing_ok=True)
+            left, freed = left - size, freed + size
+        return freed
+
+    def _folders(self) -> list[Path]:
+        return sorted(p for p in self.folder.iterdir() if p.is_dir())
+
+
+@dataclass
+class CachePart:
+    """One encoder's embeddings: an index over the parts found at opening, and what is new."""
+
+    folder: Path
+    dim: int
+    hits: int = 0
+    misses: int = 0
+    _shards: list["_Shard"] = field(default_factory=list)
+    _index: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    _new: dict[bytes, Cached] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(_parts(self.folder)):
+            shard = _read_shard(path, self.dim)
+            if shard is None:
+                continue
+            at = len(self._shards)
+            self._shards.append(shard)
+            self._index.update({key: (at, row) for row, key in enumerate(shard.keys)})
+
+    def get(self, key: str) -> Cached | None:
+        """What is known of the content with this SHA-256 (hex), or None."""
+        raw = bytes.fromhex(key)
+        found = self._new.get(raw)
+        if found is None and raw in self._index:
+            shard, row = self._index[raw]
+            found = self._shards[shard].row(row)
+        self.hits, self.misses = self.hits + (found is not None), self.misses + (found is None)
+        return found
+
+    def put(self, key: str, vector: np.ndarray, facts: Facts) -> None:
+        """Keep a vector of `dim` float32 values with the facts of its media."""
+        self._new[bytes.fromhex(key)] = Cached(np.asarray(vector, dtype=np.float32), dict(facts))
+        self._maybe_flush()
+
+    def refuse(self, key: str, reason: str, limits: str) -> None:
+        """Keep that this content was refused, why, and under which limits."""
+        self._new[bytes.fromhex(key)] = Cached(None, {}, reason, limits)
+        self._maybe_flush()
+
+    def flush(self) -> None:
+        """Write what is new to disk as one whole part."""
+        if self._new:
+            _write_shard(self.folder, self._new, self.dim)
+            at = len(self._shards)
+            self._shards.append(_Shard.of(self._new, self.dim))
+            self._index.update({key: (at, row) for row, key in enumerate(self._new)})
+            self._new = {}
+
+    def close(self) -> None:
+        """Flush, count hits and misses, and mark the parts as just used."""
+        self.flush()
+        if self.hits or self.misses:
+            line = json.dumps({"hits": self.hits, "misses": self.misses}) + "\n"
+            with (self.folder / "usage.jsonl").open("a", encoding="utf-8") as file:
+                file.write(line)
+        for shard in self._shards:
+            if shard.used and shard.path is not None:
+                with contextlib.suppress(OSError):
+                    os.utime(shard.path)
+        self._shards, self._index, self.hits, self.misses = [], {}, 0, 0
+
+    def _maybe_flush(self) -> None:
+        if len(self._new) * (4 * self.dim + 200) >= _FLUSH_BYTES:
+            self.flush()
+
+
+@dataclass
+class _Shard:
+    path: Path | None
+    keys: list[bytes]
+    vectors: np.ndarray
+    known: np.ndarray
+    notes: pa.Array
+    used: bool = False
+
+    @staticmethod
+    def of(rows: dict[bytes, Cached], dim: int) -> "_Shard":
+        return _Shard.over(_table(rows, dim), dim, None)
+
+    @staticmethod
+    def over(table: pa.Table, dim: int, path: Path | None) -> "_Shard":
+        table = table.combine_chunks()
+        vectors = table["vector"].chunk(0)
+        values = vectors.values.to_numpy(zero_copy_only=True).reshape(-1, dim)
+        known = vectors.is_valid().to_numpy(zero_copy_only=False)
+        return _Shard(path, table["key"].to_pylist(), values, known, table["note"].chunk(0))
+
+    def row(self, at: int) -> Cached:
+        self.used = True
+        note = json.loads(self.notes[at].as_py())
+        vector = self.vectors[at] if self.known[at] else None
+        return Cached(vector, note.get("facts", {}), note.get("reason"), note.get("limits"))
+
+
+def _schema(dim: int) -> pa.Schema:
+    return pa.schema([("key", pa.binary(32)), ("vector", pa.list_(pa.float32(), dim)), ("note", pa.string())])
+
+
+def _table(rows: dict[bytes, Cached], dim: int) -> pa.Table:
+    known = [c.vector is not None for c in rows.values()]
+    filled = [c.vector if c.vector is not None else np.zeros(dim, dtype=np.float32) for c in rows.values()]
+    flat = pa.array(np.concatenate(filled), type=pa.float32())
+    vectors = pa.FixedSizeListArray.from_arrays(flat, dim, mask=pa.array([not k for k in known]))
+    notes = [json.dumps(_note(c)) for c in rows.values()]
+    return pa.Table.from_arrays(
+        [pa.array(list(rows), type=pa.binary(32)), vectors, pa.array(notes, type=pa.string())],
+        schema=_schema(dim),
+    )
+
+
+def _note(cached: Cached) -> dict[str, object]:
+    if cached.reason is None:
+        return {"facts": dict(cached.facts)}
+    return {"reason": cached.reason, "limits": cached.limits}
+
+
+def _write_shard(folder: Path, rows: dict[bytes, Cached], dim: int) -> None:
+    sink = pa.BufferOutputStream()
+    table = _table(rows, dim)
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    data = sink.getvalue()
+    name = f"part-{hashlib.blake2b(data, digest_size=20).hexdigest()}.arrow"
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".tmp-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, folder / name)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise EncoderError(f"embedding cache {folder} cannot be written: {error.strerror}") from error
+
+
+def _read_shard(path: Path, dim: int) -> _Shard | None:
+    """The part, memory-mapped, or None if it is damaged, of another shape, or was just pruned."""
+    match = _PART.fullmatch(path.name)
+    try:
+        source = pa.memory_map(str(path))
+        if match is None or hashlib.blake2b(source.read_buffer(), digest_size=20).hexdigest() != match.group(
+            1
+        ):
+            return None
+        source.seek(0)
+        table = pa.ipc.open_file(source).read_all()
+    except (OSError, pa.ArrowInvalid):
+        return None
+    return _Shard.over(table, dim, path) if table.schema.equals(_schema(dim)) else None
+
+
+def _parts(folder: Path) -> list[Path]:
+    return [p for p in folder.glob("part-*.arrow") if p.is_file()]
+
+
+def _stats(folder: Path) -> CacheStats:
+    vectors = refused = size = hits = misses = 0
+    for path in _parts(folder):
+        try:
+            size += path.stat().st_size
+            column = pa.ipc.open_file(pa.memory_map(str(path))).read_all()["vector"]
+        except (OSError, pa.ArrowInvalid):
+            continue
+        vectors, refused = vectors + len(column) - column.null_count, refused + column.null_count
+    usage = folder / "usage.jsonl"
+    for line in usage.read_text(encoding="utf-8").splitlines() if usage.is_file() else ():
+        with contextlib.suppress(ValueError):
+            counts = json.loads(line)
+            hits, misses = hits + int(counts["hits"]), misses + int(counts["misses"])
+    return CacheStats(folder.name, vectors, refused, size, hits, misses)
