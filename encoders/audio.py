@@ -27,7 +27,8 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class WindowPreparer:
-    """Sounds to float32 [windows, samples]: the whole clip cut into windows, at most `max_windows` spread over it."""
+    """Sounds to float32 [windows, samples]: the whole clip cut into windows, at most `max_windows`
+    spread over it."""
 
     sample_rate: int
     window: float
@@ -35,7 +36,8 @@ class WindowPreparer:
     max_windows: int = 8
 
     def __call__(self, content: bytes | str, limits: DecodeLimits) -> Prepared:
-        """Decode, mix down, resample, cut; the last window is as long as the sound leaves it, padded with zeros."""
+        """Decode, mix down, resample, cut; the last window is as long as the sound leaves it, padded
+        with zeros."""
         samples, facts = load_audio(content, self.sample_rate, limits)
         length = max(1, round(self.window * self.sample_rate))
         count = max(1, -(-samples.size // length))

@@ -1,6 +1,8 @@
-"""Embeddings kept by content: SHA-256 of the bytes + encoder fingerprint, in Arrow files that are whole or not there.
+"""Embeddings kept by content: SHA-256 of the bytes + encoder fingerprint, in Arrow files that are "
+"whole or not there.
 
-A folder per fingerprint, in it `part-<blake2b of the file>.arrow` files, each written under a temporary name and
+A folder per fingerprint, in it `part-<blake2b of the file>.arrow` files, each written under a
+temporary name and
 moved into place, so two writers never meet and a kill leaves only whole parts. A part that does not match the
 hash in its name is ignored and encoded anew.
 """

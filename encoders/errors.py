@@ -1,8 +1,10 @@
-"""What can go wrong in this room; every message is one line that names the thing, its value and the way out."""
+"""What can go wrong in this room; every message is one line that names the thing, its value and the
+way out."""
 
 
 class EncoderError(Exception):
-    """An encoder cannot be made or run: unknown name, missing weights, wrong device, unusable cache folder."""
+    """An encoder cannot be made or run: unknown name, missing weights, wrong device, unusable cache
+    folder."""
 
 
 class DecodeError(EncoderError):

@@ -1,4 +1,5 @@
-"""Reading a file that a catalogue names: only a regular file inside the catalogue's folder, whatever it is called."""
+"""Reading a file that a catalogue names: only a regular file inside the catalogue's folder, whatever
+it is called."""
 
 import os
 import re
@@ -12,7 +13,8 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def read_inside(root: Path, uri: str, limit: int) -> bytes:
-    """The bytes of `root/uri`, at most `limit`; raises `DecodeError` with the reason it may not or cannot be read."""
+    """The bytes of `root/uri`, at most `limit`; raises `DecodeError` with the reason it may not or
+    cannot be read."""
     with open_inside(root, uri) as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
@@ -31,7 +33,8 @@ def read_inside(root: Path, uri: str, limit: int) -> bytes:
 def open_inside(root: Path, uri: str) -> BinaryIO:
     """Open a regular file inside `root` for reading.
 
-    Refused with `DecodeError`: URLs, absolute paths, `..`, links that lead outside, folders, FIFOs, sockets, devices.
+    Refused with `DecodeError`: URLs, absolute paths, `..`, links that lead outside, folders, FIFOs,
+    sockets, devices.
     A link that stays inside is followed. What was opened is judged, not what the name pointed to before.
     """
     _check_name(uri)
@@ -60,7 +63,8 @@ def _check_name(uri: str) -> None:
 
 
 def _open(target: str) -> int:
-    # O_NOFOLLOW: the resolved name is no link unless somebody just swapped it; O_NONBLOCK: a FIFO does not wait.
+    # O_NOFOLLOW: the resolved name is no link unless somebody just swapped it; O_NONBLOCK: a FIFO does
+    # not wait.
     flags = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         mode = os.lstat(target).st_mode

@@ -1,4 +1,5 @@
-"""Finding a `transformers` model: a local folder, or a hub snapshot (downloaded, or in the local hub cache)."""
+"""Finding a `transformers` model: a local folder, or a hub snapshot (downloaded, or in the local hub
+cache)."""
 
 import json
 from collections.abc import Mapping
@@ -71,18 +72,18 @@ def load_part(encoder: str, kind: str, found: Snapshot, **options: Any) -> Any:
     import transformers
     from transformers.utils import logging
 
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # nothing below the command line prints
+    bars: Any = logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()  # nothing below the command line prints
     try:
         loader = getattr(transformers, kind)
-        return loader.from_pretrained(
-            str(found.folder), local_files_only=True, trust_remote_code=False, **options
-        )
+        folder = str(found.folder)
+        return loader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, AttributeError) as error:
         raise EncoderError(f"{encoder}: {found.name} cannot be loaded as {kind}: {_line(error)}") from error
     finally:
-        if bars:
-            logging.enable_progress_bar()
+        if shown:
+            bars.enable_progress_bar()
 
 
 def _download(encoder: str, model: str, revision: str | None) -> Path:
@@ -94,7 +95,8 @@ def _download(encoder: str, model: str, revision: str | None) -> Path:
         return Path(snapshot_download(model, revision=revision, allow_patterns=list(_FILES)))
     except (OSError, ValueError) as error:
         raise EncoderError(
-            f"{encoder}: model {model} is neither a local folder nor to be had from the hub ({_line(error)[:120]}); "
+            f"{encoder}: model {model} is neither a local folder nor to be had from the hub "
+            f"({_line(error)[:120]}); "
             "download it where there is a network and give the folder's path as model"
         ) from error
 

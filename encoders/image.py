@@ -83,7 +83,8 @@ def decode_image(data: bytes, limits: DecodeLimits | None = None) -> UInt8[np.nd
 def _open_rgb(
     data: bytes, limits: DecodeLimits, at_least: int | None, background: int
 ) -> tuple[Image.Image, int, int]:
-    """The upright RGB picture (perhaps reduced, never under `at_least` pixels a side) and its true width and height."""
+    """The upright RGB picture (perhaps reduced, never under `at_least` pixels a side) and its true
+    width and height."""
     if not data:
         raise DecodeError("file is empty (0 bytes)")
     with warnings.catch_warnings():
@@ -133,7 +134,8 @@ def _to_rgb(picture: Image.Image, background: int) -> Image.Image:
 
 
 def _from_deep(picture: Image.Image) -> Image.Image:
-    """16- and 32-bit integers and floats to 8 bits: by the type's range where values fill one, else min to max."""
+    """16- and 32-bit integers and floats to 8 bits: by the type's range where values fill one, else
+    min to max."""
     values = np.nan_to_num(np.asarray(picture, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     if picture.mode == "F" and low >= 0 and high <= 1:

@@ -17,7 +17,8 @@ class ImputeConfig(BaseModel, extra="forbid"):
     """How missing vectors are filled in."""
 
     method: Literal["none", "neighbours", "hops", "pagerank"] = "none"
-    """none: zeros; neighbours: weighted mean of those one edge away; hops: the same repeated outwards until nothing
+    """none: zeros; neighbours: weighted mean of those one edge away; hops: the same repeated outwards "
+    "until nothing
     new is reached or `hops` is spent; pagerank: known vectors weighted by personalised PageRank."""
 
     hops: PositiveInt = 3
@@ -55,7 +56,8 @@ def impute(
     graph = sp.csr_matrix(adjacency, dtype=np.float32)
     if graph.shape != (len(vectors), len(vectors)) or known.shape != (len(vectors),):
         raise EncoderError(
-            f"imputation: {len(vectors)} vectors, a mask of {known.shape} and a graph of {graph.shape} do not fit"
+            f"imputation: {len(vectors)} vectors, a mask of {known.shape} and a graph of {graph.shape} "
+            "do not fit"
         )
     if graph.nnz and graph.data.min() < 0:
         raise EncoderError(
@@ -92,7 +94,8 @@ def _spread(
 def _pagerank(
     start: np.ndarray, known: np.ndarray, graph: sp.csr_matrix, config: ImputeConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sum over steps k of damping^k P^k (vectors, mask): each node's restarting walk, averaged over known nodes."""
+    """Sum over steps k of damping^k P^k (vectors, mask): each node's restarting walk, averaged over
+    known nodes."""
     degree = np.asarray(graph.sum(axis=1)).ravel()
     inverse = np.divide(1, degree, out=np.zeros_like(degree), where=degree > 0)
     walk = sp.csr_matrix(sp.diags(inverse) @ graph)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
 Facts = Mapping[str, int | float | str]
-"""What is known of a decoded piece: `width`, `height` (pixels) | `duration` (s), `sample_rate` (Hz) | `lang`."""
+"""What is known of a decoded piece: `width`, `height` (pixels) | `duration` (s), `sample_rate` (Hz) |
+`lang`."""
 
 
 class DecodeLimits(BaseModel, extra="forbid", frozen=True):
@@ -29,7 +30,7 @@ class DecodeLimits(BaseModel, extra="forbid", frozen=True):
     timeout: PositiveFloat = 60.0
     """Seconds one file may take to decode before its worker is stopped and the file refused."""
 
-    memory: PositiveInt = Field(8 * 2**30, ge=2**29)
+    memory: PositiveInt = Field(default=8 * 2**30, ge=2**29)
     """Bytes one decoding process may allocate."""
 
     def violation(self, facts: Facts) -> str | None:

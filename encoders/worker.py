@@ -1,6 +1,7 @@
 """One decoding process: takes bytes, gives prepared arrays. It may crash or hang; only its file is lost.
 
-Requests are pickled by the parent, which trusts itself. Answers are JSON and raw array bytes, so that a process
+Requests are pickled by the parent, which trusts itself. Answers are JSON and raw array bytes, so that
+a process
 taken over by a hostile file cannot make the parent run anything.
 """
 
@@ -54,7 +55,8 @@ def _answer(connection: Connection, preparer: Preparer, limits: DecodeLimits, re
 
 
 def receive(connection: Connection) -> Prepared | str:
-    """The parent's side: what was prepared, or the reason for refusing it. Raises EOFError or OSError on a crash."""
+    """The parent's side: what was prepared, or the reason for refusing it. Raises EOFError or OSError
+    on a crash."""
     head = json.loads(connection.recv_bytes(2**20))
     if "reason" in head:
         return str(head["reason"])
