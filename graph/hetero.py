@@ -1,0 +1,197 @@
+"""A graph store as `torch_geometric.data.HeteroData`: the same graph gives the same tensors from every store.
+
+Only `split = "train"` interactions become message edges. Held-out pairs are label edges: no layer that passes
+messages along `edge_index` can see one. `RECOMMENDED` (what a model wrote back) is never read.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import torch
+from torch_geometric.data import HeteroData
+
+from graph.errors import StoreError
+from graph.schema import HAS, MEDIA_LABELS, EdgeType, GraphSchema
+from graph.store import GraphStore
+
+INTERACTED = EdgeType("User", "INTERACTED", "Item")
+HELD_OUT = ("valid", "test")
+"""The splits that are label edges only."""
+
+_NODE_TYPES = ("User", "Item", *MEDIA_LABELS.values(), "Entity")
+_PLAIN = (EdgeType("User", "FOLLOWS", "User"), *(EdgeType("Item", HAS[m], MEDIA_LABELS[m]) for m in HAS))
+_RELATED = (EdgeType("Item", "RELATED", "Entity"), EdgeType("Entity", "RELATED", "Entity"))
+_SIMILAR = tuple(edge for edge in GraphSchema().relationships if edge.relation == "SIMILAR")
+
+
+def read_hetero(store: GraphStore, *, progress: Callable[[int, int], None] | None = None) -> HeteroData:
+    """Read the whole graph; every node and edge type of the schema is there, possibly empty.
+
+    Nodes are ordered by id (UTF-8 bytes), edges by source, target and what tells parallel ones apart.
+
+    * `data[label].ids` list[str], `.num_nodes`; media also `.x` float32 `[n, dim]` (dim 0 where no node has a
+      vector, zeros where one has none) and `.mask` bool `[n]` (has a vector)
+    * `data["User", "INTERACTED", "Item"]`: `.edge_index` int64 `[2, E]` of the train split, `.weight` float32
+      (1 where unknown), `.timestamp` int64 seconds (0 where unknown), `.valid_label_index` and
+      `.test_label_index` int64 `[2, n]`
+    * `SIMILAR`: `.edge_index`, `.score` float32; `RELATED`: `.edge_index`, `.relation` int64 codes into
+      `data.relations` (sorted names); `FOLLOWS` and `HAS_*`: `.edge_index`
+
+    `progress(done, total)` is called after each node and edge type. Raises `StoreError` for an interaction
+    without a known split, or media vectors of different lengths under one label.
+    """
+    data = HeteroData()
+    total = len(_NODE_TYPES) + 1 + len(_PLAIN) + len(_RELATED) + len(_SIMILAR)
+    steps = iter(range(1, total + 1))
+
+    def advance() -> None:
+        if progress is not None:
+            progress(next(steps), total)
+
+    indices: dict[str, pl.DataFrame] = {}
+    for label in _NODE_TYPES:
+        indices[label] = _read_nodes(store, label, data)
+        advance()
+    _add_interactions(store, indices, data)
+    advance()
+    for edge in _PLAIN:
+        discriminators = GraphSchema().relationships[edge].discriminators
+        frame = _read_edges(store, edge, discriminators, indices, sort=discriminators)
+        data[edge].edge_index = _edge_index(frame)
+        advance()
+    for edge in _SIMILAR:
+        frame = _read_edges(store, edge, ("score", "encoder"), indices, sort=("encoder",))
+        data[edge].edge_index = _edge_index(frame)
+        data[edge].score = _tensor(frame["score"].fill_null(0.0), np.float32)
+        advance()
+    _add_relations(store, indices, data, advance)
+    return data
+
+
+def graph_hash(data: HeteroData) -> str:
+    """SHA-256 (hex) over every id, tensor and relation name: equal for equal graphs, whatever the store."""
+    digest = hashlib.sha256(json.dumps(list(data.relations)).encode())
+    for kind in (*data.node_types, *data.edge_types):
+        for name, value in sorted(data[kind].items()):
+            digest.update(f"\0{'|'.join([kind] if isinstance(kind, str) else kind)}.{name}\0".encode())
+            if isinstance(value, torch.Tensor):
+                digest.update(f"{value.dtype}{tuple(value.shape)}\0".encode())
+                digest.update(value.contiguous().numpy().tobytes())
+            else:
+                digest.update(json.dumps(value).encode())
+    return digest.hexdigest()
+
+
+def _read_nodes(store: GraphStore, label: str, data: HeteroData) -> pl.DataFrame:
+    """Fills `data[label]`; returns `id` -> `index`."""
+    is_media = label in MEDIA_LABELS.values()
+    batches = list(store.read_nodes(label, ["embedding"] if is_media else []))
+    ids = pl.Series("id", [], dtype=pl.String)
+    if batches:
+        ids = pl.Series("id", pa.chunked_array([batch["id"] for batch in batches]), dtype=pl.String)
+    order = ids.arg_sort()
+    ids = ids.gather(order)
+    data[label].ids = ids.to_list()
+    data[label].num_nodes = len(ids)
+    if is_media:
+        position = np.empty(len(order), dtype=np.int64)
+        position[order.to_numpy()] = np.arange(len(order))
+        x, mask = _features(label, [batch["embedding"] for batch in batches], position)
+        data[label].x, data[label].mask = torch.from_numpy(x), torch.from_numpy(mask)
+    return pl.DataFrame({"id": ids, "index": pl.int_range(len(ids), eager=True, dtype=pl.Int64)})
+
+
+def _features(label: str, vectors: Sequence[pa.Array], position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors as read, and where each row goes -> `x [n, dim]` and `mask [n]`."""
+    chunks = [v.cast(pa.list_(pa.float32())) for v in vectors]
+    lengths = [chunk.value_lengths().fill_null(0).to_numpy(zero_copy_only=False) for chunk in chunks]
+    found = np.unique(np.concatenate(lengths)) if lengths else np.zeros(0, dtype=np.int64)
+    sizes = [int(n) for n in found if n > 0]
+    if len(sizes) > 1:
+        shown = " and ".join(map(str, sizes[:2]))
+        raise StoreError(f"{label} nodes have vectors of lengths {shown}; build them again with one encoder")
+    x = np.zeros((len(position), sizes[0] if sizes else 0), dtype=np.float32)
+    mask = np.zeros(len(position), dtype=bool)
+    start = 0
+    for chunk, length in zip(chunks, lengths, strict=True):
+        rows = position[start : start + len(chunk)][length > 0]
+        if len(rows):
+            x[rows] = chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(rows), -1)
+            mask[rows] = True
+        start += len(chunk)
+    return x, mask
+
+
+def _add_interactions(store: GraphStore, indices: dict[str, pl.DataFrame], data: HeteroData) -> None:
+    columns = ("weight", "timestamp", "split")
+    frame = _read_edges(store, INTERACTED, columns, indices)
+    known = pl.col("split").is_in(["train", *HELD_OUT]).fill_null(False)
+    if odd := frame.filter(~known)["split"].head(1).to_list():
+        raise StoreError(
+            f"INTERACTED rows have split {odd[0]!r}; it must be train, valid or test: build again"
+        )
+    train = frame.filter(split="train")
+    edges = data[INTERACTED]
+    edges.edge_index = _edge_index(train)
+    edges.weight = _tensor(train["weight"].fill_null(1.0), np.float32)
+    edges.timestamp = _tensor(train["timestamp"].fill_null(0), np.int64)
+    for split in HELD_OUT:
+        edges[f"{split}_label_index"] = _edge_index(frame.filter(split=split))
+
+
+def _add_relations(
+    store: GraphStore, indices: dict[str, pl.DataFrame], data: HeteroData, advance: Callable[[], None]
+) -> None:
+    frames = {}
+    for edge in _RELATED:
+        frames[edge] = _read_edges(store, edge, ("relation",), indices, sort=("relation",))
+        advance()
+    names = sorted({name for frame in frames.values() for name in frame["relation"].unique().to_list()})
+    data.relations = names
+    codes = pl.DataFrame(
+        {"relation": names, "code": range(len(names))}, {"relation": pl.String, "code": pl.Int64}
+    )
+    for edge, frame in frames.items():
+        data[edge].edge_index = _edge_index(frame)
+        coded = frame.join(codes, on="relation", how="left", maintain_order="left")
+        data[edge].relation = _tensor(coded["code"], np.int64)
+
+
+def _read_edges(
+    store: GraphStore,
+    edge: EdgeType,
+    columns: Sequence[str],
+    indices: dict[str, pl.DataFrame],
+    sort: Sequence[str] = (),
+) -> pl.DataFrame:
+    """`source` and `target` as indices and the columns, sorted."""
+    properties = GraphSchema().relationships[edge].properties
+    ends = [("source", pa.string()), ("target", pa.string())]
+    schema = pa.schema([*ends, *(properties.field(c) for c in columns)])
+    table = pa.Table.from_batches(_cast(store.read_relationships(edge, columns), schema), schema)
+    frame = pl.DataFrame(pl.from_arrow(table))
+    for end, label in (("source", edge.source), ("target", edge.target)):
+        index = indices[label].rename({"id": end})
+        frame = frame.join(index, on=end, how="left").drop(end).rename({"index": end})
+        if frame[end].null_count():
+            raise StoreError(f"{store.address}: {edge.relation} changed while it was read; read it again")
+    return frame.sort("source", "target", *sort)
+
+
+def _cast(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterable[pa.RecordBatch]:
+    for batch in batches:
+        yield batch.select(schema.names).cast(schema)
+
+
+def _edge_index(frame: pl.DataFrame) -> torch.Tensor:
+    return torch.from_numpy(
+        np.stack([frame[end].to_numpy() for end in ("source", "target")]).astype(np.int64)
+    )
+
+
+def _tensor(column: pl.Series, dtype: type[np.generic]) -> torch.Tensor:
+    return torch.from_numpy(column.to_numpy().astype(dtype))
