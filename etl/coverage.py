@@ -39,7 +39,8 @@ def coverage(
         interactions: `user_id`, `item_id`, and `timestamp` (s), `split` where known.
         items: every item id of the catalogue.
         media: modality -> `id` (of the media node), `item_id`; one row for each link.
-        facts: modality -> `id` and any of `lang`, `width`, `height` (pixels), `duration` (s), `sample_rate` (Hz).
+        facts: modality -> `id` and any of `lang`, `width` and `height` (pixels), `duration` (s),
+            `sample_rate` (Hz).
         vectors: modality -> (media ids, float32 [n, dim]).
         similar: modality -> `source`, `target` (media ids), `score`.
         quarantine: `item_id`, `modality`, `uri`, `reason`.
@@ -78,10 +79,12 @@ def coverage(
 
 
 def _frame(table: pa.Table, columns: Sequence[str]) -> pl.DataFrame:
-    """The named columns; one that the table lacks is null."""
+    """The named columns, ids and words as strings; one that the table lacks is null."""
     present = pl.from_arrow(table.select([c for c in columns if c in table.column_names]))
     assert isinstance(present, pl.DataFrame)
-    return present.with_columns(pl.lit(None).alias(c) for c in columns if c not in present.columns)
+    types = {c: pl.Int64 if c == "timestamp" else pl.String for c in columns}
+    absent = (pl.lit(None, types[c]).alias(c) for c in columns if c not in present.columns)
+    return present.with_columns(absent).cast({c: types[c] for c in columns})
 
 
 def _stack(frames: Sequence[pl.DataFrame], column: str) -> pl.DataFrame:
@@ -150,7 +153,7 @@ def _vectors(given: Vectors | None) -> dict[str, Any]:
 def _agreement(
     links: Mapping[str, pl.DataFrame], similar: Mapping[str, pa.Table], items: int
 ) -> list[dict[str, Any]]:
-    """Mean Jaccard of two modalities' neighbour lists over the items that have both, beside what chance gives."""
+    """Mean Jaccard of two modalities' neighbour lists over the items with both, beside what chance gives."""
     lists = {m: _item_neighbours(links[m], similar[m]) for m in links if m in similar}
     sizes = {m: frame.group_by("item").len() for m, frame in lists.items()}
     rows = []
@@ -184,7 +187,7 @@ def _item_neighbours(links: pl.DataFrame, similar: pa.Table) -> pl.DataFrame:
 
 
 def _quarantined(table: pa.Table | None) -> dict[str, Any]:
-    """Counts by modality and by kind of reason: the reason up to its first colon, without numbers or names."""
+    """Counts by modality and by kind of reason: the reason up to its colon, without numbers or names."""
     if table is None or not table.num_rows:
         return {"total": 0, "by_modality": {}, "by_kind": {}}
     frame = _frame(table, ("modality", "reason"))

@@ -17,13 +17,15 @@ def plain_warnings(report: Mapping[str, Any]) -> list[str]:
 def _reach(report: Mapping[str, Any]) -> Iterator[str]:
     if not report["train_interactions"]:
         yield "there is no interaction to learn from: nothing can be trained"
-    unreachable, unused = report["items_without_interactions_or_media"], report["items_without_interactions"]
-    if unused > unreachable:
-        yield f"{_many(unused - unreachable, 'item')} no interaction in train: only their media can reach them"
+    unreachable = report["items_without_interactions_or_media"]
+    content_only = report["items_without_interactions"] - unreachable
+    strangers = report["users_without_interactions"]
+    if content_only:
+        yield f"{_many(content_only, 'item')} no interaction in train: only their media can reach them"
     if unreachable:
-        yield f"{_many(unreachable, 'item')} neither an interaction in train nor media: nothing can rank them well"
-    if report["users_without_interactions"]:
-        yield f"{_many(report['users_without_interactions'], 'user')} no interaction in train: they get what is popular"
+        yield f"{_many(unreachable, 'item')} neither an interaction in train nor media: nothing reaches them"
+    if strangers:
+        yield f"{_many(strangers, 'user')} no interaction in train: they get what is popular"
 
 
 def _modalities(report: Mapping[str, Any]) -> Iterator[str]:
