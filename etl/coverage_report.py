@@ -196,7 +196,7 @@ def _draw_time(axes: Axes, coverage: Mapping[str, Any]) -> None:
 def _name_bars(axes: Axes, names: Sequence[str], unit: str) -> None:
     axes.set_xticks(range(len(names)), [n.replace("$", r"\$") for n in names])
     axes.set_ylabel(unit)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
 def _svg(draw: Callable[[Axes, Mapping[str, Any]], None], coverage: Mapping[str, Any], caption: str) -> str:
