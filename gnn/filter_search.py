@@ -1,0 +1,189 @@
+"""The filter's own choice of parameters: a coordinate search on validation that reuses every product it can."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from gnn.filter_formula import (
+    FilterParameters,
+    cooccurrence,
+    mixed_links,
+    modality_shares,
+    normalised,
+    output_scale,
+    sparse_similarity,
+)
+from gnn.rank import row_pairs
+from gnn.scorers import Progress
+from gnn.selection import Validation
+
+_Move = Callable[[FilterParameters, float], FilterParameters]
+
+
+class FilterSearch:
+    """Climbs from the default parameters, one at a time, while validation quality rises.
+
+    Output exponent and hops only rescale and mix score blocks that are already there; user and input exponent,
+    power, diagonal and modality weights need the blocks again. The second round halves the steps.
+    """
+
+    def __init__(
+        self,
+        data: HeteroData,
+        history: sp.csr_matrix,
+        media: Mapping[str, sp.csr_matrix],
+        *,
+        users: int,
+        entries: int | None,
+        seed: int,
+    ) -> None:
+        self.validation = Validation.of(data, seed=seed, limit=users)
+        self.blocks = _Blocks(history, media, self.validation, entries)
+        self.modalities = tuple(media)
+        self.evaluations = 0
+
+    def run(self, start: FilterParameters, rounds: int, progress: Progress | None) -> FilterParameters:
+        """The best parameters found; `start` where the graph has no validation pairs."""
+        if not self.validation.num_pairs:
+            return start
+        shares = modality_shares(self.modalities, start.modality_weights)
+        best = start.model_copy(update={"modality_weights": shares})
+        quality = self._quality(best)
+        moves = self._moves()
+        for number in range(rounds):
+            for step, (move, size) in enumerate(moves):
+                best, quality = self._climb(best, quality, move, size / 2**number)
+                if progress:
+                    progress(number * len(moves) + step + 1, rounds * len(moves))
+        return best
+
+    def _climb(
+        self, best: FilterParameters, quality: float, move: _Move, size: float
+    ) -> tuple[FilterParameters, float]:
+        for direction in (size, -size):
+            improved = False
+            while (candidate := move(best, direction)) != best:
+                reached = self._quality(candidate)
+                if reached <= quality:
+                    break
+                best, quality, improved = candidate, reached, True
+            if improved:
+                break
+        return best, quality
+
+    def _quality(self, parameters: FilterParameters) -> float:
+        self.evaluations += 1
+        return self.validation.block_quality(self.blocks.scores(parameters), self.validation.users)
+
+    def _moves(self) -> list[tuple[_Move, float]]:
+        """What is tried, cheap moves first and again at the end."""
+        cheap = [(_field("output_exponent"), 0.1)]
+        if self.modalities:
+            cheap += [(_hop(0), 0.5), (_hop(1), 1.0)]
+        dear = [(_field(name), 0.1) for name in ("user_exponent", "input_exponent")]
+        dear += [(_field("power"), 0.15), (_field("diagonal"), 0.5)]
+        if len(self.modalities) > 1:
+            dear += [(_share(modality), 0.2) for modality in self.modalities]
+        return [*cheap, *dear, *cheap]
+
+
+class _Blocks:
+    """`X S`, `X M S` and `X M^2 S` of the sampled users, recomputed only when what they depend on changes."""
+
+    def __init__(
+        self,
+        history: sp.csr_matrix,
+        media: Mapping[str, sp.csr_matrix],
+        validation: Validation,
+        entries: int | None,
+    ) -> None:
+        self.history, self.media, self.entries = history, media, entries
+        self.rows = history[validation.users.numpy()]
+        self.seen = row_pairs(history, validation.users)
+        self._gram: tuple[float, sp.csr_matrix] | None = None
+        self._parts: tuple[Any, list[np.ndarray]] | None = None
+
+    def scores(self, parameters: FilterParameters) -> Tensor:
+        """Masked scores of the sampled users."""
+        parts = self._current(parameters)
+        total = parts[0].copy()
+        for weight, part in zip(parameters.hops, parts[1:], strict=False):
+            if weight:
+                total += np.float32(weight) * part
+        total *= output_scale(self.history, parameters)
+        scores = torch.from_numpy(total)
+        scores[self.seen] = -torch.inf
+        return scores
+
+    def _current(self, parameters: FilterParameters) -> list[np.ndarray]:
+        p = parameters
+        weights = tuple(sorted(p.modality_weights.items()))
+        key = (p.user_exponent, p.input_exponent, p.power, p.diagonal, weights)
+        if self._parts is None or self._parts[0] != key:
+            self._parts = (key, self._compute(parameters))
+        return self._parts[1]
+
+    def _compute(self, parameters: FilterParameters) -> list[np.ndarray]:
+        neutral = parameters.model_copy(update={"output_exponent": 0.0})
+        mixed = mixed_links(self.media, parameters)
+        if self.entries is not None:
+            base = sparse_similarity(self.history, neutral, self.entries)
+            smoothed = (
+                [self.rows] if mixed is None else [self.rows, self.rows @ mixed, self.rows @ mixed @ mixed]
+            )
+            return [(rows @ base).toarray().astype(np.float32) for rows in smoothed]
+        dense = normalised(self._cooccurrence(parameters.user_exponent), self.history, neutral).toarray()
+        parts = [self.rows @ dense]
+        for _ in range(0 if mixed is None else 2):
+            dense = mixed @ dense
+            parts.append(self.rows @ dense)
+        return parts
+
+    def _cooccurrence(self, user_exponent: float) -> sp.csr_matrix:
+        if self._gram is None or self._gram[0] != user_exponent:
+            self._gram = (user_exponent, cooccurrence(self.history, user_exponent))
+        return self._gram[1]
+
+
+def _field(name: str) -> _Move:
+    """Move one number, inside the bounds of its declaration."""
+    bounds = {"power": (0.2, 2.0), "diagonal": (0.0, 3.0)}
+    low, high = bounds.get(name, (0.0, 1.0))
+
+    def move(parameters: FilterParameters, step: float) -> FilterParameters:
+        value = round(min(max(getattr(parameters, name) + step, low), high), 4)
+        return parameters.model_copy(update={name: value})
+
+    return move
+
+
+def _hop(number: int) -> _Move:
+    """Move the weight of one hop, not below 0 and not above 10."""
+
+    def move(parameters: FilterParameters, step: float) -> FilterParameters:
+        hops = list(parameters.hops)
+        hops[number] = round(min(max(hops[number] + step, 0.0), 10.0), 4)
+        return parameters.model_copy(update={"hops": tuple(hops)})
+
+    return move
+
+
+def _share(modality: str) -> _Move:
+    """Move one modality's share; the others keep their proportions."""
+
+    def move(parameters: FilterParameters, step: float) -> FilterParameters:
+        shares = dict(parameters.modality_weights)
+        value = min(max(shares[modality] + step, 0.0), 1.0)
+        rest = sum(shares.values()) - shares[modality]
+        if not rest or value == shares[modality]:
+            return parameters
+        shares = {name: round(share * (1 - value) / rest, 6) for name, share in shares.items()}
+        shares[modality] = round(value, 6)
+        return parameters.model_copy(update={"modality_weights": shares})
+
+    return move

@@ -1,0 +1,65 @@
+"""The training-free filter over the cross-modal graph: media links smooth the history, co-occurrence scores."""
+
+import scipy.sparse as sp
+import torch
+from pydantic import BaseModel, NonNegativeInt, PositiveInt
+from torch_geometric.data import HeteroData
+
+from gnn.filter_formula import FilterParameters, dense_filter, media_matrices, sparse_filter
+from gnn.filter_search import FilterSearch
+from gnn.matrices import interactions
+from gnn.scorers import ItemItemScorer, Progress
+
+
+class GraphFilterConfig(BaseModel, extra="forbid"):
+    """Fixed parameters, or a search for them on validation."""
+
+    parameters: FilterParameters | None = None
+    """None searches for them on validation; without validation pairs the defaults are used."""
+
+    low_rank: NonNegativeInt = 16
+    """Singular vectors of the truncation that `low_rank_weight` blends in (dense form only)."""
+
+    search_users: PositiveInt = 4000
+    """Validation users the search looks at (a seeded sample)."""
+
+    search_rounds: PositiveInt = 2
+    """Passes of the coordinate search over all parameters."""
+
+    dense_limit: PositiveInt = 20_000
+    """Items above which every matrix stays sparse and rows are pruned."""
+
+    row_entries: PositiveInt = 300
+    """Entries kept in each row of a pruned matrix."""
+
+
+class GraphFilter:
+    """`Q = (I + al M + a2 M^2) S`, `S = (d^-bi C d^-bo)^p`, `C = X^T D_u^-2a X`; scores are `X Q`.
+
+    M is the weighted mean over modalities of the symmetrically normalised media links between items. A graph
+    without media links gives `Q = S`, a degree-normalised item-item filter (as in Steck 2019 and SLIM's relatives).
+    """
+
+    def __init__(self, config: GraphFilterConfig | None = None) -> None:
+        self.config = config or GraphFilterConfig()
+        self.chosen = FilterParameters()
+        """The parameters used, after `fit`."""
+
+    def fit(self, data: HeteroData, *, seed: int = 0, progress: Progress | None = None) -> ItemItemScorer:
+        """Dense weights up to `dense_limit` items, else sparse ones."""
+        history = interactions(data)
+        media = media_matrices(data)
+        dense = history.shape[1] <= self.config.dense_limit
+        if self.config.parameters is not None:
+            self.chosen = self.config.parameters
+        else:
+            entries = None if dense else self.config.row_entries
+            users = self.config.search_users if dense else self.config.search_users // 4
+            search = FilterSearch(data, history, media, users=users, entries=entries, seed=seed)
+            self.chosen = search.run(FilterParameters(), self.config.search_rounds, progress)
+        weights: torch.Tensor | sp.csr_matrix
+        if dense:
+            weights = torch.from_numpy(dense_filter(history, media, self.chosen, self.config.low_rank, seed))
+        else:
+            weights = sparse_filter(history, media, self.chosen, self.config.row_entries)
+        return ItemItemScorer(history, weights)
