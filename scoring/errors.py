@@ -1,0 +1,5 @@
+"""What the scoring room raises."""
+
+
+class ScoringError(Exception):
+    """A batch job that cannot run; the message is one line: the thing, its value, the way out."""

@@ -1,0 +1,147 @@
+"""The batch job: every user against every item, in shards; the same bytes however often it was killed.
+
+out/  job.json (while running)  part-00000.parquet ...  manifest.json (last)
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from gnn.bundle import Bundle, load_bundle
+from scoring.config import ScoringConfig
+from scoring.errors import ScoringError
+from scoring.journal import JOURNAL, MANIFEST, read_parts, remove_strangers, write_record
+from scoring.lock import folder_lock
+from scoring.parts import Part, is_whole, part_name, write_part
+
+
+@dataclass(frozen=True)
+class Job:
+    """What there is to do; the engines run it."""
+
+    bundle_dir: Path
+    bundle: Bundle
+    out: Path
+    users: Int[np.ndarray, "users"]
+    """Indices of the users to score, in output order."""
+    options: ScoringConfig
+
+    @property
+    def num_parts(self) -> int:
+        """Shards of `shard_size` users; the last may be smaller."""
+        return -(-len(self.users) // self.options.shard_size)
+
+    def shard(self, number: int) -> Int[np.ndarray, "shard"]:
+        """Users of one part."""
+        return self.users[number * self.options.shard_size : (number + 1) * self.options.shard_size]
+
+
+def run_job(
+    bundle_dir: Path,
+    out: Path,
+    options: ScoringConfig,
+    *,
+    users: Sequence[str] | None = None,
+    fresh: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Score all users of a bundle, or those named, and return the manifest.
+
+    The same call on the same folder resumes: parts that match their recorded SHA-256 are kept.
+    Users named twice are scored once.
+
+    Args:
+        bundle_dir: what `train` wrote.
+        out: the folder of the parts; made if absent.
+        options: `top_k` and `shard_size` are pinned in the folder, `engine` may change between calls.
+        users: ids to score, in that order; none scores everyone in the bundle's order.
+        fresh: start over where the folder holds the parts of another job, instead of refusing.
+        progress: called with (users done, users in all).
+
+    Raises:
+        ScoringError: an unknown user, a folder of another job, a full disk.
+        gnn.errors.BundleError: a bundle that is incomplete or altered.
+    """
+    bundle = load_bundle(bundle_dir)
+    job = Job(bundle_dir, bundle, out, _indices(bundle, users), options)
+    plan = _plan(job, everyone=users is None)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ScoringError(f"{out}: cannot be a folder ({error.strerror}); choose another") from error
+    with folder_lock(out):
+        recorded = read_parts(out, plan, fresh=fresh)
+        return _complete(job, plan, recorded, progress or (lambda done, total: None))
+
+
+def _complete(
+    job: Job, plan: Mapping[str, Any], recorded: Mapping[str, Part], progress: Callable[[int, int], None]
+) -> dict[str, Any]:
+    """Make what is missing, then the manifest."""
+    names = [part_name(number) for number in range(job.num_parts)]
+    parts = {
+        name: recorded[name]
+        for name in names
+        if name in recorded and is_whole(job.out / name, recorded[name])
+    }
+    missing = [number for number, name in enumerate(names) if name not in parts]
+    done = len(job.users) - sum(len(job.shard(number)) for number in missing)
+    progress(done, len(job.users))
+    if missing or not (job.out / MANIFEST).is_file():
+        # The journal takes over before the manifest goes, so that no moment lacks the pinned options.
+        write_record(job.out / JOURNAL, plan, parts)
+        (job.out / MANIFEST).unlink(missing_ok=True)
+    remove_strangers(job.out, {*parts, MANIFEST, JOURNAL})
+    for number, part in _engine(job.options.engine)(job, missing):
+        parts[part_name(number)] = part
+        write_record(job.out / JOURNAL, plan, parts)
+        done += len(job.shard(number))
+        progress(done, len(job.users))
+    manifest = write_record(job.out / MANIFEST, plan, {name: parts[name] for name in names})
+    (job.out / JOURNAL).unlink(missing_ok=True)
+    return manifest
+
+
+def _local(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
+    for number in missing:
+        path = job.out / part_name(number)
+        yield number, write_part(job.bundle, job.shard(number), job.options.top_k, path)
+
+
+def _ray(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
+    # Ray is an extra and takes seconds to import.
+    from scoring.ray_engine import run_shards
+
+    yield from run_shards(job, missing)
+
+
+def _engine(name: str) -> Callable[[Job, Sequence[int]], Iterator[tuple[int, Part]]]:
+    return {"local": _local, "ray": _ray}[name]
+
+
+def _plan(job: Job, *, everyone: bool) -> dict[str, Any]:
+    """What decides the output's bytes; pinned in the folder."""
+    chosen = None
+    if not everyone:
+        ids = "\n".join(json.dumps(job.bundle.user_ids[index]) for index in job.users)
+        chosen = hashlib.sha256(ids.encode()).hexdigest()
+    options = {"top_k": job.options.top_k, "shard_size": job.options.shard_size, "users_sha256": chosen}
+    return {"bundle": job.bundle.hash, "options": options, "users": len(job.users)}
+
+
+def _indices(bundle: Bundle, users: Sequence[str] | None) -> Int[np.ndarray, "users"]:
+    if users is None:
+        return np.arange(len(bundle.user_ids), dtype=np.int64)
+    known = {user: index for index, user in enumerate(bundle.user_ids)}
+    for row, user in enumerate(users, start=1):
+        if user not in known:
+            raise ScoringError(f"users row {row}: unknown user {user!r}; the bundle knows {len(known)} users")
+    if not users:
+        raise ScoringError("users is empty: nothing to score; name at least one user")
+    return np.array([known[user] for user in dict.fromkeys(users)], dtype=np.int64)

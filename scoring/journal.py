@@ -1,0 +1,76 @@
+"""What a scoring folder records of its job: `job.json` while it runs, `manifest.json` in the end."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from scoring.errors import ScoringError
+from scoring.parts import Part, write_whole
+
+MANIFEST = "manifest.json"
+JOURNAL = "job.json"
+_OURS = re.compile(r"\.?part-\d{5,}\.parquet(\.tmp)?|\.(manifest|job)\.json\.tmp")
+
+
+class _Record(BaseModel, extra="forbid"):
+    bundle: str
+    options: dict[str, Any]
+    users: int
+    rows: int
+    parts: dict[str, Part]
+
+
+def read_parts(out: Path, plan: Mapping[str, Any], *, fresh: bool) -> dict[str, Part]:
+    """The parts that an earlier call of the same job recorded; none in a new folder.
+
+    Raises `ScoringError` where the folder holds another job (unless `fresh`) or parts no job recorded.
+    """
+    record = _read(out)
+    if record is None:
+        if any(_OURS.fullmatch(path.name) for path in out.glob("part-*")):
+            raise ScoringError(
+                f"{out}: holds parts but no {MANIFEST} of ours; choose another folder or empty it"
+            )
+        return {}
+    pinned = record.model_dump(include=set(plan))
+    for key, value in plan.items():
+        if pinned[key] != value:
+            if fresh:
+                return {}
+            was, now = json.dumps(pinned[key]), json.dumps(value)
+            raise ScoringError(
+                f"{out}: holds a job with {key} {was}, not {now}; choose another folder or remove it"
+            )
+    return record.parts
+
+
+def write_record(path: Path, plan: Mapping[str, Any], parts: Mapping[str, Part]) -> dict[str, Any]:
+    """Write the plan with what is known of each part, whole or not at all, and return it."""
+    rows = sum(part.rows for part in parts.values())
+    content = {**plan, "rows": rows, "parts": {name: asdict(part) for name, part in parts.items()}}
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+    return content
+
+
+def remove_strangers(out: Path, keep: set[str]) -> None:
+    """Remove parts of other shards, altered ones and temporary files of a killed call; other files stay."""
+    for path in out.iterdir():
+        if _OURS.fullmatch(path.name) and path.name not in keep:
+            path.unlink()
+
+
+def _read(out: Path) -> _Record | None:
+    # The journal first: while both exist it is the newer one.
+    for name in (JOURNAL, MANIFEST):
+        path = out / name
+        if path.is_file():
+            try:
+                return _Record.model_validate_json(path.read_bytes())
+            except ValidationError as error:
+                raise ScoringError(f"{path}: is no record of a scoring job; choose another folder") from error
+    return None

@@ -1,0 +1,68 @@
+"""Shards of a batch job spread over Ray workers. Importing this needs the extra `ray`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+
+from gnn.bundle import load_bundle
+from scoring.errors import ScoringError
+from scoring.job import Job
+from scoring.parts import Part, part_name, write_part
+
+
+class _Worker:
+    """Holds the bundle and writes one part after another."""
+
+    def __init__(self, bundle_dir: str, bundle_hash: str) -> None:
+        # One core an actor: the same arithmetic, and so the same bytes, however many there are.
+        torch.set_num_threads(1)
+        self.bundle = load_bundle(Path(bundle_dir))
+        if self.bundle.hash != bundle_hash:
+            raise ScoringError(f"{bundle_dir}: the bundle changed while the job ran; start the job again")
+
+    def write(self, number: int, users: Any, top_k: int, out: str) -> tuple[int, Part]:
+        # Ray hands out arrays that cannot be written to, which torch does not take.
+        return number, write_part(self.bundle, users.copy(), top_k, Path(out) / part_name(number))
+
+
+def run_shards(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
+    """Yield (number, part) as workers finish shards, in any order.
+
+    Uses the Ray that runs in this process, else the cluster at `ray_address`, else starts one bound to
+    127.0.0.1 and stops it afterwards.
+    """
+    if not missing:
+        return
+    started = not ray.is_initialized()
+    if started:
+        _start(job)
+    try:
+        actor = ray.remote(num_cpus=1)(_Worker)
+        count = min(job.options.workers, len(missing))
+        workers = [actor.remote(str(job.bundle_dir.resolve()), job.bundle.hash) for _ in range(count)]
+        out, top_k = str(job.out.resolve()), job.options.top_k
+        pool = ray.util.ActorPool(workers)
+        work = ((number, job.shard(number), top_k, out) for number in missing)
+        yield from pool.map_unordered(lambda worker, shard: worker.write.remote(*shard), work)
+    except ray.exceptions.RayTaskError as error:
+        raise ScoringError(f"ray worker failed: {str(error.cause).splitlines()[0]}") from error
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _start(job: Job) -> None:
+    quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    address = job.options.ray_address
+    try:
+        if address:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        else:
+            ray.init(address="local", num_cpus=job.options.workers, _node_ip_address="127.0.0.1", **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ScoringError(
+            f"ray at {address or '127.0.0.1'} does not start: {str(error).splitlines()[0]}"
+        ) from error
