@@ -39,7 +39,7 @@ class NetworkConfig(BaseModel, extra="forbid"):
     temperature: PositiveFloat = 0.25
     """Divides cosine scores in the softmax losses."""
 
-    user_weight_power: float = Field(0.0, ge=0, le=1)
+    user_weight_power: float = Field(default=0.0, ge=0, le=1)
     """Full softmax: a user's pairs weigh `pairs ** -power`; 0 = every pair alike, 1 = every user alike."""
 
     negatives: PositiveInt = 2048
@@ -81,13 +81,13 @@ class NetworkConfig(BaseModel, extra="forbid"):
     regularisation: NonNegativeFloat = 0.0
     """Weight of the squared length of the learned start vectors of a batch."""
 
-    edge_dropout: float = Field(0.0, ge=0, lt=1)
+    edge_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of interactions left out of message passing in each epoch; those of busy ends go first."""
 
-    identity_dropout: float = Field(0.0, ge=0, lt=1)
+    identity_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of items that stand without own vector and interactions in each batch, as a new item does."""
 
-    modality_dropout: float = Field(0.0, ge=0, lt=1)
+    modality_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of items that lose a modality in each batch."""
 
     feature_noise: NonNegativeFloat = 0.0

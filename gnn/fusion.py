@@ -1,4 +1,4 @@
-"""How modalities meet: from each modality's item features to the channels that the network adds to its vectors."""
+"""How modalities meet: from each modality's item features to the channels the network adds to its vectors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Channel:
 
 
 class Fusion(nn.Module):
-    """Turns each modality's features into channels; `names` are the channels, known before any forward pass."""
+    """Turns each modality's features into channels; `names` are the channels, fixed from the start."""
 
     names: tuple[str, ...]
 
@@ -95,7 +95,8 @@ FUSIONS: dict[str, Callable[[Mapping[str, Medium], NetworkConfig, torch.Generato
     "feature": FeatureFusion,
     "attended": AttendedFusion,
 }
-"""Fusion kinds by name. Decision-level fusion is an ensemble of one network a modality (`modalities=("image",)`)."""
+"""Fusion kinds by name. Decision-level fusion is an ensemble of one network for each modality
+(`modalities=("image",)`)."""
 
 
 def make_fusion(media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator) -> Fusion:

@@ -1,4 +1,4 @@
-"""Training objectives by name: each cuts the training pairs into batches and scores the network's vectors on one."""
+"""Training objectives by name: each cuts the training pairs into batches and judges the vectors on one."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class FullSoftmax:
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """`batch_users` users with all their pairs."""
         order = self.users[torch.randperm(len(self.users), generator=generator)]
-        for chosen in order.split(self.config.batch_users):
+        for chosen in torch.split(order, self.config.batch_users):
             rows = self.history[chosen.numpy()]
             users = chosen.repeat_interleave(torch.from_numpy(np.diff(rows.indptr)).long())
             yield Batch(users, torch.from_numpy(rows.indices.astype(np.int64)))
@@ -76,12 +76,51 @@ class FullSoftmax:
         """Mean over the pairs, each weighing `pairs of its user ** -user_weight_power`."""
         chosen, row = torch.unique_consecutive(batch.users, return_inverse=True)
         left, right = functional.normalize(users[chosen]), functional.normalize(items)
-        logits = left @ right.T / self.config.temperature
-        positive = logits[row, batch.items]
-        if self.absent is not None:
-            logits = logits.masked_fill(self.absent, -torch.inf)
         weights = self.counts[batch.users] ** -self.config.user_weight_power
-        return (weights * (logits.logsumexp(dim=1)[row] - positive)).sum() / weights.sum()
+        weights = weights / weights.sum()
+        loss: Tensor = _CatalogueCrossEntropy.apply(
+            left / self.config.temperature, right, row, batch.items, weights, self.absent
+        )
+        return loss
+
+
+class _CatalogueCrossEntropy(torch.autograd.Function):
+    """`sum(weights * (logsumexp(scores)[row] - scores[row, items]))`, scores = left @ right.T, in one buffer.
+
+    Autograd would hold five of them: at 512 users by 6,710 items a third of the time of a step.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        left: Tensor,
+        right: Tensor,
+        row: Tensor,
+        items: Tensor,
+        weights: Tensor,
+        absent: Tensor | None,
+    ) -> Tensor:
+        scores = left @ right.T
+        positive = scores[row, items]
+        if absent is not None:
+            scores[:, absent] = -torch.inf
+        highest = scores.amax(dim=1, keepdim=True)
+        total = scores.sub_(highest).exp_().sum(dim=1, keepdim=True)
+        scores.div_(total)
+        ctx.save_for_backward(left, right, row, items, weights)
+        ctx.probabilities = scores  # type: ignore[attr-defined]
+        return (weights * ((highest + total.log())[row, 0] - positive)).sum()
+
+    @staticmethod
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, *grads: Tensor
+    ) -> tuple[Tensor, Tensor, None, None, None, None]:
+        left, right, row, items, weights = ctx.saved_tensors  # type: ignore[attr-defined]
+        slope = ctx.probabilities  # type: ignore[attr-defined]
+        by_row = torch.zeros(len(left)).index_add_(0, row, weights)
+        slope.mul_(by_row[:, None]).index_put_((row, items), -weights, accumulate=True)
+        slope.mul_(grads[0])
+        return slope @ right, slope.T @ left, None, None, None, None
 
 
 class SampledSoftmax:
@@ -168,7 +207,7 @@ LOSSES: dict[str, Callable[[sp.csr_matrix, NetworkConfig], Loss]] = {
 
 
 def make_loss(history: sp.csr_matrix, config: NetworkConfig) -> Loss:
-    """The objective `config.loss` names over these training pairs; `GnnError` for an unknown name or no pairs."""
+    """The objective `config.loss` names; `GnnError` for an unknown name or a graph without training pairs."""
     if config.loss not in LOSSES:
         raise GnnError(f"loss {config.loss!r} is unknown; use one of {', '.join(LOSSES)}")
     if history.nnz == 0:
@@ -184,8 +223,8 @@ def alignment(
 ) -> Float[Tensor, ""]:
     """Symmetric InfoNCE (van den Oord et al., 2018) between every two modalities over the chosen items.
 
-    Items that lack one of the two (a zero vector) stay out. With a `teacher` only the pairs with it count, and its
-    vectors do not move: knowledge passes from the strong modality to the weak ones.
+    Items that lack one of the two (a zero vector) stay out. With a `teacher` only the pairs with it count,
+    and its vectors do not move: knowledge passes from the strong modality to the weak ones.
     """
     names = list(contents)
     total = items.new_zeros((), dtype=torch.float32)
@@ -214,5 +253,5 @@ def _pairs(history: sp.csr_matrix) -> Batch:
 
 
 def _shuffled(pairs: Batch, size: int, generator: torch.Generator) -> Iterator[Batch]:
-    for chosen in torch.randperm(len(pairs.users), generator=generator).split(size):
+    for chosen in torch.split(torch.randperm(len(pairs.users), generator=generator), size):
         yield Batch(pairs.users[chosen], pairs.items[chosen])

@@ -24,7 +24,7 @@ class Medium:
     """One modality seen from the items."""
 
     features: Float[Tensor, "items width"] | None
-    """Whitened mean of the encoder's vectors of the item's media (0 = none); None where no node has a vector."""
+    """Mean of the whitened vectors of the item's media (0 = none); None where no node has a vector."""
     similar: SparseOperator | None
     """Items x items along HAS -> SIMILAR -> HAS; None where nothing is linked."""
 
@@ -102,7 +102,7 @@ def _item_features(x: Tensor, mask: Tensor, edges: Tensor, items: int) -> Tensor
 
 
 def whitened(x: Float[Tensor, "nodes dim"], width: int) -> Float[Tensor, "nodes width"]:
-    """The first `width` principal components, each scaled to unit variance (small ones damped, not blown up)."""
+    """The first `width` principal components scaled to unit variance, the smallest ones damped."""
     centred = (x - x.mean(dim=0)).double()
     covariance = centred.T @ centred / max(len(x) - 1, 1)
     values, vectors = torch.linalg.eigh(covariance)

@@ -1,7 +1,7 @@
 """The heterogeneous network: light message passing over every relation of the cross-modal graph.
 
-Users, items and entities start from learned vectors, media nodes from their encoder's. Nothing but the projections,
-the relation weights and the gates is learned beside the start vectors, so a score is a sum of exact contributions.
+Users, items and entities start from learned vectors, media nodes from their encoder's. Beside these only the
+projections, relation weights and gates are learned, so a score is a sum of exact contributions.
 """
 
 from dataclasses import dataclass, field
@@ -41,10 +41,11 @@ class Perturbation:
 class HeteroNetwork(nn.Module):
     """User and item vectors by message passing (He et al., LightGCN, 2020; item links as in FREEDOM, 2023).
 
-    A layer sends `D_u^-1/2 R D_i^-1/2` both ways between users and items, FOLLOWS between users and each named
-    RELATED relation between items and entities, every relation with a learned weight; the layers are averaged.
-    Each channel (modality) then adds `weight * M h` to the items, h the item's start vector with its content and
-    M the links HAS -> SIMILAR -> HAS, and `gate * weight * mean over the history of M h` to the users.
+    A layer sends `D_u^-1/2 R D_i^-1/2` both ways between users and items, FOLLOWS between users and each
+    named RELATED relation between items and entities, every relation with a learned weight; the layers are
+    averaged. Each channel (modality) then adds `weight * M h` to the items, h the start vector of the item with
+    its content and M the links HAS -> SIMILAR -> HAS, and `gate * weight * mean over the history of M h` to
+    the users. A channel without links adds its content in place of `M h`.
     """
 
     def __init__(self, graph: MessageGraph, config: NetworkConfig, generator: torch.Generator) -> None:
@@ -79,7 +80,7 @@ class HeteroNetwork(nn.Module):
     def forward(self, seen: Perturbation | None = None, interacted: SparseOperator | None = None) -> Vectors:
         """Vectors of all users and items.
 
-        `interacted` replaces the full interaction operator (users x items) for message passing, e.g. a pruned one.
+        `interacted` (users x items) stands in for the full interactions in message passing, e.g. pruned ones.
         """
         seen = seen or Perturbation()
         channels = self.fusion(self._features(seen))
@@ -123,7 +124,8 @@ class HeteroNetwork(nn.Module):
     def _propagate(
         self, start: Tensor, identity: Tensor, interacted: SparseOperator
     ) -> tuple[Tensor, Tensor]:
-        users, items, entities = self.user_start * self._known_users[:, None], start, self.entity_start
+        users, items = self.user_start * self._known_users[:, None], start
+        entities: Tensor | None = self.entity_start
         user_layers, item_layers = [users], [items]
         for _ in range(self.config.layers):
             to_users = interacted @ items
@@ -150,15 +152,20 @@ class HeteroNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         gates = self._gates(users)
         for number, channel in enumerate(channels):
-            if channel.similar is None:
+            spread = self._spread(channel, start)
+            if spread is None:
                 continue
-            spread = start
-            for _ in range(self.config.similar_hops):
-                spread = channel.similar @ spread
             weighted = self.similar_weights[number] * spread
             items = items + weighted
             users = users + gates[:, number : number + 1] * (self._means @ weighted)
         return users, items
+
+    def _spread(self, channel: Channel, start: Tensor) -> Tensor | None:
+        if channel.similar is None:
+            return channel.content
+        for _ in range(self.config.similar_hops):
+            start = channel.similar @ start
+        return start
 
     def _gates(self, users: Tensor) -> Tensor:
         """1 on average over the channels, by the user's own vector."""

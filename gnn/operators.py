@@ -12,8 +12,8 @@ from gnn.matrices import inverse_power
 class SparseOperator:
     """A constant sparse matrix that dense tensors can be multiplied by, with the gradient through them.
 
-    scipy's product is used rather than torch's CSR: 1.5 against 2.2 to 3.2 ms for 59,541 edges at 64 dimensions on
-    one core, and it is bitwise repeatable.
+    scipy's product rather than torch's CSR: 1.5 against 2.2 to 3.2 ms for 59,541 edges at 64 dimensions on
+    one core, and bitwise repeatable.
     """
 
     def __init__(self, matrix: sp.csr_matrix) -> None:
@@ -57,15 +57,12 @@ def degree_normalised(matrix: sp.csr_matrix) -> sp.csr_matrix:
 
 def row_mean(matrix: sp.csr_matrix) -> sp.csr_matrix:
     """Rows that sum to 1; an empty row stays 0."""
-    return (
-        (sp.diags(inverse_power(np.asarray(matrix.sum(axis=1)).ravel(), 1.0)) @ matrix)
-        .tocsr()
-        .astype(np.float32)
-    )
+    scale = inverse_power(np.asarray(matrix.sum(axis=1)).ravel(), 1.0)
+    return (sp.diags(scale) @ matrix).tocsr().astype(np.float32)
 
 
 def without_edges(matrix: sp.csr_matrix, share: float, generator: torch.Generator) -> sp.csr_matrix:
-    """Leave out `share` of the entries; an edge is kept with a chance that falls with the degrees of its ends.
+    """Leave out `share` of the entries; the busier an edge's two ends, the likelier it goes.
 
     Weighted sampling without replacement with weights `(d_row * d_column) ** -1/2`
     (Zhou and Shen, FREEDOM, 2023), by Gumbel keys.
@@ -77,9 +74,6 @@ def without_edges(matrix: sp.csr_matrix, share: float, generator: torch.Generato
     columns = inverse_power(np.asarray(matrix.sum(axis=0)).ravel(), 0.5)
     uniform = torch.rand(matrix.nnz, generator=generator, dtype=torch.float64).clamp_min(1e-12).numpy()
     keys = np.log(rows[edges.row] * columns[edges.col]) - np.log(-np.log(uniform))
-    keep = np.sort(
-        np.argpartition(-keys, max(1, round(matrix.nnz * (1 - share))) - 1)[
-            : max(1, round(matrix.nnz * (1 - share)))
-        ]
-    )
+    count = max(1, round(matrix.nnz * (1 - share)))
+    keep = np.sort(np.argpartition(-keys, count - 1)[:count])
     return sp.csr_matrix((edges.data[keep], (edges.row[keep], edges.col[keep])), shape=matrix.shape)

@@ -20,8 +20,8 @@ from gnn.training import TrainingReport, finished_scorer, train
 class HeteroGNN:
     """Trains `HeteroNetwork` on the graph's training interactions and hands out its vectors.
 
-    After `fit`, `report` says how training went, `network` is the trained network and `modality_gates()` tells how
-    much each modality counts for each user.
+    After `fit`, `report` says how training went, `network` is the trained network and `modality_gates()`
+    tells how much each modality counts for each user.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class HeteroGNN:
     def fit(
         self, data: HeteroData, *, seed: int, progress: Callable[[int, int], None] | None = None
     ) -> DotScorer:
-        """Train with early stopping on the graph's validation pairs; the same data and seed give the same vectors.
+        """Train with early stopping on the graph's validation pairs; same data and seed, same vectors.
 
         `progress(epochs done, at most)` is called after each epoch; `on_epoch` gets the epoch's metrics.
         Raises `GnnError` for an unknown loss, fusion or schedule, or a graph without training interactions.

@@ -21,9 +21,17 @@ Progress = Callable[[int, int], None]
 class Scorer(Protocol):
     """Scores a block of users against the whole catalogue."""
 
-    kind: str
-    num_users: int
-    num_items: int
+    @property
+    def kind(self) -> str:
+        """Which of the three it is: `dot`, `item_item` or `sum`."""
+
+    @property
+    def num_users(self) -> int:
+        """Users it can score."""
+
+    @property
+    def num_items(self) -> int:
+        """Items of the catalogue."""
 
     def scores(self, users: Int[Tensor, "block"]) -> Float[Tensor, "block items"]:
         """Higher is better; comparable within a user only."""

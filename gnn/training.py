@@ -1,4 +1,4 @@
-"""The training loop: seeded epochs, validation, early stopping, checkpoints that resume to the same result."""
+"""The training loop: seeded epochs, validation, early stopping, checkpoints that resume to the same end."""
 
 import hashlib
 import resource
@@ -59,8 +59,8 @@ def train(
 ) -> TrainingReport:
     """Train in place and leave the parameters of the best validation NDCG@20.
 
-    `valid` is users x items; training items are masked, validation items stay candidates. Each epoch draws from a
-    generator of (seed, epoch), so a run resumed from `checkpoint` ends bit for bit like one that never stopped.
+    `valid` is users x items; training items are masked, validation items stay candidates. Each epoch draws
+    from a generator of (seed, epoch), so a run resumed from `checkpoint` ends bit for bit like one never stopped.
     Without validation pairs all `epochs` are run and the last parameters kept.
     """
     config = network.config
@@ -105,7 +105,7 @@ def train(
 
 
 def finished_scorer(network: HeteroNetwork, cosine: bool) -> DotScorer:
-    """The trained vectors; users without history stand at the mean of the others, which ranks by popularity."""
+    """The trained vectors; users nothing is known of stand at the mean of the others: ranks by popularity."""
     with torch.no_grad():
         vectors = network()
     users, items = vectors.users, vectors.items
@@ -145,7 +145,7 @@ def _epoch(
         value = loss(vectors.users, vectors.items, batch, generator)
         value = value + _extra(network, vectors, batch, generator)
         optimiser.zero_grad(set_to_none=True)
-        value.backward()
+        torch.autograd.backward(value)
         optimiser.step()
         total += float(value.detach()) * len(batch.users)
         pairs += len(batch.users)

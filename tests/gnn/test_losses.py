@@ -1,0 +1,132 @@
+"""The objectives: each covers every pair once and equals its textbook formula."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from torch.nn import functional
+
+from gnn.config import NetworkConfig
+from gnn.errors import GnnError
+from gnn.losses import LOSSES, Batch, FullSoftmax, PairwiseRanking, SampledSoftmax, alignment, make_loss
+
+HISTORY = sp.csr_matrix(
+    np.array([[1, 1, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0], [0, 1, 1, 1, 0]], dtype=np.float32)
+)
+PAIRS = sorted(zip(*(a.tolist() for a in HISTORY.nonzero()), strict=True))
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def vectors(seed=1, dim=4):
+    torch.manual_seed(seed)
+    return torch.randn(4, dim, requires_grad=True), torch.randn(5, dim, requires_grad=True)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_covers_each_pair_once_and_pulls_it_up(name):
+    loss = make_loss(HISTORY, NetworkConfig(loss=name, batch_users=2, batch_size=4, negatives=8))
+    batches = list(loss.batches(generator()))
+    seen = sorted((int(u), int(i)) for b in batches for u, i in zip(b.users, b.items, strict=True))
+    assert seen == PAIRS and len(batches) == 2
+    again = list(loss.batches(generator()))
+    assert all(torch.equal(a.users, b.users) for a, b in zip(batches, again, strict=True))
+    users, items = vectors()
+    batch = Batch(torch.tensor([1]), torch.tensor([1]))
+    before = loss(users, items, batch, generator())
+    before.backward()
+    with torch.no_grad():
+        users -= 0.1 * users.grad
+    assert loss(users, items, batch, generator()) < before
+
+
+def test_full_softmax_equals_cross_entropy_with_its_gradient():
+    loss = FullSoftmax(HISTORY, NetworkConfig(temperature=0.5))
+    users, items = vectors()
+    batch = Batch(torch.tensor([3, 3, 3, 0, 0]), torch.tensor([1, 2, 3, 0, 1]))
+    got = loss(users, items, batch, generator())
+    logits = functional.normalize(users)[batch.users] @ functional.normalize(items).T / 0.5
+    expected = functional.cross_entropy(logits, batch.items)
+    assert torch.allclose(got, expected)
+    for a, b in zip(
+        torch.autograd.grad(got * 3, (users, items)),
+        torch.autograd.grad(expected * 3, (users, items)),
+        strict=True,
+    ):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_user_weight_power_one_counts_every_user_alike():
+    loss = FullSoftmax(HISTORY, NetworkConfig(user_weight_power=1, temperature=1))
+    users, items = vectors()
+    whole = Batch(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]))
+    parts = [Batch(torch.tensor([0, 0]), torch.tensor([0, 1])), Batch(torch.tensor([1]), torch.tensor([1]))]
+    mean = sum(loss(users, items, p, generator()) for p in parts) / 2
+    assert torch.allclose(loss(users, items, whole, generator()), mean)
+
+
+def test_items_never_seen_can_be_spared_as_negatives():
+    users, items = vectors()
+    batch = Batch(torch.tensor([0, 0]), torch.tensor([0, 1]))
+    spared = FullSoftmax(HISTORY, NetworkConfig(cold_negatives=False))
+    loss = spared(users, items, batch, generator())
+    logits = functional.normalize(users)[batch.users] @ functional.normalize(items).T / 0.25
+    assert torch.allclose(loss, functional.cross_entropy(logits[:, :4], batch.items))
+    loss.backward()
+    assert items.grad[4].abs().sum() == 0 and items.grad[:4].abs().sum(dim=1).min() > 0
+
+
+def test_sampled_softmax_nears_the_full_one():
+    torch.manual_seed(0)
+    history = sp.random(30, 50, density=0.2, format="csr", random_state=0, dtype=np.float32)
+    config = NetworkConfig(temperature=0.5, negatives=20_000)
+    users, items = torch.randn(30, 6), torch.randn(50, 6)
+    edges = history.tocoo()
+    batch = Batch(torch.from_numpy(edges.row).long(), torch.from_numpy(edges.col).long())
+    full = FullSoftmax(history, config)(users, items, batch, generator())
+    sampled = SampledSoftmax(history, config)(users, items, batch, generator())
+    assert abs(float(full - sampled)) < 0.02
+    # and without the logQ correction it would not: log(negatives) off
+    assert abs(float(full) - float(sampled) - np.log(20_000 / 50)) > 1
+
+
+def test_bpr_draws_only_unseen_items_and_equals_the_formula():
+    loss = PairwiseRanking(HISTORY, NetworkConfig(loss="bpr"))
+    users = torch.tensor([3] * 200 + [0] * 200)
+    drawn = loss._unseen(Batch(users, torch.ones(400, dtype=torch.int64)), generator())
+    assert set(drawn[:200].tolist()) == {0, 4} and set(drawn[200:].tolist()) == {2, 3, 4}
+    u, i = torch.tensor([[1.0], [0.0], [0.0], [1.0]]), torch.tensor([[2.0], [2.0], [0.5], [0.5], [0.5]])
+    value = loss(u, i, Batch(torch.tensor([0]), torch.tensor([0])), generator())
+    assert torch.allclose(value, torch.tensor(np.log1p(np.exp(-1.5)), dtype=torch.float32))
+
+
+def test_alignment_is_least_for_equal_modalities_and_the_teacher_stands_still():
+    same = torch.eye(6, requires_grad=True)
+    other = torch.eye(6).roll(1, 0).requires_grad_()
+    items = torch.arange(6)
+    assert alignment({"text": same, "image": same}, items, 0.1) < 1e-3
+    value = alignment({"text": same, "image": other}, items, 0.1, teacher="text")
+    assert value > 5
+    value.backward()
+    assert same.grad is None and other.grad.abs().sum() > 0
+
+
+def test_alignment_leaves_out_items_that_lack_a_modality():
+    text, image = torch.eye(4), torch.eye(4)
+    image[2] = 0
+    shuffled = text.clone()
+    shuffled[2] = text[0]
+    items = torch.arange(4)
+    assert torch.equal(
+        alignment({"text": text, "image": image}, items, 0.1),
+        alignment({"text": shuffled, "image": image}, items, 0.1),
+    )
+
+
+def test_errors_name_the_value_and_the_way_out():
+    with pytest.raises(GnnError, match="loss 'hinge' is unknown; use one of softmax, sampled_softmax, bpr"):
+        make_loss(HISTORY, NetworkConfig(loss="hinge"))
+    with pytest.raises(GnnError, match="0 training interactions"):
+        make_loss(sp.csr_matrix((3, 3), dtype=np.float32), NetworkConfig())
