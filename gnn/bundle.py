@@ -62,19 +62,19 @@ def save_bundle(
     """
     path = Path(path)
     _check_shapes(scorer, user_ids, item_ids, seen)
-    _check_replaceable(path)
+    check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         tensors, structure = scorer_to_tensors(scorer)
-        _write(folder / "model.safetensors", save(tensors))
-        _write(folder / "seen.safetensors", save(csr_to_tensors(seen, "seen")))
+        write_file(folder / "model.safetensors", save(tensors))
+        write_file(folder / "seen.safetensors", save(csr_to_tensors(seen, "seen")))
         _write_ids(folder / "users.parquet", "user_id", user_ids)
         _write_ids(folder / "items.parquet", "item_id", item_ids)
         digest = seal(
             folder, {**manifest, "scorer": structure, "users": len(user_ids), "items": len(item_ids)}
         )
-        _replace(folder, path)
+        put_in_place(folder, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return digest
@@ -84,14 +84,14 @@ def seal(folder: Path, manifest: Mapping[str, Any]) -> str:
     """Write README.md and manifest.json (with the SHA-256 of every other file) into a folder; the bundle's hash."""
     content = {**manifest, "format_version": FORMAT_VERSION}
     content.pop("files", None)
-    _write(folder / "README.md", model_card(content).encode())
+    write_file(folder / "README.md", model_card(content).encode())
     names = sorted(p.name for p in folder.iterdir() if p.name != MANIFEST)
     content["files"] = {name: _sha256((folder / name).read_bytes()) for name in names}
     try:
         text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise BundleError(f"manifest of {folder.name}: {error}; give plain JSON values, no NaN") from error
-    _write(folder / MANIFEST, text.encode())
+    write_file(folder / MANIFEST, text.encode())
     return _sha256(text.encode())
 
 
@@ -109,7 +109,7 @@ def load_bundle(path: Path) -> Bundle:
     try:
         scorer = scorer_from_tensors(load(files["model.safetensors"]), manifest.get("scorer"))
         seen = csr_from_tensors(load(files["seen.safetensors"]), "seen")
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, KeyError) as error:
         raise BundleError(f"{path}: a safetensors file cannot be read ({error}); train again") from error
     try:
         _check_shapes(scorer, users, items, seen)
@@ -190,14 +190,15 @@ def _check_shapes(scorer: Scorer, users: Sequence[str], items: Sequence[str], se
             )
 
 
-def _check_replaceable(path: Path) -> None:
+def check_replaceable(path: Path) -> None:
+    """Raise `BundleError` where a bundle may not be written: over a file, a link or a folder of other things."""
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise BundleError(f"{path} is a file or a link; give a folder for the bundle")
     if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
         raise BundleError(f"{path} holds other files and is no bundle; give an empty or new folder")
 
 
-def _replace(folder: Path, path: Path) -> None:
+def put_in_place(folder: Path, path: Path) -> None:
     """Put the finished folder in place; the old bundle is moved aside first and removed last."""
     if not path.exists():
         os.replace(folder, path)
@@ -230,7 +231,7 @@ def _read_ids(path: Path, content: bytes, name: str, column: str) -> list[str]:
     return [str(value) for value in table[column].to_pylist()]
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """Write and flush to disk, so that the rename that follows can only publish whole files."""
     with path.open("wb") as file:
         file.write(content)

@@ -1,5 +1,7 @@
 """EASE: the closed-form linear item model (Steck, WWW 2019), dense on small catalogues, low-rank on large ones."""
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -34,8 +36,14 @@ class EASE:
 
     def __init__(self, config: EASEConfig | None = None) -> None:
         self.config = config or EASEConfig()
-        self.chosen: dict[str, float] = {}
-        """What validation chose, after `fit`."""
+        self.regularisation = self.config.regularisation
+        """The penalty used, after `fit`."""
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """A `gnn:` section that gives the same weights without searching."""
+        settings = {**self.config.model_dump(exclude_defaults=True), "regularisation": self.regularisation}
+        return {"model": "ease", "ease": settings}
 
     def fit(self, data: HeteroData, *, seed: int = 0, progress: Progress | None = None) -> Scorer:
         """An `ItemItemScorer` up to `dense_limit` items, else a `DotScorer`."""
@@ -45,10 +53,9 @@ class EASE:
         fixed = self.config.regularisation
         if fixed is None:
             validation = Validation.of(data, seed=seed)
-            best, scorer = _climb(build, validation, self.config.candidates, progress)
+            self.regularisation, scorer = _climb(build, validation, self.config.candidates, progress)
         else:
-            best, scorer = fixed, build(fixed)
-        self.chosen = {"regularisation": best}
+            scorer = build(fixed)
         return scorer
 
 

@@ -1,5 +1,7 @@
 """The training-free filter over the cross-modal graph: media links smooth the history, co-occurrence scores."""
 
+from typing import Any
+
 import scipy.sparse as sp
 import torch
 from pydantic import BaseModel, NonNegativeInt, PositiveInt
@@ -42,8 +44,15 @@ class GraphFilter:
 
     def __init__(self, config: GraphFilterConfig | None = None) -> None:
         self.config = config or GraphFilterConfig()
-        self.chosen = FilterParameters()
+        self.parameters = FilterParameters()
         """The parameters used, after `fit`."""
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """A `gnn:` section that gives the same filter without searching."""
+        settings = {**self.config.model_dump(), "parameters": self.parameters.model_dump()}
+        section = GraphFilterConfig.model_validate(settings).model_dump(mode="json", exclude_defaults=True)
+        return {"model": "graph_filter", "graph_filter": section}
 
     def fit(self, data: HeteroData, *, seed: int = 0, progress: Progress | None = None) -> ItemItemScorer:
         """Dense weights up to `dense_limit` items, else sparse ones."""
@@ -51,15 +60,15 @@ class GraphFilter:
         media = media_matrices(data)
         dense = history.shape[1] <= self.config.dense_limit
         if self.config.parameters is not None:
-            self.chosen = self.config.parameters
+            self.parameters = self.config.parameters
         else:
             entries = None if dense else self.config.row_entries
             users = self.config.search_users if dense else self.config.search_users // 4
             search = FilterSearch(data, history, media, users=users, entries=entries, seed=seed)
-            self.chosen = search.run(FilterParameters(), self.config.search_rounds, progress)
+            self.parameters = search.run(FilterParameters(), self.config.search_rounds, progress)
         weights: torch.Tensor | sp.csr_matrix
         if dense:
-            weights = torch.from_numpy(dense_filter(history, media, self.chosen, self.config.low_rank, seed))
+            weights = torch.from_numpy(dense_filter(history, media, self.parameters, self.config.low_rank, seed))
         else:
-            weights = sparse_filter(history, media, self.chosen, self.config.row_entries)
+            weights = sparse_filter(history, media, self.parameters, self.config.row_entries)
         return ItemItemScorer(history, weights)

@@ -39,10 +39,10 @@ def make_part(part: PartConfig) -> Part:
 def resolved(part: PartConfig, fitted: Part) -> PartConfig:
     """The part with what was chosen in `fit` written in: fitting it again searches nothing and gives the same."""
     if isinstance(fitted, GraphFilter):
-        settings = fitted.config.model_dump() | {"parameters": fitted.chosen}
+        settings = fitted.config.model_dump() | {"parameters": fitted.parameters}
         return part.model_copy(update={"graph_filter": GraphFilterConfig.model_validate(settings)})
     if isinstance(fitted, EASE):
-        settings = fitted.config.model_dump() | fitted.chosen
+        settings = fitted.config.model_dump() | {"regularisation": fitted.regularisation}
         return part.model_copy(update={"ease": EASEConfig.model_validate(settings)})
     return part
 

@@ -122,7 +122,13 @@ def _sum_from_tensors(
 
 
 def _matrix(tensors: Mapping[str, np.ndarray], name: str) -> torch.Tensor:
+    """A float matrix, or an int8 one with a scale for each row."""
     array = _array(tensors, name)
+    if array.ndim == 2 and array.dtype == np.int8:
+        scale = _array(tensors, f"{name}.scale")
+        if scale.shape != (len(array),) or scale.dtype.kind != "f":
+            raise BundleError(f"{name}.scale has shape {scale.shape}; {len(array)} numbers are needed")
+        return torch.from_numpy(array.astype(np.float32) * scale.astype(np.float32)[:, None])
     if array.ndim != 2 or array.dtype.kind != "f":
         raise BundleError(f"{name} is {array.dtype} with shape {array.shape}; a float matrix is needed")
     return torch.from_numpy(array.astype(np.float32, copy=False))

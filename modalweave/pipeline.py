@@ -1,24 +1,25 @@
 """The stages of a run, in order. Each takes the config, leaves its products in the workspace, returns its report."""
 
-import json
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from evaluation.report import write_report
 from torch_geometric.data import HeteroData
 
-from evaluation.report import write_report
-from gnn.bundle import Bundle, export_bundle, load_bundle, save_bundle
+from gnn.bundle import Bundle, load_bundle, save_bundle
+from gnn.export import export_bundle
 from gnn.matrices import Split, interactions
 from gnn.registry import make_recommender
 from gnn.settings import GNNConfig
 from graph.hetero import graph_hash, read_hetero
+from graph.schema import GraphSchema
 from modalweave.config import RunConfig, dump_config
 from modalweave.console import Stages
 from modalweave.errors import RunError
+from modalweave.files import write_json, write_text
 from modalweave.measure import measure, slices
 from modalweave.stores import connect
 from scoring.config import ScoringConfig
@@ -46,6 +47,7 @@ def train(config: RunConfig, *, stages: Stages) -> dict[str, Any]:
         "chosen": result["chosen"],
         "dataset": config.name,
         "dataset_fingerprint": result["graph"],
+        "graph_schema": GraphSchema().hash(),
         "metrics": summary,
         "seed": config.seed,
     }
@@ -88,9 +90,8 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> dict[str, An
 
 def score_run(config: RunConfig, *, stages: Stages) -> dict[str, Any]:
     """The batch job of a run, into `scores/`."""
-    return score(
-        config.workspace / BUNDLE, config.workspace / "scores", config.scoring.model_dump(), stages=stages, fresh=True
-    )
+    bundle, out = config.workspace / BUNDLE, config.workspace / "scores"
+    return score(bundle, out, config.scoring.model_dump(), stages=stages, fresh=True)
 
 
 def score(
@@ -101,11 +102,17 @@ def score(
     stages: Stages,
     users_file: Path | None = None,
     write_back: str | None = None,
+    fresh: bool = False,
 ) -> dict[str, Any]:
-    """Score users against the whole catalogue, optionally writing RECOMMENDED links into a store."""
+    """Score users against the whole catalogue, optionally writing RECOMMENDED links into a store.
+
+    `fresh` starts over where the folder holds another job's parts, as a run's own `scores/` does after training.
+    """
     users = read_users(users_file) if users_file is not None else None
     with stages.stage("score", "Scoring") as report:
-        manifest = run_job(bundle, out, ScoringConfig.model_validate(options), users=users, progress=report)
+        manifest = run_job(
+            bundle, out, ScoringConfig.model_validate(options), users=users, fresh=fresh, progress=report
+        )
     result = {**manifest, "out": str(out), "seconds": stages.seconds}
     if write_back is not None:
         created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -142,22 +149,6 @@ def read_bundle(config: RunConfig) -> Bundle:
     if not folder.exists():
         raise RunError(f"{folder} is not there; run `modalweave train` first")
     return load_bundle(folder)
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write whole or not at all."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _metrics(
