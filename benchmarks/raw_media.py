@@ -32,7 +32,7 @@ class Extra:
 
 
 def beside(file: Path, arrays: Mapping[str, np.ndarray], count: int, out: Path, raw: bool | None) -> Extra:
-    """Titles and, if wanted, raw media for the `count` items of `file`; pictures are unpacked into `out/media`."""
+    """Titles and, if wanted, raw media for `count` items of `file`; pictures go into `out/media`."""
     if "artistID" in arrays:
         return _artists(file, arrays["artistID"].tolist(), bool(raw))
     plots = file.with_name(f"{file.stem}_items_plots.csv.zst")
@@ -93,7 +93,7 @@ def _artists(file: Path, artist_ids: list[int], raw: bool) -> Extra:
 
 
 def _movies(plots: Path, posters: Path, count: int, out: Path, raw: bool) -> Extra:
-    """Movie id = item row + 1; the posters carry the row itself in their names (0.jpg is Toy Story, movie 1)."""
+    """Movie id = item row + 1; posters carry the row in their names (0.jpg is Toy Story, movie 1)."""
     movies = {int(r["movie id"]) - 1: r for r in csv.DictReader(io.StringIO(_read(plots), newline=""))}
     columns = {"title": "movie title", "director": "Director", "cast": "Cast"}
     extra = Extra({"movie_id": [str(i + 1) for i in range(count)]})

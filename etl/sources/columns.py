@@ -23,13 +23,12 @@ _MEANING = {
 
 def rename(table: pa.Table, columns: Mapping[str, str]) -> pa.Table:
     """Apply `source.columns` (our name -> the file's name) to the columns that the file has."""
+    label = label_of(table, "table")
     own = {theirs: ours for ours, theirs in columns.items() if theirs in table.column_names}
     for theirs, ours in own.items():
         if ours in table.column_names and ours != theirs:
-            raise SourceError(
-                f"{label_of(table, 'table')}: has both {ours!r} and {theirs!r}; drop one or source.columns.{ours}"
-            )
-    return table.rename_columns([own.get(name, name) for name in table.column_names])
+            raise SourceError(f"{label}: has both {ours!r} and {theirs!r}; drop one of them")
+    return named(table.rename_columns([own.get(name, name) for name in table.column_names]), label)
 
 
 def conform(table: pa.Table, schema: pa.Schema, required: Collection[str]) -> pa.Table:

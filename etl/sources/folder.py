@@ -27,15 +27,7 @@ def read(config: SourceConfig) -> Tables:
         items=_attributes(folder, "items", "item_id", config.columns),
         media=_table(folder, "media", MEDIA, ("item_id", "modality"), config.columns),
         embeddings=_embeddings(folder, config.columns),
-        neighbours={
-            modality: table
-            for modality in MODALITIES
-            if (
-                table := _table(
-                    folder, f"neighbours/{modality}", NEIGHBOURS, NEIGHBOURS.names, config.columns
-                )
-            )
-        },
+        neighbours=_neighbours(folder, config.columns),
         triples=_table(folder, "triples", TRIPLES, ("head_id", "relation", "tail_id"), config.columns),
         social=_table(folder, "social", SOCIAL, SOCIAL.names, config.columns),
         root=folder,

@@ -1,0 +1,148 @@
+"""Tables and media into a graph store: schema, nodes, relationships. The same input again writes nothing.
+
+Triples: a head that is an item id is that item, any other head an Entity. A tail is an Entity, unless its
+`tail_type` is "Item" and it is an item id. The schema leads from items to entities, so a triple that ends at
+an item is turned: `(entity, r, item)` becomes `(item, "inverse of r", entity)`. Between two items stands
+an Entity of type "Item" that names the tail, and the tail is linked to it by the relation "same as".
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import polars as pl
+import pyarrow as pa
+
+from etl.media import MediaGraph
+from etl.tables import Tables
+from graph.schema import HAS, MEDIA_LABELS, EdgeType, GraphSchema
+from graph.store import GraphStore
+
+Progress = Callable[[int, int], None]
+INVERSE = "inverse of "
+SAME = "same as"
+
+_TRIPLE = {"source": pl.String, "relation": pl.String, "target": pl.String}
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What was given to the store and what changed in it."""
+
+    nodes: dict[str, int] = field(default_factory=dict)
+    """Label -> rows."""
+    relationships: dict[str, int] = field(default_factory=dict)
+    """Relationship type -> rows, all label pairs added up."""
+    written: int = 0
+    """Nodes and relationships that were new or changed."""
+
+
+def load_graph(store: GraphStore, tables: Tables, media: MediaGraph, *, progress: Progress | None = None) -> LoadReport:
+    """Write validated, split tables and their media. `progress` counts rows.
+
+    Held-out interactions are written with their split; whoever reads the graph for training leaves them out.
+    """
+    nodes = dict(graph_nodes(tables, media))
+    edges = dict(graph_relationships(tables, media))
+    store.create_schema(graph_schema(nodes, media))
+    total = sum(map(len, nodes.values())) + sum(map(len, edges.values()))
+    done = written = 0
+    relationships: dict[str, int] = {}
+    for label, table in nodes.items():
+        written += store.write_nodes(label, table)
+        done = _tell(progress, done + len(table), total)
+    for edge, table in edges.items():
+        written += store.write_relationships(edge, table)
+        relationships[edge.relation] = relationships.get(edge.relation, 0) + len(table)
+        done = _tell(progress, done + len(table), total)
+    return LoadReport({label: len(t) for label, t in nodes.items()}, relationships, written)
+
+
+def graph_schema(nodes: dict[str, pa.Table], media: MediaGraph) -> GraphSchema:
+    """The graph's schema with this dataset's attributes and vector lengths."""
+    schema = GraphSchema().with_dimensions(media.dimensions)
+    for label in ("User", "Item"):
+        schema = schema.with_attributes(label, nodes[label].schema.remove_metadata())
+    return schema
+
+
+def graph_nodes(tables: Tables, media: MediaGraph) -> Iterator[tuple[str, pa.Table]]:
+    """Label -> node rows."""
+    yield "User", _keyed(tables.users, "user_id")
+    yield "Item", _keyed(tables.items, "item_id")
+    for modality, table in media.nodes.items():
+        yield MEDIA_LABELS[modality], table
+    if tables.triples is not None:
+        yield "Entity", related(tables)[0]
+
+
+def graph_relationships(tables: Tables, media: MediaGraph) -> Iterator[tuple[EdgeType, pa.Table]]:
+    """Edge type -> relationship rows."""
+    interacted = tables.interactions.select(["user_id", "item_id", "weight", "timestamp", "split"])
+    yield (
+        EdgeType("User", "INTERACTED", "Item"),
+        interacted.rename_columns(["source", "target", "weight", "timestamp", "split"]).replace_schema_metadata(),
+    )
+    if tables.social is not None:
+        follows = tables.social.rename_columns(["source", "target"]).replace_schema_metadata()
+        yield EdgeType("User", "FOLLOWS", "User"), follows
+    for modality, table in media.has.items():
+        yield EdgeType("Item", HAS[modality], MEDIA_LABELS[modality]), table
+    yield from media.similar.items()
+    if tables.triples is not None:
+        _, from_items, from_entities = related(tables)
+        yield EdgeType("Item", "RELATED", "Entity"), from_items
+        yield EdgeType("Entity", "RELATED", "Entity"), from_entities
+
+
+def related(tables: Tables) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """The triples as Entity rows, Item-RELATED-Entity rows and Entity-RELATED-Entity rows."""
+    if tables.triples is None or tables.items is None:
+        raise ValueError("validated tables with triples are wanted")
+    items = pl.Series(values=tables.items["item_id"].to_pylist(), dtype=pl.String).implode()
+    rows = pl.DataFrame(tables.triples).with_columns(
+        from_item=pl.col("head_id").is_in(items),
+        to_item=pl.col("tail_id").is_in(items) & (pl.col("tail_type") == "Item").fill_null(False),
+    )
+    between = rows.filter("from_item", "to_item").with_columns(entity="item:" + pl.col("tail_id"))
+    turned = rows.filter(~pl.col("from_item"), "to_item")
+    plain = rows.filter(~pl.col("to_item"))
+    relation = pl.col("relation")
+    item_rows = pl.concat(
+        [
+            plain.filter("from_item").select(source="head_id", relation="relation", target="tail_id"),
+            turned.select(source="tail_id", relation=INVERSE + relation, target="head_id"),
+            between.select(source="head_id", relation="relation", target="entity"),
+            between.select(source="tail_id", relation=pl.lit(SAME), target="entity"),
+        ]
+    ).unique(maintain_order=True)
+    entity_rows = plain.filter(~pl.col("from_item")).select(source="head_id", relation="relation", target="tail_id")
+    none = pl.lit(None, pl.String)
+    entities = pl.concat(
+        [
+            plain.select(id="tail_id", name="tail_name", type="tail_type"),
+            rows.filter(~pl.col("from_item")).select(id="head_id", name=none, type="head_type"),
+            between.select(id="entity", name=pl.coalesce("tail_name", "tail_id"), type="tail_type"),
+        ]
+    )
+    merged = entities.group_by("id").agg(pl.col("name").drop_nulls().min(), pl.col("type").drop_nulls().min())
+    named = merged.with_columns(pl.coalesce("name", "id").alias("name")).sort("id")
+    columns = GraphSchema().nodes["Entity"].properties
+    edge = pa.schema([(name, pa.string()) for name in _TRIPLE])
+    return (
+        named.to_arrow().cast(columns),
+        item_rows.to_arrow().cast(edge),
+        entity_rows.unique(maintain_order=True).to_arrow().cast(edge),
+    )
+
+
+def _keyed(table: pa.Table | None, key: str) -> pa.Table:
+    if table is None:
+        raise ValueError("validated tables are wanted: users and items are complete in them")
+    names = ["id" if name == key else name for name in table.column_names]
+    return table.rename_columns(names).replace_schema_metadata()
+
+
+def _tell(progress: Progress | None, done: int, total: int) -> int:
+    if progress is not None:
+        progress(done, total)
+    return done
