@@ -57,9 +57,7 @@ def check_read_only(cypher: str, dialect: Dialect) -> None:
     Raises `QueryRefused` with a one-line reason.
     """
     if len(cypher) > MAX_QUERY_CHARACTERS:
-        raise QueryRefused(
-            f"a query of {len(cypher):,} characters; at most {MAX_QUERY_CHARACTERS:,} are allowed"
-        )
+        raise QueryRefused(f"a query of {len(cypher):,} characters; at most {MAX_QUERY_CHARACTERS:,} are allowed")
     tokens = _single_statement(list(tokenise(cypher)))
     _check_first_word(tokens)
     for position, token in enumerate(tokens):

@@ -8,9 +8,7 @@ FIRST_WORDS = frozenset({"MATCH", "OPTIONAL", "WITH", "UNWIND", "RETURN", "CALL"
 REFUSED_STARTS: Mapping[str, str] = {
     **dict.fromkeys(("EXPLAIN", "PROFILE", "CYPHER"), "is a prefix, and prefixes are not allowed"),
     **dict.fromkeys(("CREATE", "MERGE", "DELETE", "DETACH", "DROP", "SET", "REMOVE", "INSERT"), "writes"),
-    **dict.fromkeys(
-        ("SHOW", "TERMINATE", "ALTER", "GRANT", "DENY", "REVOKE", "START", "STOP"), "administers"
-    ),
+    **dict.fromkeys(("SHOW", "TERMINATE", "ALTER", "GRANT", "DENY", "REVOKE", "START", "STOP"), "administers"),
     **dict.fromkeys(("COPY", "LOAD", "EXPORT", "IMPORT", "ATTACH", "INSTALL"), "reaches outside the graph"),
     **dict.fromkeys(("BEGIN", "COMMIT", "ROLLBACK", "CHECKPOINT"), "controls transactions"),
     "USE": "changes the database",
@@ -57,7 +55,7 @@ BEFORE_PARENTHESIS = frozenset(
 """Keywords that a pattern or a bracketed expression may follow."""
 
 _COMMON = """
-    avg collect count max min sum coalesce id labels keys nodes length properties size nullif range
+    avg collect count max min sum coalesce id labels keys nodes length properties size nullif
     reverse all any none single exists abs ceil floor round sign sqrt exp log log10 log2 pi sin cos tan
     asin acos atan atan2 cot degrees radians left right lower upper ltrim rtrim trim replace split
     substring tolower toupper startnode endnode rand date datetime timestamp duration
@@ -65,7 +63,7 @@ _COMMON = """
 _NEO4J = """
     percentilecont percentiledisc stdev stdevp elementid head last tail type valuetype toboolean
     tobooleanornull tofloat tofloatornull tointeger tointegerornull tostring tostringornull tobooleanlist
-    tofloatlist tointegerlist tostringlist relationships reduce isempty isnan e haversin sinh cosh tanh
+    tofloatlist tointegerlist tostringlist relationships isempty isnan e haversin sinh cosh tanh
     coth btrim normalize char_length character_length randomuuid time localtime localdatetime
     datetime.fromepoch datetime.fromepochmillis date.truncate datetime.truncate localdatetime.truncate
     time.truncate localtime.truncate duration.between duration.inmonths duration.indays duration.inseconds
@@ -76,10 +74,10 @@ _LADYBUG = """
     stdev stddev rels label offset list_concat list_append list_prepend list_contains list_has
     list_position list_extract list_element list_slice list_sort list_reverse_sort list_sum list_product
     list_distinct list_unique list_len list_any_value list_reverse list_to_string list_transform
-    list_filter list_reduce list_creation array_concat array_value array_contains array_distance
+    list_filter list_creation array_concat array_value array_contains array_distance
     array_squared_distance array_dot_product array_inner_product array_cosine_similarity
     array_cross_product array_extract array_length array_slice cast concat contains starts_with ends_with
-    prefix suffix lcase ucase lpad rpad repeat initcap string_split split_part levenshtein regexp_matches
+    prefix suffix lcase ucase initcap string_split split_part levenshtein regexp_matches
     regexp_full_match regexp_replace regexp_extract regexp_extract_all regexp_split_to_array char_length
     array_to_string string to_int64 to_int32 to_double to_float to_string greatest least ifnull typeof
     hash md5 sha256 power pow mod even factorial gamma lgamma ln cbrt ceiling date_part datepart

@@ -1,0 +1,141 @@
+"""The Cypher that the Neo4j store sends, as templates; only names that the schema holds are put into them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import LiteralString
+
+from graph.errors import SchemaError
+from graph.schema import MEDIA_LABELS, GraphSchema, NodeKind, RelationshipKind
+
+WORDS_INDEX = "modalweave_words"
+"""The full-text index over titles, names and texts."""
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+_CONSTRAINT: LiteralString = "CREATE CONSTRAINT {name} IF NOT EXISTS FOR (n:{label}) REQUIRE n.id IS UNIQUE"
+_RANGE: LiteralString = "CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON (n.{property})"
+_RELATION_RANGE: LiteralString = "CREATE INDEX {name} IF NOT EXISTS FOR ()-[r:{relation}]-() ON (r.{property})"
+_FULL_TEXT: LiteralString = (
+    "CREATE FULLTEXT INDEX {name} IF NOT EXISTS FOR (n:Item|Text|Entity) ON EACH [n.title, n.content, n.name]"
+)
+_VECTOR: LiteralString = (
+    "CREATE VECTOR INDEX {name} IF NOT EXISTS FOR (n:{label}) ON n.embedding OPTIONS {{indexConfig: "
+    "{{`vector.dimensions`: {size}, `vector.similarity_function`: 'cosine'}}}}"
+)
+_WRITE_NODES: LiteralString = "UNWIND $rows AS row MERGE (n:{label} {{id: row.id}}) SET n += row"
+_WRITE_RELATIONSHIPS: LiteralString = (
+    "UNWIND $rows AS row MATCH (a:{source} {{id: row.source}}) MATCH (b:{target} {{id: row.target}}) "
+    "MERGE (a)-[r:{relation}{key}]->(b) SET r += row.properties RETURN count(*) AS n"
+)
+_MISSING_END: LiteralString = (
+    "UNWIND $rows AS row OPTIONAL MATCH (a:{source} {{id: row.source}}) "
+    "OPTIONAL MATCH (b:{target} {{id: row.target}}) WITH row, a, b WHERE a IS NULL OR b IS NULL "
+    "RETURN CASE WHEN a IS NULL THEN row.source ELSE row.target END AS id LIMIT 1"
+)
+_READ_NODES: LiteralString = "MATCH (n:{label}) RETURN {values}"
+_READ_RELATIONSHIPS: LiteralString = (
+    "MATCH (a:{source})-[r:{relation}]->(b:{target}) RETURN a.id AS source, collect({values}) AS targets"
+)
+_COUNT_NODES: LiteralString = "MATCH (n:{label}) RETURN count(n) AS n"
+_COUNT_RELATIONSHIPS: LiteralString = "MATCH ()-[r:{relation}]->() RETURN count(r) AS n"
+_ATTRIBUTES: LiteralString = (
+    "MATCH (n:{label}) UNWIND keys(n) AS name WITH DISTINCT name, valueType(n[name]) AS type RETURN name, type"
+)
+
+
+def quoted(name: str) -> LiteralString:
+    """A schema's name as a Cypher identifier; `SchemaError` for anything but letters, digits and `_`."""
+    if not _PLAIN.fullmatch(name):
+        raise SchemaError(f"{name!r} is not a plain name; use letters, digits and _")
+    return f"`{name}`"
+
+
+def constraint_name(label: str) -> str:
+    """The name of the constraint on a label's key."""
+    return f"modalweave_{label.lower()}_id"
+
+
+def vector_index_name(label: str) -> str:
+    """The name of the vector index of a media label, e.g. `modalweave_image`."""
+    return f"modalweave_{label.lower()}"
+
+
+def constraints(schema: GraphSchema) -> list[LiteralString]:
+    """A uniqueness constraint on the key of each label."""
+    return [_CONSTRAINT.format(name=quoted(constraint_name(label)), label=quoted(label)) for label in schema.nodes]
+
+
+def indexes(schema: GraphSchema) -> list[LiteralString]:
+    """Range indexes where the cookbook looks names up, and the full-text index over words."""
+    nodes = [("Item", "title"), ("Entity", "name")]
+    statements = [
+        _RANGE.format(name=quoted(f"modalweave_{a.lower()}_{b}"), label=quoted(a), property=quoted(b))
+        for a, b in nodes
+        if a in schema.nodes
+    ]
+    model = _RELATION_RANGE.format(
+        name=quoted("modalweave_recommended_model"), relation=quoted("RECOMMENDED"), property=quoted("model")
+    )
+    return [*statements, model, _FULL_TEXT.format(name=quoted(WORDS_INDEX))]
+
+
+def vector_indexes(dimensions: Mapping[str, int]) -> dict[str, LiteralString]:
+    """Index name -> the statement that makes it, for each media label whose vector length is known."""
+    return {
+        vector_index_name(label): _VECTOR.format(
+            name=quoted(vector_index_name(label)),
+            label=quoted(label),
+            size=int(size),
+        )
+        for label, size in dimensions.items()
+        if label in MEDIA_LABELS.values()
+    }
+
+
+def write_nodes(kind: NodeKind) -> LiteralString:
+    """Insert or update nodes by `id` from `$rows` (maps of all properties)."""
+    return _WRITE_NODES.format(label=quoted(kind.label))
+
+
+def write_relationships(kind: RelationshipKind) -> LiteralString:
+    """Insert or update relationships from `$rows` (`source`, `target`, `properties`); returns how many."""
+    key = ", ".join(f"{quoted(d)}: row.properties.{quoted(d)}" for d in kind.discriminators)
+    parts = _ends(kind) | {"key": f" {{{key}}}" if key else ""}
+    return _WRITE_RELATIONSHIPS.format(**parts)
+
+
+def missing_end(kind: RelationshipKind) -> LiteralString:
+    """The id of one node that `$rows` name and the graph lacks."""
+    return _MISSING_END.format(**_ends(kind))
+
+
+def read_nodes(kind: NodeKind, columns: Sequence[str]) -> LiteralString:
+    """The named properties of every node of a label."""
+    values: LiteralString = ", ".join(f"n.{quoted(c)} AS {quoted(c)}" for c in columns)
+    return _READ_NODES.format(label=quoted(kind.label), values=values)
+
+
+def read_relationships(kind: RelationshipKind, columns: Sequence[str]) -> LiteralString:
+    """Relationships collected per source: `targets` is a list of ids, or of `[id, property...]` lists."""
+    values: LiteralString = ", ".join(f"r.{quoted(c)}" for c in columns)
+    return _READ_RELATIONSHIPS.format(**_ends(kind), values=f"[b.id, {values}]" if columns else "b.id")
+
+
+def count_nodes(label: str) -> LiteralString:
+    """How many nodes a label has (answered from the server's own counts)."""
+    return _COUNT_NODES.format(label=quoted(label))
+
+
+def count_relationships(relation: str) -> LiteralString:
+    """How many relationships a type has (answered from the server's own counts)."""
+    return _COUNT_RELATIONSHIPS.format(relation=quoted(relation))
+
+
+def attributes(label: str) -> LiteralString:
+    """The property names that a label's nodes have, and the types of their values."""
+    return _ATTRIBUTES.format(label=quoted(label))
+
+
+def _ends(kind: RelationshipKind) -> dict[str, LiteralString]:
+    source, relation, target = kind.edge
+    return {"source": quoted(source), "relation": quoted(relation), "target": quoted(target)}
