@@ -89,7 +89,7 @@ class HeteroNetwork(nn.Module):
         content = self._content(channels)
         start = own if content is None else own + content
         users, items = self._propagate(start, identity, interacted or self.interacted)
-        users, items = self._add_channels(users, items, start, channels)
+        users, items = self._add_channels(users, items, start, identity, channels)
         contents = {
             n: c.content for n, c in zip(self.fusion.names, channels, strict=True) if c.content is not None
         }
@@ -148,7 +148,7 @@ class HeteroNetwork(nn.Module):
         return torch.stack(user_layers).mean(dim=0), torch.stack(item_layers).mean(dim=0)
 
     def _add_channels(
-        self, users: Tensor, items: Tensor, start: Tensor, channels: list[Channel]
+        self, users: Tensor, items: Tensor, start: Tensor, identity: Tensor, channels: list[Channel]
     ) -> tuple[Tensor, Tensor]:
         gates = self._gates(users)
         for number, channel in enumerate(channels):
@@ -157,7 +157,8 @@ class HeteroNetwork(nn.Module):
                 continue
             weighted = self.similar_weights[number] * spread
             items = items + weighted
-            users = users + gates[:, number : number + 1] * (self._means @ weighted)
+            # an item that stands as new is in nobody's history: without this any link leads a target to itself
+            users = users + gates[:, number : number + 1] * (self._means @ (weighted * identity[:, None]))
         return users, items
 
     def _spread(self, channel: Channel, start: Tensor) -> Tensor | None:

@@ -28,7 +28,7 @@ def test_only_the_picture_reaches_new_items_and_the_gates_say_so(taste_graph):
     results = {}
     for modalities in ((), ("image",), ("audio",), ("image", "audio")):
         model = HeteroGNN(
-            NetworkConfig(**SMALL, modalities=modalities, identity_dropout=0.3, cold_negatives=False)
+            NetworkConfig(**SMALL, modalities=modalities, identity_dropout=0.5, cold_negatives=False)
         )
         results[modalities] = recall(model.fit(data, seed=0), data)
     assert results["image",] > 0.4 and results["image", "audio"] > 0.3
