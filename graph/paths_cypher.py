@@ -1,0 +1,75 @@
+"""The queries behind `graph.paths`: literal Cypher in the subset that both stores run.
+
+Every query takes `$user`, `$item` and `$limit`; only train interactions count, and rows come best first.
+"""
+
+from collections.abc import Mapping
+from typing import LiteralString
+
+SHARED: Mapping[str, LiteralString] = {
+    "text": """
+MATCH (u:User {id: $user})-[r:INTERACTED]->(a:Item)-[:HAS_TEXT]->(m:Text)<-[:HAS_TEXT]-(b:Item {id: $item})
+WHERE r.split = 'train' AND a.id <> b.id
+RETURN DISTINCT a.id AS history, a.title AS history_title, m.id AS media, m.content AS media_title
+ORDER BY history, media LIMIT $limit""",
+    "image": """
+MATCH (u:User {id: $user})-[r:INTERACTED]->(a:Item)-[:HAS_IMAGE]->(m:Image)<-[:HAS_IMAGE]-(b:Item {id: $item})
+WHERE r.split = 'train' AND a.id <> b.id
+RETURN DISTINCT a.id AS history, a.title AS history_title, m.id AS media, m.uri AS media_title
+ORDER BY history, media LIMIT $limit""",
+    "audio": """
+MATCH (u:User {id: $user})-[r:INTERACTED]->(a:Item)-[:HAS_AUDIO]->(m:Audio)<-[:HAS_AUDIO]-(b:Item {id: $item})
+WHERE r.split = 'train' AND a.id <> b.id
+RETURN DISTINCT a.id AS history, a.title AS history_title, m.id AS media, m.uri AS media_title
+ORDER BY history, media LIMIT $limit""",
+}
+"""Modality -> history item and recommended item carry one and the same media node."""
+
+SIMILAR: Mapping[str, LiteralString] = {
+    "text": """
+MATCH (u:User {id: $user})-[r:INTERACTED]->(a:Item)-[:HAS_TEXT]->(m:Text)-[s:SIMILAR]-(n:Text)
+MATCH (n)<-[:HAS_TEXT]-(b:Item {id: $item})
+WHERE r.split = 'train' AND a.id <> b.id
+RETURN a.id AS history, a.title AS history_title, m.id AS media, m.content AS media_title,
+       n.id AS other, n.content AS other_title, max(s.score) AS score
+ORDER BY score DESC, history, media, other LIMIT $limit""",
+    "image": """
+MATCH (u:User {id: $user})-[r:INTERACTED]->(a:Item)-[:HAS_IMAGE]->(m:Image)-[s:SIMILAR]-(n:Image)
+MATCH (n)<-[:HAS_IMAGE]-(b:Item {id: $item})
+WHERE r.split = 'train' AND a.id <> b.id
+RETURN a.id AS history, a.title AS history_title, m.id AS media, m.uri AS media_title,
+       n.id AS other, n.uri AS other_title, max(s.score) AS score
+ORDER BY score DESC, history, media, other LIMIT $limit""",
+    "audio": """
+MATCH (u:User {id: $user})-[r:INTERACTED]->(a:Item)-[:HAS_AUDIO]->(m:Audio)-[s:SIMILAR]-(n:Audio)
+MATCH (n)<-[:HAS_AUDIO]-(b:Item {id: $item})
+WHERE r.split = 'train' AND a.id <> b.id
+RETURN a.id AS history, a.title AS history_title, m.id AS media, m.uri AS media_title,
+       n.id AS other, n.uri AS other_title, max(s.score) AS score
+ORDER BY score DESC, history, media, other LIMIT $limit""",
+}
+"""Modality -> a history item's media is a nearest neighbour of the recommended item's."""
+
+ENTITY: LiteralString = """
+MATCH (u:User {id: $user})-[r:INTERACTED]->(a:Item)-[p:RELATED]->(e:Entity)<-[q:RELATED]-(b:Item {id: $item})
+WHERE r.split = 'train' AND a.id <> b.id
+WITH DISTINCT a, e, p.relation AS relation, q.relation AS item_relation
+MATCH (x:Item)-[:RELATED]->(e)
+RETURN a.id AS history, a.title AS history_title, e.id AS entity, e.name AS entity_title,
+       relation, item_relation, count(DISTINCT x) AS degree
+ORDER BY degree, history, entity, relation, item_relation LIMIT $limit"""
+"""Both items are related to one entity; `degree` is how many items are."""
+
+USER: LiteralString = """
+MATCH (u:User {id: $user})-[r:INTERACTED]->(a:Item)<-[s:INTERACTED]-(v:User)-[t:INTERACTED]->(b:Item {id: $item})
+WHERE r.split = 'train' AND s.split = 'train' AND t.split = 'train' AND a.id <> b.id AND v.id <> u.id
+WITH DISTINCT a, v
+MATCH (v)-[w:INTERACTED]->(x:Item)
+WHERE w.split = 'train'
+RETURN a.id AS history, a.title AS history_title, v.id AS other, count(DISTINCT x) AS degree
+ORDER BY degree, history, other LIMIT $limit"""
+"""Another user chose both items; `degree` is how many items that user chose."""
+
+FIND_USER: LiteralString = "MATCH (u:User {id: $user}) RETURN u.id AS id"
+FIND_ITEM: LiteralString = "MATCH (i:Item {id: $item}) RETURN i.title AS title"
+COUNT_ITEMS: LiteralString = "MATCH (i:Item) RETURN count(i) AS items"
