@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gnn.settings import GNNConfig
 
 from benchmarks.datasets import convert
 from benchmarks.published import PUBLISHED
 from gnn.registry import make_recommender
+from gnn.settings import GNNConfig
 from modalweave import pipeline
+from modalweave.building import build
 from modalweave.config import RunConfig, load_config
 from modalweave.console import Stages
+from modalweave.files import write_json, write_text
 from modalweave.measure import measure
 
 FILES = {"tiktok": "tiktok.npz", "lastfm": "lastfm2k.npz", "baby": "amazon_baby.npz", "ml100k": "ml100k.npz"}
@@ -29,9 +31,7 @@ SHOWN = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
 
 def main() -> None:
     """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the .npz files")
     parser.add_argument("--sets", nargs="+", default=list(FILES), choices=list(FILES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
@@ -40,8 +40,8 @@ def main() -> None:
     results = {}
     for name in args.sets:
         results[name] = run_set(name, args.data / FILES[name], args.out / name, args.seeds)
-        pipeline.write_json(args.out / "quality.json", results)
-        pipeline.write_text(args.out / "quality.md", "\n".join(table(n, r) for n, r in results.items()))
+        write_json(args.out / "quality.json", results)
+        write_text(args.out / "quality.md", "\n".join(table(n, r) for n, r in results.items()))
     print(json.dumps(results))
 
 
@@ -50,7 +50,7 @@ def run_set(name: str, source: Path, out: Path, seeds: list[int]) -> dict[str, A
     convert(source, out / "data")
     overrides = [f"source.path={out / 'data'}", f"workspace={out / 'run'}"]
     config = load_config(Path(__file__).parent / "configs" / f"{name}.yaml", overrides)
-    pipeline.build(config, strict=False, stages=Stages())
+    build(config, strict=False, stages=Stages())
     models: dict[str, Any] = {"baselines": _baselines(config), "seeds": {}}
     for seed in seeds:
         stages = Stages()

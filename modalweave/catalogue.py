@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from modalweave.catalogue_media import draw_picture, draw_sound, name_item
 from modalweave.catalogue_world import TOPICS, World, draw_friends, draw_interactions, draw_world
+from modalweave.errors import RunError
 
 MARKER = "README.txt"
 """The file that says the folder is synthetic, and that this program may write in it again."""
@@ -53,7 +54,7 @@ newest items are used by hardly anyone yet: that is what real catalogues look li
 Progress = Callable[[int, int], None]
 
 
-class CatalogueError(ValueError):
+class CatalogueError(RunError):
     """The sample catalogue cannot be written there."""
 
 
@@ -76,9 +77,7 @@ def write_catalogue(
     Raises `CatalogueError` where `out` holds files that this function did not write, or for too few items.
     """
     if items < 20 or users < 10:
-        raise CatalogueError(
-            f"items={items}, users={users}: a sample catalogue needs at least 20 items and 10 users"
-        )
+        raise CatalogueError(f"items={items}, users={users}: a sample catalogue needs at least 20 items and 10 users")
     if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file():
         raise CatalogueError(f"{out}: is not empty and holds no sample catalogue; name another folder")
     out.mkdir(parents=True, exist_ok=True)
@@ -148,9 +147,7 @@ def _plan(world: World, seed: int) -> _Plan:
     picture_of = np.arange(items)
     warm = rng.permutation(np.flatnonzero(~world.cold & has_image & has_audio))
     for index in warm[: max(1, round(_SAME_PICTURE * items))]:
-        alike = np.flatnonzero(
-            (world.style == world.style[index]) & has_image & (picture_of == np.arange(items))
-        )
+        alike = np.flatnonzero((world.style == world.style[index]) & has_image & (picture_of == np.arange(items)))
         picture_of[index] = alike[alike != index][0] if len(alike) > 1 else index
     whole = np.setdiff1d(warm[::-1], picture_of[picture_of != np.arange(items)], assume_unique=True)
     images, sounds = _BROKEN["image"], _BROKEN["audio"]
@@ -167,11 +164,7 @@ def _spoil(data: bytes, broken: list[int], index: int) -> bytes:
     """The bytes as they are, or for a broken file: cut in half (the first picture) or no media at all."""
     if index not in broken:
         return data
-    return (
-        data[: len(data) // 2]
-        if len(broken) > 1 and broken[0] == index
-        else b"No media in here, on purpose.\n"
-    )
+    return data[: len(data) // 2] if len(broken) > 1 and broken[0] == index else b"No media in here, on purpose.\n"
 
 
 def _items(world: World, titles: list[str], seed: int) -> pa.Table:

@@ -78,9 +78,7 @@ def draw_world(*, items: int, users: int, seed: int) -> World:
     )
 
 
-def draw_interactions(
-    world: World, *, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+def draw_interactions(world: World, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Who used what and when: user, item and moment in [0, 1], sorted by user and moment.
 
     Each user takes a set of distinct items with probability proportional to exp(utility), drawn by adding
@@ -128,9 +126,7 @@ def _blocks(world: World) -> Iterator[slice]:
         yield slice(start, min(start + _USER_BLOCK, users))
 
 
-def _warm_draws(
-    world: World, block: slice, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _warm_draws(world: World, block: slice, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     users = np.arange(block.start, block.stop)
     score = world.utility(block)
     score += rng.gumbel(size=score.shape).astype(np.float32)
@@ -139,9 +135,7 @@ def _warm_draws(
     counts = np.minimum(8 + rng.geometric(1 / 13, size=len(users)), max(1, warm // 3))
     deepest = int(counts.max())
     ranked = _largest(score, deepest)
-    ranked = np.take_along_axis(
-        ranked, np.argsort(-np.take_along_axis(score, ranked, 1), axis=1, kind="stable"), 1
-    )
+    ranked = np.take_along_axis(ranked, np.argsort(-np.take_along_axis(score, ranked, 1), axis=1, kind="stable"), 1)
     kept = np.arange(deepest)[None, :] < counts[:, None]
     return np.repeat(users, counts), ranked[kept]
 

@@ -1,16 +1,16 @@
-"""The `modalweave` command. Each command explains itself with `--help`."""
+"""The `modalweave` command. Each command explains itself with `--help`.
 
-import json
+Commands import what they need themselves: torch alone takes seconds, and `--help` should not.
+"""
+
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 
-from modalweave import explore, show
-from modalweave.config import RunConfig, load_config
-from modalweave.console import Stages, err
-from modalweave.errors import EXPECTED
+from modalweave import explore
 
 app = typer.Typer(
     name="modalweave",
@@ -34,71 +34,77 @@ Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad ro
 @app.command()
 def demo(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the catalogue and the run.")] = Path("demo"),
-    store: Annotated[str, typer.Option(help="`ladybug`, `neo4j` (NEO4J_URI, else bolt://127.0.0.1:7687) or an address.")] = "ladybug",
+    store: Annotated[
+        str, typer.Option(help="`ladybug`, `neo4j` (NEO4J_URI, else bolt://127.0.0.1:7687) or an address.")
+    ] = "ladybug",
     items: Annotated[int, typer.Option(min=50, help="Items of the catalogue.")] = 300,
     users: Annotated[int, typer.Option(min=50, help="Users of the catalogue.")] = 500,
     as_json: AsJson = False,
 ) -> None:
     """Write a synthetic sample catalogue, then build, train, evaluate, score and explain on it."""
+    from modalweave import show
+    from modalweave.console import Stages
     from modalweave.demo import run_demo
 
     result = run_demo(out_dir, store=store, items=items, users=users, stages=Stages(quiet=as_json))
-    _finish(result, as_json, show.demo)
+    show.finish(result, as_json, show.demo)
 
 
 @app.command()
 def build(config: Config, override: Override = None, strict: Strict = False, as_json: AsJson = False) -> None:
     """Source -> tables -> embeddings -> graph store; prints the coverage report."""
-    from modalweave import pipeline
+    from modalweave import building, show
+    from modalweave.config import load_config
+    from modalweave.console import Stages
 
     settings = load_config(config, override or ())
-    _finish(pipeline.build(settings, strict=strict, stages=Stages(quiet=as_json)), as_json, show.build)
+    result = building.build(settings, strict=strict, stages=Stages(quiet=as_json))
+    show.finish(result, as_json, show.build)
 
 
 @app.command()
 def train(config: Config, override: Override = None, as_json: AsJson = False) -> None:
     """Graph store -> trained bundle, metrics.json (validation) and the resolved config in the workspace."""
-    from modalweave import pipeline
+    from modalweave import pipeline, show
+    from modalweave.config import load_config
+    from modalweave.console import Stages
 
     settings = load_config(config, override or ())
-    _finish(pipeline.train(settings, stages=Stages(quiet=as_json)), as_json, show.metrics)
+    show.finish(pipeline.train(settings, stages=Stages(quiet=as_json)), as_json, show.metrics)
 
 
 @app.command()
 def evaluate(
     config: Config,
-    split: Annotated[str, typer.Option(help="`test` or `valid`.")] = "test",
+    split: Annotated[Literal["test", "valid"], typer.Option(help="Which held-out interactions.")] = "test",
     override: Override = None,
     as_json: AsJson = False,
 ) -> None:
     """Metrics with confidence intervals, slices, and report.html in the workspace."""
-    from modalweave import pipeline
+    from modalweave import pipeline, show
+    from modalweave.config import load_config
+    from modalweave.console import Stages
 
-    if split not in ("test", "valid"):
-        raise typer.BadParameter(f"{split!r}: choose 'test' or 'valid'", param_hint="--split")
     settings = load_config(config, override or ())
     result = pipeline.evaluate(settings, split=split, stages=Stages(quiet=as_json))
-    _finish(result, as_json, show.metrics)
+    show.finish(result, as_json, show.metrics)
 
 
 @app.command()
 def run(config: Config, override: Override = None, strict: Strict = False, as_json: AsJson = False) -> None:
     """Build, train, evaluate and score in one go."""
-    from modalweave import pipeline
+    from modalweave import building, pipeline, show
+    from modalweave.config import load_config
+    from modalweave.console import Stages
 
     settings = load_config(config, override or ())
     stages = Stages(quiet=as_json)
-    built = pipeline.build(settings, strict=strict, stages=stages)
-    if not as_json:
-        show.build(built)
+    built = building.build(settings, strict=strict, stages=stages)
     pipeline.train(settings, stages=stages)
     metrics = pipeline.evaluate(settings, split="test", stages=stages)
     scores = pipeline.score_run(settings, stages=stages)
-    if as_json:
-        print(json.dumps({"build": built, "evaluate": metrics, "score": scores}))
-        return
-    show.metrics(metrics)
-    show.products(settings)
+    result = {"build": built, "evaluate": metrics, "score": scores, "workspace": str(settings.workspace)}
+    show.finish(result, as_json, show.run)
 
 
 @app.command()
@@ -106,19 +112,22 @@ def score(
     bundle: Annotated[Path, typer.Argument(help="A trained bundle, e.g. runs/tiktok/bundle.", show_default=False)],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the shards.", show_default=False)],
     top_k: Annotated[int, typer.Option(min=1, help="Recommendations per user.")] = 20,
-    users: Annotated[Path | None, typer.Option(help="Only these users: one id a line, or Parquet / CSV with user_id.")] = None,
+    users: Annotated[
+        Path | None, typer.Option(help="Only these users: one id a line, or Parquet / CSV with user_id.")
+    ] = None,
     shard_size: Annotated[int, typer.Option(min=1, help="Users per part file.")] = 10_000,
-    engine: Annotated[str, typer.Option(help="`local` or `ray`.")] = "local",
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray workers.")] = "local",
     write_back: Annotated[str | None, typer.Option(help="Store that gets the RECOMMENDED links.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score every user against the whole catalogue; the same call again resumes where it stopped."""
-    from modalweave import pipeline
+    from modalweave import pipeline, show
+    from modalweave.console import Stages
 
     options = {"top_k": top_k, "shard_size": shard_size, "engine": engine}
     stages = Stages(quiet=as_json)
     result = pipeline.score(bundle, out_dir, options, users_file=users, write_back=write_back, stages=stages)
-    _finish(result, as_json, show.scores)
+    show.finish(result, as_json, show.scores)
 
 
 @app.command()
@@ -126,28 +135,34 @@ def export(
     bundle: Annotated[Path, typer.Argument(help="A trained bundle.", show_default=False)],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the export.", show_default=False)],
     onnx: Annotated[bool, typer.Option("--onnx", help="Add an ONNX graph: user index -> scores.")] = False,
-    precision: Annotated[str, typer.Option(help="`float32`, `float16` or `int8`.")] = "float32",
+    precision: Annotated[
+        Literal["float32", "float16", "int8"], typer.Option(help="Number format of the vectors.")
+    ] = "float32",
     as_json: AsJson = False,
 ) -> None:
     """Copy the bundle for serving elsewhere, at a chosen precision."""
-    from modalweave import pipeline
+    from modalweave import pipeline, show
+    from modalweave.console import Stages
 
     result = pipeline.export(bundle, out_dir, onnx=onnx, precision=precision, stages=Stages(quiet=as_json))
-    _finish(result, as_json, show.export)
+    show.finish(result, as_json, show.pairs)
 
 
 @app.command()
 def cache(
     config: Config,
-    prune: Annotated[float | None, typer.Option(min=0, help="Shrink the cache to this many MB, oldest first.")] = None,
+    prune: Annotated[
+        float | None, typer.Option(min=0, help="Shrink the cache to this many MB, least used first.")
+    ] = None,
     override: Override = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the embedding cache of a run: entries, size and hit rate; shrink it on request."""
-    from modalweave import pipeline
+    from modalweave import building, show
+    from modalweave.config import load_config
 
     settings = load_config(config, override or ())
-    _finish(pipeline.cache(settings, prune_mb=prune), as_json, show.cache)
+    show.finish(building.cache_report(settings, prune_mb=prune), as_json, show.cache)
 
 
 @app.command()
@@ -156,32 +171,29 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Versions, devices, stores and weights, and what to do about each gap."""
+    from modalweave import show
+    from modalweave.config import load_config
     from modalweave.doctor import examine
 
-    settings: RunConfig | None = load_config(config) if config else None
-    report = examine(settings)
-    _finish(report, as_json, show.doctor)
+    report = examine(load_config(config) if config else None)
+    show.finish(report, as_json, show.doctor)
     if not report["ok"]:
         raise typer.Exit(1)
 
 
 def main() -> None:
     """Run the command line: an expected failure is one line on stderr and exit code 1."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
     try:
         app()
-    except EXPECTED as error:
-        message = " ".join(str(error).split()) or type(error).__name__
-        err.print(f"modalweave: {message}", style="bold red", markup=False, soft_wrap=True)
-        sys.exit(1)
     except KeyboardInterrupt:
-        err.print("modalweave: interrupted; run the same command again to go on")
+        print("modalweave: interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        from modalweave.errors import EXPECTED
 
-
-def _finish(result: dict[str, Any], as_json: bool, render: Any) -> None:
-    if as_json:
-        print(json.dumps(result))
-    else:
-        render(result)
-
-
+        if not isinstance(error, EXPECTED):
+            raise
+        message = " ".join(str(error).split()) or type(error).__name__
+        print(f"modalweave: {message}", file=sys.stderr)
+        sys.exit(1)

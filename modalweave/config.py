@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_validator
 
-from encoders import DEFAULT_ENCODERS, DecodeLimits
+from encoders import DEFAULTS, DecodeLimits
 from etl.config import NeighbourConfig, SourceConfig, SplitConfig
 from evaluation.config import EvaluationConfig
 from gnn.settings import GNNConfig
@@ -38,7 +38,7 @@ class RunConfig(BaseModel, extra="forbid"):
     split: SplitConfig = Field(default_factory=SplitConfig)
     """How interactions are held out where the source does not say."""
 
-    encoders: dict[str, str | dict[str, Any] | None] = Field(default_factory=lambda: dict(DEFAULT_ENCODERS))
+    encoders: dict[str, str | dict[str, Any] | None] = dict(DEFAULTS)
     """Modality -> encoder name, or its settings, or null to leave raw media of that modality out."""
 
     limits: DecodeLimits = Field(default_factory=DecodeLimits)
@@ -64,7 +64,7 @@ class RunConfig(BaseModel, extra="forbid"):
         unknown = set(self.encoders) - set(MODALITIES)
         if unknown:
             raise ValueError(f"encoders: unknown modality {sorted(unknown)[0]!r}; known are {', '.join(MODALITIES)}")
-        self.encoders = {**DEFAULT_ENCODERS, **self.encoders}
+        self.encoders = {**DEFAULTS, **self.encoders}
         if self.workspace == Path():
             self.workspace = Path("runs") / self.name
         return self

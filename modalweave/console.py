@@ -26,7 +26,12 @@ class Stages:
     def stage(self, name: str, label: str) -> Iterator[Report]:
         """Run one stage under a progress bar; its seconds are added to `seconds[name]`."""
         started = time.perf_counter()
-        columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description:<34}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         shown = not self._quiet and sys.stderr.isatty()
         with Progress(*columns, console=err, disable=not shown) as bars:
             task = bars.add_task(label, total=None)

@@ -8,9 +8,11 @@ import pyarrow.parquet as pq
 
 from graph.paths import explain_paths
 from modalweave import pipeline
+from modalweave.building import build
 from modalweave.catalogue import write_catalogue
 from modalweave.config import RunConfig, dump_config, parse_config
 from modalweave.console import Stages
+from modalweave.files import write_text
 from modalweave.stores import connect
 
 _HISTORY = """
@@ -36,8 +38,8 @@ def run_demo(out: Path, *, store: str, items: int, users: int, stages: Stages) -
         }
     )
     config_path = out / "demo.yaml"
-    pipeline.write_text(config_path, dump_config(config))
-    built = pipeline.build(config, strict=False, stages=stages)
+    write_text(config_path, dump_config(config))
+    built = build(config, strict=False, stages=stages)
     pipeline.train(config, stages=stages)
     metrics = pipeline.evaluate(config, split="test", stages=stages)
     scores = pipeline.score_run(config, stages=stages)
@@ -47,7 +49,7 @@ def run_demo(out: Path, *, store: str, items: int, users: int, stages: Stages) -
         "evaluate": metrics,
         "score": scores,
         **_one_user(config),
-        "products": [str(p) for p in sorted(config.workspace.iterdir()) if not p.name.startswith(".")],
+        "workspace": str(config.workspace),
         "next": [
             f"modalweave cypher --list --config {config_path}",
             f"modalweave cypher 'MATCH (i:Item)-[:HAS_AUDIO]->(a:Audio) RETURN i.title, a.duration' {config_path}",
@@ -76,7 +78,11 @@ def _one_user(config: RunConfig) -> dict[str, Any]:
         "user": user,
         "history": [row["title"] or row["id"] for row in history],
         "recommended": [
-            {"item": link["item_id"], "title": titles[link["item_id"]] or link["item_id"], "score": link["score"]}
+            {
+                "item": link["item_id"],
+                "title": titles[link["item_id"]] or link["item_id"],
+                "score": link["score"],
+            }
             for link in by_user[user][:10]
         ],
         "paths": [path.to_dict() for path in paths],

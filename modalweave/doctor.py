@@ -15,7 +15,11 @@ from modalweave.config import RunConfig
 from modalweave.stores import connect
 
 _REQUIRED = ("torch", "torch-geometric", "neo4j", "ladybug", "pyarrow", "polars", "faiss-cpu", "transformers")
-_OPTIONAL = {"open_clip_torch": "open_clip encoders", "ray": "the ray scoring engine", "onnxruntime": "ONNX export"}
+_OPTIONAL = {
+    "open_clip_torch": "open_clip encoders",
+    "ray": "the ray scoring engine",
+    "onnxruntime": "ONNX export",
+}
 _OFFLINE = {"text": "minilm", "image": "efficientnet_lite0", "audio": "logmel"}
 
 

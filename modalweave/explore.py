@@ -1,15 +1,9 @@
 """The commands that look into the graph: `cypher` and `explain`."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-from modalweave import show
-from modalweave.config import load_config
-from modalweave.errors import ConfigError
-from modalweave.stores import connect
 
 StoreOption = Annotated[
     str | None, typer.Option("--store", help="`ladybug:PATH` or a Bolt address; else the config's store.")
@@ -25,7 +19,8 @@ def register(app: typer.Typer) -> None:
 
 def cypher(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[QUERY] [CONFIG]", help="One read-only query, and/or a config file.")
+        list[str] | None,
+        typer.Argument(metavar="[QUERY] [CONFIG]", help="One read-only query, and/or a config file."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Run a query of the cookbook by name.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="A parameter, `key=value`.")] = None,
@@ -38,6 +33,8 @@ def cypher(
 ) -> None:
     """Explore the graph in Cypher, read-only: your own query or a named one of the cookbook."""
     from graph.cookbook import COOKBOOK, recipe
+    from modalweave import show
+    from modalweave.stores import connect
 
     if list_recipes:
         show.recipes(COOKBOOK, as_json)
@@ -51,10 +48,7 @@ def cypher(
         raise typer.BadParameter("give a query, --name or --list")
     with connect(_address(store, config_path), config_path, read_only=True) as graph:
         table = graph.query(query, parameters, limit=limit, timeout=timeout)
-    if as_json:
-        print(json.dumps({"columns": table.column_names, "rows": table.to_pylist()}, default=str))
-    else:
-        show.table(table)
+    show.finish({"columns": table.column_names, "rows": table.to_pylist()}, as_json, show.rows)
 
 
 def explain(
@@ -68,14 +62,14 @@ def explain(
 ) -> None:
     """Show the graph's paths from what a user liked to an item: shared pictures, sounds, words, makers, people."""
     from graph.paths import explain_paths
+    from modalweave import show
+    from modalweave.stores import connect
 
     path = config_path or config
     with connect(_address(store, path), path, read_only=True) as graph:
         paths = explain_paths(graph, user, item, limit=limit)
-    if as_json:
-        print(json.dumps({"user": user, "item": item, "paths": [p.to_dict() for p in paths]}))
-    else:
-        show.paths(user, item, paths)
+    result = {"user": user, "item": item, "paths": [found.to_dict() for found in paths]}
+    show.finish(result, as_json, show.paths)
 
 
 def _query_and_config(words: list[str], config: Path | None) -> tuple[str | None, Path | None]:
@@ -91,6 +85,9 @@ def _query_and_config(words: list[str], config: Path | None) -> tuple[str | None
 
 
 def _address(store: str | None, config: Path | None) -> str:
+    from modalweave.config import load_config
+    from modalweave.errors import ConfigError
+
     if store is not None:
         return store
     if config is None:

@@ -40,7 +40,7 @@ def measure(scorer: Scorer, data: HeteroData, split: Split, config: EvaluationCo
     seen, positives = interactions(data), held_out(data, split)
     rows = evaluated_users(positives)
     if not len(rows):
-        raise RunError(f"split {split!r} holds 0 interactions to measure on; set split.{split}_fraction above 0")
+        raise RunError(f"split {split!r} holds 0 interactions to measure on; set split.{split} above 0")
     depth = max(config.k)
     users = torch.from_numpy(rows)
     ranked = np.full((scorer.num_users, depth), -1, dtype=np.int64)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from evaluation.report import write_report
 from torch_geometric.data import HeteroData
 
+from evaluation.report import write_report
 from gnn.bundle import Bundle, load_bundle, save_bundle
 from gnn.export import export_bundle
 from gnn.matrices import Split, interactions
@@ -123,7 +123,7 @@ def score(
     return result
 
 
-def export(bundle: Path, out: Path, *, onnx: bool, precision: str, stages: Stages) -> dict[str, Any]:
+def export(bundle: Path, out: Path, *, onnx: bool, precision: Precision, stages: Stages) -> dict[str, Any]:
     """Copy a bundle at another precision, with an ONNX graph on request."""
     with stages.stage("export", "Exporting"):
         return export_bundle(bundle, out, onnx=onnx, precision=precision)

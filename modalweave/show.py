@@ -1,16 +1,23 @@
 """Results as tables on a terminal."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from rich.table import Table
 
-from modalweave.config import RunConfig
 from modalweave.console import out
 
 _WIDEST = 60
+
+
+def finish(result: Mapping[str, Any], as_json: bool, render: Callable[[Mapping[str, Any]], None]) -> None:
+    """The result of a command on stdout: one JSON object, or for people."""
+    if as_json:
+        print(json.dumps(result, default=str))
+    else:
+        render(result)
 
 
 def build(result: Mapping[str, Any]) -> None:
@@ -56,35 +63,45 @@ def scores(result: Mapping[str, Any]) -> None:
         out.print(f"{result['written_back']:,} RECOMMENDED links written to {_plain(result['store'])}")
 
 
-def export(result: Mapping[str, Any]) -> None:
-    """Files of an export and how closely they agree with the bundle."""
+def pairs(result: Mapping[str, Any]) -> None:
+    """A flat result, one `name: value` a line."""
     for name, value in result.items():
-        out.print(f"{name}: {_plain(str(value))}")
+        out.print(f"{name}: {_plain(str(value))}", soft_wrap=True)
 
 
 def cache(result: Mapping[str, Any]) -> None:
-    """The embedding cache."""
-    export(result)
+    """The embedding cache, encoder by encoder."""
+    rows({"columns": list(result["encoders"][0]) if result["encoders"] else [], "rows": result["encoders"]})
+    out.print(
+        f"{result['bytes'] / 1e6:.1f} MB in {_plain(result['folder'])}; {result['removed_bytes']:,} bytes removed"
+    )
 
 
-def products(config: RunConfig) -> None:
+def run(result: Mapping[str, Any]) -> None:
+    """A whole run: the graph, the metrics, where everything lies."""
+    build(result["build"])
+    metrics(result["evaluate"])
+    scores(result["score"])
+    products(Path(result["workspace"]))
+
+
+def products(workspace: Path) -> None:
     """Where a run's products lie."""
-    names = ("graph", "coverage.html", "quarantine.parquet", "bundle", "metrics.json", "report.html", "scores")
-    for name in names:
-        path = config.workspace / name
-        if path.exists():
-            out.print(f"  {path}", soft_wrap=True)
+    out.print("Products:")
+    for path in sorted(workspace.iterdir()):
+        if not path.name.startswith("."):
+            out.print(f"  {path}", soft_wrap=True, markup=False, highlight=False)
 
 
-def table(rows: pa.Table) -> None:
+def rows(result: Mapping[str, Any]) -> None:
     """Query results."""
     grid = Table()
-    for column in rows.column_names:
+    for column in result["columns"]:
         grid.add_column(_plain(column), overflow="fold")
-    for row in rows.to_pylist():
+    for row in result["rows"]:
         grid.add_row(*(_cell(value) for value in row.values()))
     out.print(grid)
-    out.print(f"{rows.num_rows} rows")
+    out.print(f"{len(result['rows'])} rows")
 
 
 def recipes(cookbook: Mapping[str, Any], as_json: bool) -> None:
@@ -102,16 +119,17 @@ def recipes(cookbook: Mapping[str, Any], as_json: bool) -> None:
     out.print(grid)
 
 
-def paths(user: str, item: str, found: Sequence[Any]) -> None:
+def paths(result: Mapping[str, Any]) -> None:
     """The paths behind one recommendation, strongest first."""
-    if not found:
-        out.print(f"No path of the graph leads from what {_plain(user)} liked to {_plain(item)}.")
+    user, item = _plain(result["user"]), _plain(result["item"])
+    if not result["paths"]:
+        out.print(f"No path of the graph leads from what {user} liked to {item}.")
         return
-    grid = Table(title=f"Why {_plain(item)} for {_plain(user)}", title_justify="left")
+    grid = Table(title=f"Why {item} for {user}", title_justify="left")
     for column in ("kind", "strength", "because"):
         grid.add_column(column, overflow="fold")
-    for path in found:
-        grid.add_row(path.kind, f"{path.strength:.3f}", _plain(path.sentence))
+    for path in result["paths"]:
+        grid.add_row(path["kind"], f"{path['strength']:.3f}", _plain(path["sentence"]))
     out.print(grid)
 
 
@@ -139,9 +157,7 @@ def demo(result: Mapping[str, Any]) -> None:
         paths_table.add_row(path["kind"], _plain(path["sentence"]))
     out.print(paths_table)
     metrics(result["evaluate"])
-    out.print("Products:")
-    for path in result["products"]:
-        out.print(f"  {path}", soft_wrap=True)
+    products(Path(result["workspace"]))
     out.print("Next:")
     for command in result["next"]:
         out.print(f"  {command}", markup=False, soft_wrap=True)
@@ -169,4 +185,3 @@ def _cell(value: Any) -> str:
         return f"{value:.4g}"
     text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
     return _plain(text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…")
-
