@@ -17,6 +17,10 @@ class NetworkConfig(BaseModel, extra="forbid"):
     layers: NonNegativeInt = 2
     """Rounds of message passing over INTERACTED, RELATED and FOLLOWS."""
 
+    propagation: str = "light"
+    """Messages along INTERACTED: `light` (fixed degree-normalised weights) or `attention` (tilted towards ends
+    that agree, the sharpness learned)."""
+
     similar_hops: PositiveInt = 1
     """How often item vectors are spread along the media links (1 = item to similar item)."""
 

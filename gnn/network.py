@@ -14,6 +14,7 @@ from gnn.config import NetworkConfig
 from gnn.fusion import Channel, make_fusion
 from gnn.messages import MessageGraph, user_means
 from gnn.operators import SparseOperator, degree_normalised
+from gnn.propagation import make_propagation
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,7 @@ class HeteroNetwork(nn.Module):
         self.fusion = make_fusion(graph.media, config, generator)
 
         def start(rows: int) -> nn.Parameter:
-            return nn.Parameter(
-                torch.randn(rows, config.embedding_dim, generator=generator) * config.initial_scale
-            )
+            return nn.Parameter(torch.randn(rows, config.embedding_dim, generator=generator) * config.initial_scale)
 
         self.user_start, self.item_start = start(graph.num_users), start(graph.num_items)
         self.entity_start = start(graph.num_entities) if graph.num_entities else None
@@ -65,13 +64,10 @@ class HeteroNetwork(nn.Module):
         self.similar_weights = nn.Parameter(torch.ones(channels))
         self.gate_bias = nn.Parameter(torch.zeros(channels))
         self.gate_query = nn.Parameter(torch.zeros(config.embedding_dim, channels))
-        self.related_weights = nn.ParameterDict(
-            {str(n): torch.ones(()) for n in range(len(graph.item_entity))}
-        )
-        self.entity_weight = (
-            nn.Parameter(torch.ones(())) if graph.entity_entity and graph.item_entity else None
-        )
+        self.related_weights = nn.ParameterDict({str(n): torch.ones(()) for n in range(len(graph.item_entity))})
+        self.entity_weight = nn.Parameter(torch.ones(())) if graph.entity_entity and graph.item_entity else None
         self.follow_weight = nn.Parameter(torch.ones(())) if graph.follows else None
+        self.propagation = make_propagation(config.propagation)
         self.interacted = SparseOperator(degree_normalised(graph.history))
         self._means = user_means(graph.history)
         self._known_items = torch.from_numpy(graph.history.getnnz(axis=0) > 0)
@@ -90,9 +86,7 @@ class HeteroNetwork(nn.Module):
         start = own if content is None else own + content
         users, items = self._propagate(start, identity, interacted or self.interacted)
         users, items = self._add_channels(users, items, start, identity, channels)
-        contents = {
-            n: c.content for n, c in zip(self.fusion.names, channels, strict=True) if c.content is not None
-        }
+        contents = {n: c.content for n, c in zip(self.fusion.names, channels, strict=True) if c.content is not None}
         return Vectors(users, items, contents)
 
     @torch.no_grad()
@@ -121,15 +115,13 @@ class HeteroNetwork(nn.Module):
         parts = [self.content_weights[n] * c.content for n, c in enumerate(channels) if c.content is not None]
         return torch.stack(parts).sum(dim=0) if parts else None
 
-    def _propagate(
-        self, start: Tensor, identity: Tensor, interacted: SparseOperator
-    ) -> tuple[Tensor, Tensor]:
+    def _propagate(self, start: Tensor, identity: Tensor, interacted: SparseOperator) -> tuple[Tensor, Tensor]:
         users, items = self.user_start * self._known_users[:, None], start
         entities: Tensor | None = self.entity_start
         user_layers, item_layers = [users], [items]
         for _ in range(self.config.layers):
-            to_users = interacted @ items
-            to_items = (interacted.T @ users) * identity[:, None]
+            to_users, to_items = self.propagation(interacted, users, items)
+            to_items = to_items * identity[:, None]
             if self.follow_weight is not None and self.graph.follows is not None:
                 to_users = to_users + self.follow_weight * (self.graph.follows @ users)
             if entities is not None:

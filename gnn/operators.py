@@ -1,9 +1,11 @@
 """Sparse matrices as differentiable operators, and the normalisations message passing uses."""
 
+from functools import cached_property
+
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from gnn.matrices import inverse_power
@@ -33,12 +35,17 @@ class SparseOperator:
         other.shape = (self.shape[1], self.shape[0])
         return other
 
+    @cached_property
+    def edges(self) -> tuple[Int[Tensor, "edges"], Int[Tensor, "edges"], Float[Tensor, "edges"]]:
+        """Row, column and value of each entry."""
+        entries = self.forward.tocoo()
+        rows, columns = (torch.from_numpy(a.astype(np.int64)) for a in (entries.row, entries.col))
+        return rows, columns, torch.from_numpy(entries.data)
+
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: torch.autograd.function.FunctionCtx, dense: Tensor, a: sp.csr_matrix, at: sp.csr_matrix
-    ) -> Tensor:
+    def forward(ctx: torch.autograd.function.FunctionCtx, dense: Tensor, a: sp.csr_matrix, at: sp.csr_matrix) -> Tensor:
         ctx.transposed = at  # type: ignore[attr-defined]
         return torch.from_numpy(a @ dense.detach().numpy())
 

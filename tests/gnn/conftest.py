@@ -91,3 +91,23 @@ def taste_graph() -> Callable[[], HeteroData]:
         return data
 
     return build
+
+
+@pytest.fixture(scope="session")
+def mixed_graph() -> HeteroData:
+    """60 users in 4 tastes, 40 items with words and pictures that show the taste; held-out items occur in training."""
+    rng = np.random.default_rng(3)
+    users, items, tastes = 60, 40, 4
+    taste = np.arange(items) % tastes
+    train, valid, test = [], [], []
+    for user in range(users):
+        weight = np.where(taste == user % tastes, 12.0, 1.0)
+        liked = rng.choice(items, 9, replace=False, p=weight / weight.sum())
+        train += [(user, int(i)) for i in liked[:6]]
+        valid += [(user, int(i)) for i in liked[6:7]]
+        test += [(user, int(i)) for i in liked[7:]]
+    data = _bare_graph(users, items, train, valid, test)
+    centres = rng.normal(size=(tastes, 8))
+    for label in ("Text", "Image"):
+        _add_media(data, label, centres[taste] + 0.5 * rng.normal(size=(items, 8)), neighbours=4)
+    return data

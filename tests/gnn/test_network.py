@@ -13,6 +13,7 @@ from gnn.fusion import FUSIONS
 from gnn.messages import message_graph, whitened
 from gnn.network import HeteroNetwork, Perturbation
 from gnn.operators import SparseOperator, degree_normalised, row_mean, without_edges
+from gnn.propagation import PROPAGATIONS, AttentionPropagation, make_propagation
 
 
 def build(data, seed=0, **settings):
@@ -139,6 +140,27 @@ def test_operator_multiplies_and_carries_the_gradient():
     (expected,) = torch.autograd.grad((reference * weight).sum(), dense)
     assert torch.allclose(got, expected)
     assert torch.allclose(operator.T @ weight, torch.from_numpy(matrix.toarray().T) @ weight)
+
+
+@pytest.mark.parametrize("name", PROPAGATIONS)
+def test_every_propagation_starts_light_and_carries_gradients(name, taste_graph):
+    network, light = build(taste_graph(), propagation=name), build(taste_graph())
+    assert torch.allclose(network().users, light().users, atol=1e-6)
+    assert torch.allclose(network().items, light().items, atol=1e-6)
+    network().users.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.propagation.parameters())
+
+
+def test_attention_leans_to_neighbours_that_agree():
+    operator = SparseOperator(sp.csr_matrix(np.array([[0.5, 0.5]], dtype=np.float32)))
+    users, items = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    attention = AttentionPropagation()
+    attention.sharpness.data[:] = 1
+    to_users, _ = attention(operator, users, items)
+    e = float(np.e)
+    assert torch.allclose(to_users, torch.tensor([[e / (e + 1), 1 / (e + 1)]]))
+    with pytest.raises(GnnError, match="propagation 'dense' is unknown; use one of light, attention"):
+        make_propagation("dense")
 
 
 def test_normalisations_by_hand():

@@ -18,18 +18,14 @@ SMALL = {"embedding_dim": 16, "learning_rate": 0.02, "batch_users": 50, "epochs"
 def recall(scorer, data, split="test", k=5):
     positives = held_out(data, split)
     ranked, _ = top_items(scorer, torch.arange(scorer.num_users), interactions(data), k)
-    return np.mean(
-        [len(set(r) & set(p.indices)) / p.nnz for r, p in zip(ranked, positives, strict=True) if p.nnz]
-    )
+    return np.mean([len(set(r) & set(p.indices)) / p.nnz for r, p in zip(ranked, positives, strict=True) if p.nnz])
 
 
 def test_only_the_picture_reaches_new_items_and_the_gates_say_so(taste_graph):
     data = taste_graph()
     results = {}
     for modalities in ((), ("image",), ("audio",), ("image", "audio")):
-        model = HeteroGNN(
-            NetworkConfig(**SMALL, modalities=modalities, identity_dropout=0.5, cold_negatives=False)
-        )
+        model = HeteroGNN(NetworkConfig(**SMALL, modalities=modalities, identity_dropout=0.5, cold_negatives=False))
         results[modalities] = recall(model.fit(data, seed=0), data)
     assert results["image",] > 0.4 and results["image", "audio"] > 0.3
     assert results["image",] > 3 * max(results[()], results["audio",])
@@ -66,9 +62,7 @@ class Killed(Exception):
 
 def test_resumed_training_ends_bit_for_bit_like_an_unbroken_run(taste_graph, tmp_path):
     data = taste_graph()
-    config = NetworkConfig(
-        **(SMALL | {"epochs": 8}), edge_dropout=0.2, identity_dropout=0.2, feature_noise=0.1
-    )
+    config = NetworkConfig(**(SMALL | {"epochs": 8}), edge_dropout=0.2, identity_dropout=0.2, feature_noise=0.1)
     whole = HeteroGNN(config)
     expected = whole.fit(data, seed=1)
 
@@ -104,9 +98,7 @@ def test_a_broken_checkpoint_is_one_line(tmp_path):
     assert load_state(path, "run").parameters["a"].tolist() == [1, 1, 1]
     assert load_state(path, "other") is None and load_state(tmp_path / "none", "run") is None
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(
-        GnnError, match=r"checkpoint .*state\.safetensors cannot be read .*; delete it"
-    ) as error:
+    with pytest.raises(GnnError, match=r"checkpoint .*state\.safetensors cannot be read .*; delete it") as error:
         load_state(path, "run")
     assert "\n" not in str(error.value)
 
