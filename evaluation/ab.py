@@ -28,9 +28,7 @@ def assign(user_ids: Sequence[str], weights: Mapping[str, float], *, salt: str) 
         salt: the experiment's name, so that experiments split users independently.
     """
     if not weights or min(weights.values()) <= 0:
-        raise EvaluationError(
-            f"weights = {dict(weights)} has a share that is not positive; drop that variant"
-        )
+        raise EvaluationError(f"weights = {dict(weights)} has a share that is not positive; drop that variant")
     names = list(weights)
     ends = np.cumsum([weights[name] for name in names])
     ends = ends / ends[-1]
@@ -78,9 +76,7 @@ def welch(
 ) -> dict[str, Any]:
     """Difference of means with unequal variances (Welch 1947), its interval and two-sided p."""
     if min(len(values), len(control)) < 2:
-        raise EvaluationError(
-            f"Welch's test of {len(values)} and {len(control)} users needs 2 in each variant"
-        )
+        raise EvaluationError(f"Welch's test of {len(values)} and {len(control)} users needs 2 in each variant")
     difference = float(np.mean(values) - np.mean(control))
     if np.ptp(values) == 0 and np.ptp(control) == 0:
         return {
@@ -136,13 +132,9 @@ def analyse(
     """
     labels, numbers = np.asarray(variant), np.asarray(values, dtype=np.float64)
     if len(labels) != len(numbers) or not np.isfinite(numbers).all():
-        raise EvaluationError(
-            f"{len(numbers)} values for {len(labels)} users; pass one finite number for each"
-        )
+        raise EvaluationError(f"{len(numbers)} values for {len(labels)} users; pass one finite number for each")
     if control not in weights or not (labels == control).any():
-        raise EvaluationError(
-            f"control {control!r} has no users; variants seen are {sorted(set(labels.tolist()))}"
-        )
+        raise EvaluationError(f"control {control!r} has no users; variants seen are {sorted(set(labels.tolist()))}")
     if kind == "rate" and (before is not None or not np.isin(numbers, (0, 1)).all()):
         raise EvaluationError("kind 'rate' takes values of 0 or 1 and no covariate; use kind 'mean'")
     counts = {name: int((labels == name).sum()) for name in weights}

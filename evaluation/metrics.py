@@ -59,9 +59,7 @@ def evaluated_users(positives: sp.csr_matrix) -> Int[np.ndarray, "evaluated"]:
     return np.flatnonzero(np.diff(_canonical(positives).indptr))
 
 
-def hit_matrix(
-    ranked: Int[np.ndarray, "users depth"], positives: sp.csr_matrix
-) -> Bool[np.ndarray, "users depth"]:
+def hit_matrix(ranked: Int[np.ndarray, "users depth"], positives: sp.csr_matrix) -> Bool[np.ndarray, "users depth"]:
     """Which places of the ranking hold a positive of that row's user.
 
     Raises `EvaluationError` where a row ranks the same item twice, since it would count twice.

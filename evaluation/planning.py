@@ -13,15 +13,11 @@ def sample_size(effect: float, deviation: float, *, alpha: float = 0.05, power: 
     `deviation` is that of one user's value; for a rate p it is sqrt(p (1 - p)).
     """
     if effect == 0 or deviation <= 0:
-        raise EvaluationError(
-            f"effect = {effect} with deviation = {deviation} needs endless users; pass both > 0"
-        )
+        raise EvaluationError(f"effect = {effect} with deviation = {deviation} needs endless users; pass both > 0")
     return int(np.ceil(2 * (_quantiles(alpha, power) * deviation / effect) ** 2))
 
 
-def minimum_detectable_effect(
-    users: int, deviation: float, *, alpha: float = 0.05, power: float = 0.8
-) -> float:
+def minimum_detectable_effect(users: int, deviation: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """Smallest true difference found with this power by `users` in each of two variants."""
     if users < 1 or deviation < 0:
         raise EvaluationError(f"{users} users with deviation {deviation} detect nothing; pass users >= 1")

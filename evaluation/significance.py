@@ -78,9 +78,7 @@ def compare(
     for name, values in baselines.items():
         for metric in metrics:
             if metric not in values or metric not in model:
-                raise EvaluationError(
-                    f"metric {metric!r} is not measured for both; {name} has {sorted(values)}"
-                )
+                raise EvaluationError(f"metric {metric!r} is not measured for both; {name} has {sorted(values)}")
             tested = paired_bootstrap(model[metric], values[metric], seed=seed, resamples=resamples)
             p = wilcoxon(model[metric], values[metric])
             rows.append({"baseline": name, "metric": metric, **tested, "p_wilcoxon": p})
@@ -92,9 +90,7 @@ def compare(
     return rows
 
 
-def _difference(
-    model: Float[np.ndarray, "users"], baseline: Float[np.ndarray, "users"]
-) -> Float[np.ndarray, "users"]:
+def _difference(model: Float[np.ndarray, "users"], baseline: Float[np.ndarray, "users"]) -> Float[np.ndarray, "users"]:
     if len(model) != len(baseline) or len(model) == 0:
         raise EvaluationError(f"cannot pair {len(model)} users with {len(baseline)}; measure the same users")
     return np.asarray(model, dtype=np.float64) - np.asarray(baseline, dtype=np.float64)

@@ -105,7 +105,5 @@ def _item_slices(
     return {
         "item_popularity": popularity_groups(train),
         "cold_items": {"no training interaction": cold},
-        "missing_modality": {
-            modality: ~np.asarray(mask, dtype=bool) for modality, mask in has_modality.items()
-        },
+        "missing_modality": {modality: ~np.asarray(mask, dtype=bool) for modality, mask in has_modality.items()},
     }

@@ -50,27 +50,19 @@ def read_survey(path: Path, *, scale: int = 5, reverse: Sequence[str] = ()) -> S
     table = _read(path)
     for column in ("user_id", "variant"):
         if column not in table.columns:
-            raise EvaluationError(
-                f"{path.name}: column {column!r} is missing (has {', '.join(table.columns)})"
-            )
+            raise EvaluationError(f"{path.name}: column {column!r} is missing (has {', '.join(table.columns)})")
         empty = (table[column].cast(pl.String).fill_null("") == "").arg_true()
         if len(empty):
             raise EvaluationError(f"{path.name}: row {empty[0] + 1}, column {column!r} is empty; fill it in")
     repeated = (~table["user_id"].is_first_distinct()).arg_true()
     if len(repeated):
         user = table["user_id"][repeated[0]]
-        raise EvaluationError(
-            f"{path.name}: row {repeated[0] + 1}, user_id {user!r} answered before; keep one row"
-        )
+        raise EvaluationError(f"{path.name}: row {repeated[0] + 1}, user_id {user!r} answered before; keep one row")
     questions = [column for column in table.columns if column not in ("user_id", "variant")]
     if not questions or table.is_empty():
-        raise EvaluationError(
-            f"{path.name}: {len(table)} rows and {len(questions)} questions; nothing to analyse"
-        )
+        raise EvaluationError(f"{path.name}: {len(table)} rows and {len(questions)} questions; nothing to analyse")
     if unknown := sorted(set(reverse) - set(questions)):
-        raise EvaluationError(
-            f"{path.name}: no question {unknown[0]!r} to reverse (has {', '.join(questions)})"
-        )
+        raise EvaluationError(f"{path.name}: no question {unknown[0]!r} to reverse (has {', '.join(questions)})")
     answers = np.stack([_answers(path.name, table[question], scale) for question in questions], axis=1)
     turned = [questions.index(question) for question in reverse]
     answers[:, turned] = scale + 1 - answers[:, turned]
@@ -85,13 +77,12 @@ def analyse_survey(survey: Survey, *, control: str, level: float = 0.95) -> dict
         `{"questions": {question: part}, "scale": part, "cronbach_alpha": float or None}`, where a part is
         `{"variants": {variant: {...}}, "tests": {variant: {...}}}` and `scale` takes each one's mean of all
         questions (complete rows only). A variant has `n`, `mean`, `ci95` (t), `top2` (share of the two
-        highest answers), `top2_ci95` (Wilson) and `counts` (answers 1..scale); a test has `p` (Mann-Whitney, Holm-corrected over all) and `superiority`
-        (chance that an answer of the variant beats one of control, ties half; Vargha and Delaney 2000).
+        highest answers), `top2_ci95` (Wilson) and `counts` (answers 1..scale); a test has `p` (Mann-Whitney,
+        Holm-corrected over all) and `superiority` (chance that an answer of the variant beats one of control,
+        ties half; Vargha and Delaney 2000).
     """
     if control not in survey.variants:
-        raise EvaluationError(
-            f"control {control!r} has no answers; variants are {sorted(set(survey.variants))}"
-        )
+        raise EvaluationError(f"control {control!r} has no answers; variants are {sorted(set(survey.variants))}")
     labels = np.asarray(survey.variants)
     columns = {q: survey.answers[:, i] for i, q in enumerate(survey.questions)}
     out = {name: _question(labels, values, survey.scale, control, level) for name, values in columns.items()}
@@ -132,9 +123,7 @@ def _question(
 
 def _describe(group: Float[np.ndarray, "users"], scale: int, level: float) -> dict[str, Any]:
     n, mean = len(group), float(group.mean())
-    half = (
-        float(scipy.stats.t.isf((1 - level) / 2, n - 1) * group.std(ddof=1) / np.sqrt(n)) if n > 1 else None
-    )
+    half = float(scipy.stats.t.isf((1 - level) / 2, n - 1) * group.std(ddof=1) / np.sqrt(n)) if n > 1 else None
     top = int((group >= scale - 1).sum())
     key = f"ci{round(level * 100)}"
     return {
@@ -166,9 +155,7 @@ def _read(path: Path) -> pl.DataFrame:
 def _answers(file: str, column: pl.Series, scale: int) -> Float[np.ndarray, "users"]:
     text = column.cast(pl.String).str.strip_chars().replace("", None)
     numbers = text.cast(pl.Float64, strict=False)
-    wrong = text.is_not_null() & ~(numbers.is_between(1, scale) & (numbers == numbers.floor())).fill_null(
-        False
-    )
+    wrong = text.is_not_null() & ~(numbers.is_between(1, scale) & (numbers == numbers.floor())).fill_null(False)
     rows = wrong.arg_true()
     if len(rows):
         place = f"row {rows[0] + 1}, column {column.name!r}"

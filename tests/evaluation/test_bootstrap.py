@@ -24,9 +24,7 @@ def test_coverage_of_the_interval() -> None:
     rng = np.random.default_rng(5)
     inside = 0
     for trial in range(200):
-        low, high = summarise({"hit": (rng.random(150) < 0.3) * 1.0}, seed=trial, resamples=300)["hit"][
-            "ci95"
-        ]
+        low, high = summarise({"hit": (rng.random(150) < 0.3) * 1.0}, seed=trial, resamples=300)["hit"]["ci95"]
         inside += low <= 0.3 <= high
     assert inside / 200 == pytest.approx(0.95, abs=0.05)
 

@@ -1,0 +1,161 @@
+"""The report of one evaluation as a single HTML file that needs no network."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evaluation.errors import EvaluationError
+from evaluation.html import Bar, Cell, bars, page, paragraph, section, table
+
+_GROUPS: Mapping[str, tuple[str, str]] = {
+    "user_activity": ("Users by training interactions", "{} interactions"),
+    "item_popularity": ("Items by popularity", "{} third of interactions"),
+    "cold_items": ("Cold items", "{}"),
+    "missing_modality": ("Items that lack a modality", "no {}"),
+}
+_MEANING: Mapping[str, str] = {
+    "recall": "share of a user's held-out items that are among the first K",
+    "precision": "share of the first K that are held-out items",
+    "f1": "harmonic mean of precision and recall",
+    "ndcg": "like recall, but a hit further up counts for more; 1 is the best possible order",
+    "map": "mean precision at each hit, over min(K, held-out items)",
+    "hit": "share of users with at least one hit among the first K",
+    "mrr": "1 / rank of the first hit, averaged",
+}
+
+
+def write_report(path: Path, result: Mapping[str, Any], *, title: str, notes: Sequence[str] = ()) -> None:
+    """Write the report; whole or not at all.
+
+    Args:
+        path: the `.html` file.
+        result: as `metrics.json`: `split`, `k`, `metrics` and, where there, `slices`, `baselines` (name -> metrics),
+            `comparisons` (rows of `significance.compare`), `seconds`, `seed`.
+        title: shown as the heading.
+        notes: paragraphs added under the summary, e.g. that the data is synthetic.
+
+    Raises:
+        EvaluationError: `metrics` or `k` is missing, or the file cannot be written.
+    """
+    for key in ("metrics", "k", "split"):
+        if not result.get(key):
+            raise EvaluationError(f"result has no {key!r} (has {', '.join(result)}); pass what `evaluate` returns")
+    content = page(title, *_sections(result, notes))
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        partial.write_text(content, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise EvaluationError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sections(result: Mapping[str, Any], notes: Sequence[str]) -> list[str]:
+    models = {"this model": result["metrics"], **result.get("baselines", {})}
+    depth = max(result["k"])
+    out = [*map(paragraph, [*_summary(models, depth, result["split"]), *notes])]
+    shown = [name for name in (f"recall@{depth}", f"ndcg@{depth}") if name in result["metrics"]]
+    charts = [_model_bars(models, name) for name in shown]
+    out.append(section("Metrics", *charts, _metrics_table(models)))
+    if result.get("comparisons"):
+        out.append(section("Is the difference real?", _comparison_table(result["comparisons"])))
+    for group, slices in result.get("slices", {}).items():
+        out.append(_slice_section(group, slices, depth))
+    used = {name.partition("@")[0] for name in result["metrics"]}
+    meanings = [[name, words] for name, words in _MEANING.items() if name in used]
+    out.append(section("What the metrics mean", table(["metric", "meaning"], meanings)))
+    facts = [[name, str(result[name])] for name in ("split", "seed", "device", "graph", "bundle") if name in result]
+    facts += [[f"seconds: {stage}", f"{spent:.1f}"] for stage, spent in result.get("seconds", {}).items()]
+    out.append(section("How it was run", table(["fact", "value"], facts)))
+    return out
+
+
+def _summary(models: Mapping[str, Any], depth: int, split: str) -> list[str]:
+    name = f"recall@{depth}"
+    ours = models["this model"].get(name)
+    if ours is None:
+        return []
+    low, high = ours.get("ci95", (ours["mean"], ours["mean"]))
+    text = [
+        f"On average {ours['mean']:.1%} of what a user was held out to like ({split} split) is among the first {depth} "
+        f"recommendations (95 % interval {low:.1%} to {high:.1%})."
+    ]
+    rivals = {rival: values[name]["mean"] for rival, values in models.items() if name in values}
+    del rivals["this model"]
+    if rivals:
+        best = max(rivals, key=lambda rival: rivals[rival])
+        ratio = ours["mean"] / rivals[best] if rivals[best] else float("inf")
+        word = "times as much as" if ratio >= 1 else "of what is reached by"
+        factor = f"{ratio:.2f}" if ratio >= 1 else f"{ratio:.0%}"
+        text.append(f"That is {factor} {word} the best baseline, {best} ({rivals[best]:.1%}).")
+    return [" ".join(text)]
+
+
+def _model_bars(models: Mapping[str, Any], name: str) -> str:
+    rows = [
+        Bar(model, values[name]["mean"], _interval(values[name]), model == "this model")
+        for model, values in models.items()
+        if name in values
+    ]
+    return bars(rows, f"{name}, mean over users; lines are 95 % intervals")
+
+
+def _metrics_table(models: Mapping[str, Any]) -> str:
+    names = list(models["this model"])
+    rows: list[list[Cell]] = [[name, *(_value(values.get(name)) for values in models.values())] for name in names]
+    return table(["metric", *models], rows, "Mean over users, with 95 % bootstrap interval")
+
+
+def _comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            f"{row['metric']} against {row['baseline']}",
+            (f"{row['difference']:+.4f}", f"{row['ci95'][0]:+.4f} to {row['ci95'][1]:+.4f}"),
+            f"{row['p_bootstrap']:.4f}",
+            f"{row['p_wilcoxon']:.2g}",
+        ]
+        for row in comparisons
+    ]
+    headers = ["comparison", "difference", "p (bootstrap)", "p (Wilcoxon)"]
+    return table(headers, rows, "Paired over users; p-values Holm-corrected over all rows")
+
+
+def _slice_section(group: str, slices: Mapping[str, Any], depth: int) -> str:
+    heading, label = _GROUPS.get(group, (group, "{}"))
+    name = f"recall@{depth}"
+    rows = [
+        Bar(
+            f"{label.format(part)} ({values['users']} users)",
+            values["metrics"][name]["mean"],
+            _interval(values["metrics"][name]),
+        )
+        for part, values in slices.items()
+        if name in values["metrics"]
+    ]
+    names = list(dict.fromkeys(metric for values in slices.values() for metric in values["metrics"]))
+    body = [
+        [
+            label.format(part),
+            f"{values['users']}",
+            f"{values['positives']}",
+            *(_value(values["metrics"].get(metric)) for metric in names),
+        ]
+        for part, values in slices.items()
+    ]
+    chart = bars(rows, f"{name} within each group") if rows else ""
+    return section(heading, chart, table(["group", "users", "held-out items", *names], body))
+
+
+def _interval(value: Mapping[str, Any]) -> tuple[float, float] | None:
+    return (value["ci95"][0], value["ci95"][1]) if "ci95" in value else None
+
+
+def _value(value: Mapping[str, Any] | None) -> Cell:
+    if value is None:
+        return "–"
+    interval = _interval(value)
+    return (
+        f"{value['mean']:.4f}" if interval is None else (f"{value['mean']:.4f}", f"{interval[0]:.4f}–{interval[1]:.4f}")
+    )

@@ -1,0 +1,133 @@
+"""The HTML report: self-contained, escaped, complete."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from evaluation.bootstrap import summarise
+from evaluation.errors import EvaluationError
+from evaluation.html import Bar, bars
+from evaluation.metrics import user_metrics
+from evaluation.report import write_report
+from evaluation.significance import compare
+from evaluation.slices import slice_metrics
+
+VOID = {"meta", "br", "rect", "line", "img"}
+
+
+class Checker(HTMLParser):
+    """Collects text and attributes, and complains about tags that do not close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def result() -> dict:
+    rng = np.random.default_rng(0)
+    train, truth = (sp.csr_matrix(rng.random((120, 60)) < share) for share in (0.1, 0.05))
+    train = train.tolil()
+    train[:, 50:] = 0
+    train = sp.csr_matrix(train)
+    ranked = np.argsort(rng.random((120, 60)) - 0.3 * truth.toarray(), axis=1)[:, :20]
+    values, popular = (user_metrics(r, truth, [10, 20]) for r in (ranked, np.argsort(rng.random((120, 60)))[:, :20]))
+    image = rng.random(60) < 0.8
+    return {
+        "split": "test",
+        "k": [10, 20],
+        "metrics": summarise(values, seed=0),
+        "baselines": {"popularity": summarise(popular, seed=0)},
+        "comparisons": compare(values, {"popularity": popular}, ["recall@20", "ndcg@20"], seed=0),
+        "slices": slice_metrics(ranked, truth, train, [10, 20], has_modality={"image": image}, seed=0),
+        "seconds": {"evaluate": 1.234},
+        "seed": 0,
+    }
+
+
+def parse(path: Path) -> Checker:
+    checker = Checker()
+    checker.feed(path.read_text(encoding="utf-8"))
+    assert checker.open == []
+    return checker
+
+
+def test_everything_measured_is_in_it(result: dict, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write_report(path, result, title="tiktok", notes=["Synthetic data."])
+    got = parse(path)
+    for name, value in result["metrics"].items():
+        assert name in got.text and f"{value['mean']:.4f}" in got.text and f"{value['ci95'][1]:.4f}" in got.text
+    assert f"{result['baselines']['popularity']['recall@20']['mean']:.4f}" in got.text
+    for words in ("no image", "no training interaction", "1-5 interactions", "head third", "Synthetic data.", "Holm"):
+        assert words in got.text, words
+    recall = result["metrics"]["recall@20"]["mean"]
+    assert f"On average {recall:.1%}" in got.text and "the best baseline, popularity" in got.text
+    assert got.tags.count("svg") == 6
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_it_needs_no_network(result: dict, tmp_path: Path) -> None:
+    write_report(tmp_path / "r.html", result, title="x")
+    got = parse(tmp_path / "r.html")
+    assert not {"script", "link", "iframe", "object", "img"} & set(got.tags)
+    assert not [value for name, value in got.attributes if name in ("src", "href", "action")]
+    assert not re.search(r"https?:|url\(|@import", (tmp_path / "r.html").read_text())
+    assert any("default-src 'none'" in (value or "") for _, value in got.attributes)
+
+
+def test_text_is_escaped(result: dict, tmp_path: Path) -> None:
+    evil = '<script>alert("x")</script>'
+    changed = {**result, "baselines": {evil: result["baselines"]["popularity"]}, "graph": evil, "comparisons": []}
+    changed["slices"] = {evil: {evil: next(iter(result["slices"]["user_activity"].values()))}}
+    write_report(tmp_path / "r.html", changed, title=evil, notes=[evil])
+    got = parse(tmp_path / "r.html")
+    assert "script" not in got.tags and got.text.count(evil) >= 5
+
+
+def test_a_bare_result_is_enough(tmp_path: Path) -> None:
+    write_report(tmp_path / "r.html", {"split": "valid", "k": [5], "metrics": {"mrr": {"mean": 0.5}}}, title="x")
+    assert "0.5000" in parse(tmp_path / "r.html").text
+
+
+def test_worse_than_the_baseline_is_said(result: dict, tmp_path: Path) -> None:
+    swapped = {**result, "metrics": result["baselines"]["popularity"], "baselines": {"ours": result["metrics"]}}
+    write_report(tmp_path / "r.html", swapped, title="x")
+    assert "of what is reached by the best baseline, ours" in parse(tmp_path / "r.html").text
+
+
+def test_errors_name_the_thing(tmp_path: Path, result: dict) -> None:
+    with pytest.raises(EvaluationError, match="no 'metrics'"):
+        write_report(tmp_path / "r.html", {"k": [5]}, title="x")
+    with pytest.raises(EvaluationError, match=r"absent/r\.html: cannot be written"):
+        write_report(tmp_path / "absent" / "r.html", result, title="x")
+
+
+def test_bars_scale_to_the_largest() -> None:
+    svg = bars([Bar("a", 0.2, (0.1, 0.4)), Bar("b", 0.0)], "c")
+    widths = [float(w) for w in re.findall(r'<rect[^>]* width="([\d.]+)"', svg)]
+    assert widths == [165.0, 1.0]
+    assert 'x2="560.0"' in svg
