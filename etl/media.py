@@ -121,7 +121,7 @@ def _rows(tables: Tables, modality: str) -> list[Row]:
 
 
 def _given(graph: MediaGraph, tables: Tables, modality: str) -> _Part:
-    """Equal vectors share a node, which shows the raw media (uri or text) of its first item where there are any."""
+    """Equal vectors share a node, which shows the raw media (uri or text) of its first item, if any."""
     table = tables.embeddings[modality]
     items = table["item_id"].to_pylist()
     flat = pa.concat_arrays(table["vector"].chunks).flatten() if len(items) else pa.array([], pa.float32())

@@ -4,11 +4,14 @@ from collections.abc import Callable, Mapping
 
 from etl.config import SourceConfig
 from etl.errors import SourceError
-from etl.sources import folder
+from etl.sources import folder, mmrec, movielens, recbole
 from etl.tables import Tables
 
 SOURCES: Mapping[str, Callable[[SourceConfig], Tables]] = {
     "folder": folder.read,
+    "recbole": recbole.read,
+    "mmrec": mmrec.read,
+    "movielens": movielens.read,
 }
 """Format name -> adapter; a new format is one file and one line here."""
 

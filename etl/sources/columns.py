@@ -58,22 +58,16 @@ def attributes(table: pa.Table, key: str) -> pa.Table:
     label = label_of(table, "table")
     if key not in table.column_names:
         has = ", ".join(table.column_names)
-        raise SourceError(
-            f"{label}: column {key!r} is missing (has {has}); rename it or set source.columns.{key}"
-        )
+        raise SourceError(f"{label}: column {key!r} is missing (has {has}); rename it or set source.columns.{key}")
     columns: dict[str, pa.ChunkedArray] = {key: cast(table[key], pa.string(), label, key)}
     for name in table.column_names:
         if name == key:
             continue
         plain = plain_name(name)
         if plain in columns:
-            raise SourceError(
-                f"{label}: column {name!r} would be stored as {plain!r} like another one; rename it"
-            )
+            raise SourceError(f"{label}: column {name!r} would be stored as {plain!r} like another one; rename it")
         columns[plain] = (
-            cast(table[name], pa.string(), label, name)
-            if name == "title"
-            else _infer(table[name], label, name)
+            cast(table[name], pa.string(), label, name) if name == "title" else _infer(table[name], label, name)
         )
     return named(pa.table(columns), label)
 
@@ -102,9 +96,7 @@ def cast(column: pa.ChunkedArray, wanted: pa.DataType, label: str, name: str) ->
     if _is_text(kind):
         return _parse(column.cast(pa.string()), wanted, label, name)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        raise SourceError(
-            f"{label}: column {name!r} has type {kind}; it must be {_MEANING.get(name, 'a number')}"
-        )
+        raise SourceError(f"{label}: column {name!r} has type {kind}; it must be {_MEANING.get(name, 'a number')}")
     if pa.types.is_integer(wanted) and pa.types.is_floating(kind):
         values = column.to_numpy().astype(np.float64)
         bad = np.flatnonzero(~np.isnan(values) & ((values != np.floor(values)) | (np.abs(values) >= 2**63)))
@@ -114,9 +106,7 @@ def cast(column: pa.ChunkedArray, wanted: pa.DataType, label: str, name: str) ->
     try:
         return column.cast(wanted)
     except pa.ArrowInvalid as error:
-        raise SourceError(
-            f"{label}: column {name!r} ({kind}) does not fit {wanted}; write smaller numbers"
-        ) from error
+        raise SourceError(f"{label}: column {name!r} ({kind}) does not fit {wanted}; write smaller numbers") from error
 
 
 def vectors(table: pa.Table) -> pa.Table:
@@ -124,9 +114,7 @@ def vectors(table: pa.Table) -> pa.Table:
     label = label_of(table, "embeddings")
     keyed = conform(table, pa.schema([("item_id", pa.string())]), ("item_id",))
     if "vector" not in table.column_names:
-        raise SourceError(
-            f"{label}: column 'vector' is missing (has {', '.join(table.column_names)}); rename it"
-        )
+        raise SourceError(f"{label}: column 'vector' is missing (has {', '.join(table.column_names)}); rename it")
     column = table["vector"].combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
@@ -136,11 +124,7 @@ def vectors(table: pa.Table) -> pa.Table:
         raise SourceError(f"{label}: column 'vector' has type {kind}; write fixed-size lists of float32")
     present = column.is_valid().to_numpy(zero_copy_only=False)
     lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
-    dim = (
-        int(lengths[present][0])
-        if present.any()
-        else (kind.list_size if pa.types.is_fixed_size_list(kind) else 1)
-    )
+    dim = int(lengths[present][0]) if present.any() else (kind.list_size if pa.types.is_fixed_size_list(kind) else 1)
     wrong = np.flatnonzero(present & (lengths != dim))
     if len(wrong) or dim == 0:
         row = int(wrong[0]) if len(wrong) else 0
@@ -167,9 +151,7 @@ def _infer(column: pa.ChunkedArray, label: str, name: str) -> pa.ChunkedArray:
         joined = ["|".join(map(str, v)) if v is not None else None for v in column.to_pylist()]
         return pa.chunked_array([pa.array(joined, pa.string())])
     if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        raise SourceError(
-            f"{label}: column {name!r} has type {kind}; cast it to text or a number, or drop it"
-        )
+        raise SourceError(f"{label}: column {name!r} has type {kind}; cast it to text or a number, or drop it")
     text = column.cast(pa.string())
     return _infer_text(text) if _is_text(kind) else text
 
@@ -195,9 +177,7 @@ def _parse(column: pa.ChunkedArray, wanted: pa.DataType, label: str, name: str) 
     if pa.types.is_integer(wanted):
         whole = cells.cast(pl.Int64, strict=False)
         rounded = pl.select(
-            pl.when(numbers.is_finite() & (numbers == numbers.floor()) & (numbers.abs() < 2**53)).then(
-                numbers
-            )
+            pl.when(numbers.is_finite() & (numbers == numbers.floor()) & (numbers.abs() < 2**53)).then(numbers)
         ).to_series()
         result = whole.fill_null(rounded.cast(pl.Int64))
         bad = cells.is_not_null() & result.is_null()
@@ -210,9 +190,7 @@ def _parse(column: pa.ChunkedArray, wanted: pa.DataType, label: str, name: str) 
 
 
 def _cell(label: str, row: int, name: str, value: str) -> SourceError:
-    return SourceError(
-        f"{label}: row {row + 1}, column {name!r}: {value!r} is not {_MEANING.get(name, 'a number')}"
-    )
+    return SourceError(f"{label}: row {row + 1}, column {name!r}: {value!r} is not {_MEANING.get(name, 'a number')}")
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -1,6 +1,7 @@
 """Opening a source's files as Arrow tables: CSV cells stay text here, `columns` gives them their types."""
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,13 +54,11 @@ def read_parquet(path: Path, label: str) -> pa.Table:
         with pq.ParquetFile(path) as file:
             return named(file.read(), label)
     except (pa.ArrowException, OSError) as error:
-        raise SourceError(
-            f"{label}: not readable as Parquet ({one_line(error)}); write the file again"
-        ) from error
+        raise SourceError(f"{label}: not readable as Parquet ({one_line(error)}); write the file again") from error
 
 
 def read_csv(
-    path: Path,
+    path: Path | io.BytesIO,
     label: str,
     *,
     delimiter: str = ",",
@@ -69,14 +68,17 @@ def read_csv(
 ) -> pa.Table:
     """One delimited file, every cell as text, an empty unquoted cell as null.
 
-    `names` are the columns of a file without a header line. Raises `SourceError` with the row for a line that
-    has too few or too many cells, for text that is not in `encoding` and for two columns of one name.
+    `names` are the columns of a file without a header line; bytes always need them. Raises `SourceError` with
+    the row for a line that has too few or too many cells, for text that is not in `encoding` and for two columns
+    of one name.
     """
-    header = list(names) if names is not None else _header(path, label, delimiter, quoted)
+    listed = isinstance(path, io.BytesIO) or names is not None
+    header = list(names or ()) if listed else _header(path, label, delimiter, quoted)
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise SourceError(f"{label}: column {repeated[0]!r} occurs twice; rename one of them")
-    block = min(path.stat().st_size + 1, _LARGEST_BLOCK)
+    size = len(path.getbuffer()) if isinstance(path, io.BytesIO) else path.stat().st_size
+    block = min(size + 1, _LARGEST_BLOCK)
     try:
         table = pacsv.read_csv(
             path,
@@ -96,9 +98,7 @@ def read_csv(
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if "Empty CSV" in str(error):
             return named(pa.table({name: pa.array([], pa.string()) for name in header}), label)
-        raise SourceError(
-            f"{label}: not readable as UTF-8 CSV ({one_line(error)}); correct that line"
-        ) from error
+        raise SourceError(f"{label}: not readable as UTF-8 CSV ({one_line(error)}); correct that line") from error
     return named(table, label)
 
 
@@ -120,14 +120,10 @@ def one_line(error: BaseException) -> str:
 def _header(path: Path, label: str, delimiter: str, quoted: bool) -> list[str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(
-                file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-            )
+            lines = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
             row = next(lines, None)
     except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise SourceError(
-            f"{label}: the header line is not readable ({one_line(error)}); save as UTF-8"
-        ) from error
+        raise SourceError(f"{label}: not readable as UTF-8 CSV ({one_line(error)}); save it as UTF-8") from error
     if not row:
         raise SourceError(f"{label}: the file is empty; it needs a header line")
     return row

@@ -18,9 +18,7 @@ def read(config: SourceConfig) -> Tables:
     folder = open_folder(config.path)
     interactions = _table(folder, "interactions", INTERACTIONS, ("user_id", "item_id"), config.columns)
     if interactions is None:
-        raise SourceError(
-            f"{config.path}: neither interactions.parquet nor interactions.csv is there; write one"
-        )
+        raise SourceError(f"{config.path}: neither interactions.parquet nor interactions.csv is there; write one")
     return Tables(
         interactions=interactions,
         users=_attributes(folder, "users", "user_id", config.columns),
