@@ -105,7 +105,7 @@ class _LowRank:
 
     def __init__(self, history: sp.csr_matrix, rank: int, seed: int) -> None:
         self.history = history
-        _, self.values, self.basis = truncated_svd(history, min(rank, min(history.shape) - 1), seed=seed)
+        _, self.values, self.basis = truncated_svd(history, min(rank, *history.shape), seed=seed)
 
     def __call__(self, regularisation: float) -> DotScorer:
         shrink = self.values**2 / (self.values**2 + regularisation)

@@ -25,9 +25,7 @@ _CHECKED_USERS = 256
 _DEPTH = 20
 
 
-def export_bundle(
-    path: Path, out: Path, *, onnx: bool = False, precision: Precision = "float32"
-) -> dict[str, Any]:
+def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Precision = "float32") -> dict[str, Any]:
     """Copy a bundle at another precision, with `scorer.onnx` on request; what was written and how well it agrees.
 
     `int8` keeps one scale a row for dense matrices and float16 for sparse ones. The copy loads like any bundle.
@@ -74,7 +72,8 @@ def _lowered(tensors: Tensors, precision: Precision) -> Tensors:
             result[name] = np.rint(array / scale[:, None]).astype(np.int8)
             result[f"{name}.scale"] = scale
         else:
-            half = array.astype(np.float16)
+            with np.errstate(over="ignore"):
+                half = array.astype(np.float16)
             if not np.isfinite(half).all():
                 raise GnnError(f"{name} has values over 65504, which {precision} cannot hold; use float32")
             result[name] = half

@@ -1,0 +1,109 @@
+"""EASE, item-kNN and popularity: small cases worked by hand, and the large-catalogue forms against the exact ones."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from gnn.ease import EASE, EASEConfig, ease_weights
+from gnn.item_knn import ItemKNN, ItemKNNConfig
+from gnn.linalg import keep_top, truncated_svd
+from gnn.matrices import held_out, interactions, media_similarity
+from gnn.popularity import Popularity
+from gnn.rank import top_items
+from gnn.scorers import DotScorer
+from gnn.selection import Validation
+
+TRIO = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 1), (2, 2)]
+"""Three users, three items; X^T X = [[2,2,0],[2,3,1],[0,1,1]]."""
+
+
+def test_ease_on_three_items_by_hand(bare_graph) -> None:
+    # G + I = [[3,2,0],[2,4,1],[0,1,2]], determinant 13, adjugate [[7,-4,2],[-4,6,-3],[2,-3,8]];
+    # B_ij = -P_ij / P_jj with P the inverse, so the determinant cancels
+    expected = [[0, 4 / 6, -2 / 8], [4 / 7, 0, 3 / 8], [-2 / 7, 3 / 6, 0]]
+    scorer = EASE(EASEConfig(regularisation=1.0)).fit(bare_graph(3, 3, TRIO))
+    assert torch.allclose(scorer.weights, torch.tensor(expected), atol=1e-6)
+    assert torch.allclose(scorer.scores(torch.tensor([2])), torch.tensor([[4 / 7 - 2 / 7, 3 / 6, 3 / 8]]), atol=1e-6)
+
+
+def test_ease_leaves_the_gram_matrix_alone() -> None:
+    gram = torch.eye(3)
+    ease_weights(gram, 5.0)
+    assert torch.equal(gram, torch.eye(3))
+
+
+def test_low_rank_ease_equals_the_exact_one_at_full_rank(mixed_graph) -> None:
+    exact = EASE(EASEConfig(regularisation=5.0)).fit(mixed_graph)
+    low = EASE(EASEConfig(regularisation=5.0, dense_limit=1, rank=512)).fit(mixed_graph)
+    assert isinstance(low, DotScorer)
+    users = torch.arange(60)
+    unseen = torch.from_numpy(interactions(mixed_graph).toarray() == 0)
+    assert torch.allclose(exact.scores(users)[unseen], low.scores(users)[unseen], atol=2e-3)
+
+
+def test_ease_chooses_its_penalty_on_validation_and_names_it(mixed_graph) -> None:
+    candidates = (0.5, 5.0, 1e8)
+    validation = Validation.of(mixed_graph, seed=0)
+    qualities = [validation.quality(EASE(EASEConfig(regularisation=c)).fit(mixed_graph)) for c in candidates]
+    recommender = EASE(EASEConfig(candidates=candidates))
+    scorer = recommender.fit(mixed_graph)
+    assert validation.quality(scorer) == max(qualities)
+    assert recommender.chosen["ease"]["regularisation"] == candidates[int(np.argmax(qualities))]
+
+
+def test_item_knn_by_hand(bare_graph) -> None:
+    scorer = ItemKNN(ItemKNNConfig(k=1, shrinkage=0.0)).fit(bare_graph(3, 3, TRIO))
+    # cosines: (0,1) 2/sqrt 6, (1,2) 1/sqrt 3, (0,2) 0; one neighbour each
+    expected = [[0, 2 / 6**0.5, 0], [2 / 6**0.5, 0, 0], [0, 1 / 3**0.5, 0]]
+    assert np.allclose(scorer.weights.toarray(), expected, atol=1e-6)
+
+
+def test_popularity_counts_users(bare_graph) -> None:
+    scorer = Popularity().fit(bare_graph(4, 3, TRIO))
+    assert scorer.scores(torch.tensor([3])).tolist() == [[2.0, 3.0, 1.0]]
+
+
+def test_held_out_pairs_stay_out_of_the_history(bare_graph) -> None:
+    graph = bare_graph(3, 3, TRIO, valid=[(0, 2), (0, 1)], test=[(1, 2)])
+    assert interactions(graph).toarray().tolist() == [[1, 1, 0], [1, 1, 0], [0, 1, 1]]
+    assert held_out(graph, "valid").toarray().tolist() == [[0, 0, 1], [0, 0, 0], [0, 0, 0]]  # (0, 1) is in train
+    assert held_out(graph, "test").nnz == 1
+
+
+def test_media_links_by_hand(bare_graph) -> None:
+    graph = bare_graph(1, 4, [(0, 0)])
+    graph["Image"].num_nodes = 3  # items 0 and 1 share picture 0; item 3 has none
+    graph["Item", "HAS_IMAGE", "Image"].edge_index = torch.tensor([[0, 1, 2], [0, 0, 1]])
+    graph["Image", "SIMILAR", "Image"].edge_index = torch.tensor([[0, 1], [1, 0]])
+    graph["Image", "SIMILAR", "Image"].score = torch.tensor([0.5, 0.25])
+    # alike: (0,1) = 1 by the shared picture, (0,2) = (1,2) = 0.5 + 0.25; row sums 1.75, 1.75, 1.5, 0
+    far = 0.75 / (1.75 * 1.5) ** 0.5
+    expected = [[0, 1 / 1.75, far, 0], [1 / 1.75, 0, far, 0], [far, far, 0, 0], [0, 0, 0, 0]]
+    assert np.allclose(media_similarity(graph, "image").toarray(), expected, atol=1e-6)
+    assert media_similarity(graph, "audio") is None
+
+
+def test_pruning_keeps_the_largest_and_the_earlier_of_equals() -> None:
+    matrix = sp.csr_matrix(np.array([[1, 3, 3, 2], [0, 0, 5, 0], [1, 1, 1, 1]], dtype=np.float32))
+    assert keep_top(matrix, 2).toarray().tolist() == [[0, 3, 3, 0], [0, 0, 5, 0], [1, 1, 0, 0]]
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_truncated_svd_finds_a_low_rank_matrix(sparse: bool) -> None:
+    generator = np.random.default_rng(0)
+    matrix = (generator.standard_normal((30, 4)) @ generator.standard_normal((4, 20))).astype(np.float32)
+    left, values, right = truncated_svd(sp.csr_matrix(matrix) if sparse else matrix, 4, seed=0)
+    assert np.allclose((left * values) @ right.T, matrix, atol=1e-3)
+    again = truncated_svd(sp.csr_matrix(matrix) if sparse else matrix, 4, seed=0)
+    assert np.array_equal(right, again[2])
+
+
+@pytest.mark.parametrize("recommender", [EASE(EASEConfig(regularisation=5.0)), ItemKNN(ItemKNNConfig(shrinkage=1.0))])
+def test_closed_forms_beat_popularity_where_tastes_differ(mixed_graph, recommender) -> None:
+    def hits(scorer) -> float:
+        items, _ = top_items(scorer, torch.arange(60), interactions(mixed_graph), 5)
+        positives = held_out(mixed_graph, "test").toarray()
+        return float(np.take_along_axis(positives, items, axis=1).sum())
+
+    assert hits(recommender.fit(mixed_graph, seed=0)) > 1.3 * hits(Popularity().fit(mixed_graph))

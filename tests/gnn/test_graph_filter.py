@@ -1,0 +1,112 @@
+"""The graph filter against its formula written out with dense matrices, pruned against exact, and its search."""
+
+import numpy as np
+import pytest
+import torch
+
+from gnn.filter_formula import FilterParameters, dense_filter, media_matrices, sparse_filter
+from gnn.filter_search import FilterSearch
+from gnn.graph_filter import GraphFilter, GraphFilterConfig
+from gnn.matrices import interactions
+from gnn.selection import Validation
+
+PARAMETERS = FilterParameters(
+    user_exponent=0.3,
+    input_exponent=0.4,
+    output_exponent=0.2,
+    power=0.8,
+    diagonal=0.5,
+    hops=(1.5, 2.0),
+    modality_weights={"text": 0.6, "image": 0.3},
+    low_rank_weight=0.5,
+)
+
+
+def naive_filter(data, parameters: FilterParameters, rank: int) -> np.ndarray:
+    """Q as the formula reads, in float64."""
+    x = interactions(data).toarray().astype(float)
+    users, items = x.sum(axis=1), x.sum(axis=0)
+    c = x.T @ np.diag(users ** (-2 * parameters.user_exponent)) @ x
+    s = np.diag(items**-parameters.input_exponent) @ c @ np.diag(items**-parameters.output_exponent)
+    s = s**parameters.power
+    s[np.diag_indices(len(s))] *= parameters.diagonal
+    m = np.zeros_like(s)
+    total = sum(parameters.modality_weights.values())
+    for modality, weight in parameters.modality_weights.items():
+        label = modality.capitalize()
+        a = np.zeros_like(s)
+        links = data[label, "SIMILAR", label]
+        for (i, j), score in zip(links.edge_index.T.tolist(), links.score.tolist(), strict=True):
+            a[i, j] += max(score, 0)
+        a = a + a.T
+        degree = a.sum(axis=1)
+        m += weight / total * a / np.sqrt(np.outer(degree, degree))
+    once, twice = parameters.hops
+    q = (np.eye(len(s)) + once * m + twice * m @ m) @ s
+    u, v, w = np.linalg.svd(q)
+    return q + parameters.low_rank_weight * (u[:, :rank] * v[:rank]) @ w[:rank]
+
+
+def test_dense_filter_is_the_formula(mixed_graph) -> None:
+    expected = naive_filter(mixed_graph, PARAMETERS, 6)
+    found = dense_filter(interactions(mixed_graph), media_matrices(mixed_graph), PARAMETERS, 6, 0)
+    assert np.allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_filter_without_media_is_the_normalised_cooccurrence(mixed_graph) -> None:
+    plain = PARAMETERS.model_copy(update={"low_rank_weight": 0.0})
+    without = dense_filter(interactions(mixed_graph), {}, plain, 0, 0)
+    no_hops = plain.model_copy(update={"hops": (0.0, 0.0)})
+    assert np.array_equal(without, dense_filter(interactions(mixed_graph), media_matrices(mixed_graph), no_hops, 0, 0))
+
+
+def test_pruned_filter_equals_the_dense_one_when_nothing_is_pruned(mixed_graph) -> None:
+    plain = PARAMETERS.model_copy(update={"low_rank_weight": 0.0})
+    history, media = interactions(mixed_graph), media_matrices(mixed_graph)
+    dense, pruned = dense_filter(history, media, plain, 0, 0), sparse_filter(history, media, plain, 40)
+    assert np.allclose(pruned.toarray(), dense, atol=1e-4)
+    assert np.diff(sparse_filter(history, media, plain, 7).indptr).max() == 7
+
+
+@pytest.mark.parametrize("entries", [None, 40])
+def test_search_scores_what_the_filter_scores(mixed_graph, entries: int | None) -> None:
+    history, media = interactions(mixed_graph), media_matrices(mixed_graph)
+    search = FilterSearch(mixed_graph, history, media, users=100, entries=entries, seed=0)
+    plain = PARAMETERS.model_copy(update={"low_rank_weight": 0.0})
+    for parameters in (plain, plain.model_copy(update={"output_exponent": 0.5}), plain):  # cached blocks in between
+        found = search.blocks.scores(parameters)
+        expected = torch.from_numpy(history @ dense_filter(history, media, parameters, 0, 0))[search.validation.users]
+        shown = found > -torch.inf
+        assert int((~shown).sum()) == history.nnz
+        assert torch.allclose(found[shown], expected[shown], atol=1e-4)
+
+
+def test_search_does_not_end_below_its_start_and_repeats(mixed_graph) -> None:
+    config = GraphFilterConfig(search_users=100)
+    first, second = GraphFilter(config), GraphFilter(config)
+    scorer = first.fit(mixed_graph, seed=1)
+    assert torch.equal(scorer.weights, second.fit(mixed_graph, seed=1).weights)
+    start = GraphFilter(GraphFilterConfig(parameters=FilterParameters(modality_weights={"text": 0.7, "image": 0.3})))
+    validation = Validation.of(mixed_graph, seed=1)
+    assert validation.quality(scorer) >= validation.quality(start.fit(mixed_graph, seed=1))
+
+
+def test_chosen_section_gives_the_same_filter(mixed_graph) -> None:
+    recommender = GraphFilter(GraphFilterConfig(search_rounds=1))
+    scorer = recommender.fit(mixed_graph, seed=0)
+    section = recommender.chosen
+    assert section["model"] == "graph_filter"
+    again = GraphFilter(GraphFilterConfig.model_validate(section["graph_filter"])).fit(mixed_graph, seed=5)
+    assert torch.equal(scorer.weights, again.weights)
+
+
+def test_without_validation_pairs_the_defaults_are_used(bare_graph) -> None:
+    recommender = GraphFilter()
+    recommender.fit(bare_graph(3, 3, [(0, 0), (0, 1), (1, 1), (2, 2)]), seed=0)
+    assert recommender.parameters == FilterParameters()
+
+
+def test_large_catalogues_get_sparse_weights(mixed_graph) -> None:
+    scorer = GraphFilter(GraphFilterConfig(dense_limit=10, row_entries=8, search_rounds=1)).fit(mixed_graph, seed=0)
+    assert scorer.weights.nnz <= 8 * 40
+    assert scorer.scores(torch.tensor([0, 1])).shape == (2, 40)
