@@ -27,8 +27,7 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class WindowPreparer:
-    """Sounds to float32 [windows, samples]: the whole clip cut into windows, at most `max_windows`
-    spread over it."""
+    """Sounds to float32 [windows, samples]: at most `max_windows` windows spread over the clip."""
 
     sample_rate: int
     window: float
@@ -36,8 +35,7 @@ class WindowPreparer:
     max_windows: int = 8
 
     def __call__(self, content: bytes | str, limits: DecodeLimits) -> Prepared:
-        """Decode, mix down, resample, cut; the last window is as long as the sound leaves it, padded
-        with zeros."""
+        """Decode, mix down, resample, cut; the last window is padded with zeros."""
         samples, facts = load_audio(content, self.sample_rate, limits)
         length = max(1, round(self.window * self.sample_rate))
         count = max(1, -(-samples.size // length))
@@ -50,9 +48,7 @@ class WindowPreparer:
         return Prepared(np.ascontiguousarray(padded), facts)
 
 
-def decode_audio(
-    data: bytes, sample_rate: int, limits: DecodeLimits | None = None
-) -> Float32[np.ndarray, "samples"]:
+def decode_audio(data: bytes, sample_rate: int, limits: DecodeLimits | None = None) -> Float32[np.ndarray, "samples"]:
     """Decode WAV, FLAC, Ogg (Vorbis, Opus) or MP3 to mono at `sample_rate` Hz (float32, full scale = 1).
 
     Raises `DecodeError` with a one-line reason.
@@ -82,9 +78,7 @@ def load_audio(content: bytes | str, sample_rate: int, limits: DecodeLimits) -> 
     return resample(samples, rate, sample_rate), facts
 
 
-def resample(
-    samples: Float32[np.ndarray, "samples"], rate: int, wanted: int
-) -> Float32[np.ndarray, "wanted_samples"]:
+def resample(samples: Float32[np.ndarray, "samples"], rate: int, wanted: int) -> Float32[np.ndarray, "wanted_samples"]:
     """Change the sample rate with soxr (high quality); at least one sample is left."""
     if rate == wanted:
         return samples

@@ -1,5 +1,4 @@
-"""What every encoder is: a torch-free part that prepares media in worker processes, and a model that
-encodes."""
+"""What every encoder is: a torch-free part that prepares media, and a model that encodes."""
 
 import hashlib
 import json
@@ -17,8 +16,7 @@ class Prepared(NamedTuple):
     """One piece of media, decoded and preprocessed."""
 
     array: np.ndarray
-    """What `Encoder.encode` takes: pixels, windows of samples, statistics, or a 0-d array that holds a
-    text."""
+    """What `Encoder.encode` takes: pixels, windows of samples, statistics, or a text as 0-d array."""
     facts: Facts
 
 
@@ -31,8 +29,7 @@ class Preparer(Protocol):
 
 
 class Encoder(Protocol):
-    """Media of one or more modalities to unit-length vectors in one space. The model loads at the
-    first `encode`."""
+    """Media of one or more modalities to unit-length vectors in one space."""
 
     name: str
     """The name it is found by in the registry."""
@@ -43,8 +40,7 @@ class Encoder(Protocol):
     batch: int
     """How many prepared pieces `encode` likes to be given at once."""
     fingerprint: str
-    """Name and a hash over model, weights, preprocessing and version: vectors of two fingerprints
-    never mix."""
+    """Name and hash over model, weights, preprocessing, version: vectors of two fingerprints never mix."""
 
     def preparer(self, modality: str) -> Preparer:
         """The part that runs in worker processes."""

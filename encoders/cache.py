@@ -1,10 +1,8 @@
-"""Embeddings kept by content: SHA-256 of the bytes + encoder fingerprint, in Arrow files that are "
-"whole or not there.
+"""Embeddings kept by content: SHA-256 of the bytes and the encoder's fingerprint, in Arrow files.
 
-A folder per fingerprint, in it `part-<blake2b of the file>.arrow` files, each written under a
-temporary name and
-moved into place, so two writers never meet and a kill leaves only whole parts. A part that does not match the
-hash in its name is ignored and encoded anew.
+A folder per fingerprint, in it `part-<blake2b of the file>.arrow` files, each written under a temporary
+name and moved into place, so two writers never meet and a kill leaves only whole parts. A part that does not
+match the hash in its name is ignored and encoded anew.
 """
 
 import contextlib
@@ -63,9 +61,7 @@ class EmbeddingCache:
     def part(self, fingerprint: str, dim: int) -> Iterator["CachePart"]:
         """The embeddings of one encoder; what was put is on disk when the block ends, whatever ends it."""
         if not _NAME.fullmatch(fingerprint):
-            raise EncoderError(
-                f"fingerprint {fingerprint!r} is no file name; use letters, digits, '.', '_' and '-'"
-            )
+            raise EncoderError(f"fingerprint {fingerprint!r} is no file name; use letters, digits, '.', '_' and '-'")
         part = CachePart(self.folder / fingerprint, dim)
         try:
             yield part
@@ -239,9 +235,7 @@ def _read_shard(path: Path, dim: int) -> _Shard | None:
     match = _PART.fullmatch(path.name)
     try:
         source = pa.memory_map(str(path))
-        if match is None or hashlib.blake2b(source.read_buffer(), digest_size=20).hexdigest() != match.group(
-            1
-        ):
+        if match is None or hashlib.blake2b(source.read_buffer(), digest_size=20).hexdigest() != match.group(1):
             return None
         source.seek(0)
         table = pa.ipc.open_file(source).read_all()

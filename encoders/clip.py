@@ -135,21 +135,16 @@ def _check(config: Config) -> None:
                 f"open_clip: folder {folder} has no open_clip_config.json; save the model's config there"
             )
         if not list(folder.glob("*.safetensors")):
-            raise EncoderError(
-                f"open_clip: folder {folder} has no *.safetensors weights; pickled ones are not read"
-            )
+            raise EncoderError(f"open_clip: folder {folder} has no *.safetensors weights; pickled ones are not read")
         return
     if config.model.startswith("hf-hub:"):
         return
     if config.model not in open_clip.list_models():
-        raise EncoderError(
-            f"open_clip: model {config.model!r} is not known; open_clip.list_models() names them all"
-        )
+        raise EncoderError(f"open_clip: model {config.model!r} is not known; open_clip.list_models() names them all")
     tags = open_clip.list_pretrained_tags_by_model(config.model)
     if config.pretrained is None:
         raise EncoderError(
-            f"open_clip: {config.model} needs pretrained, a local .safetensors file or one of "
-            f"{', '.join(tags[:8])}"
+            f"open_clip: {config.model} needs pretrained, a local .safetensors file or one of {', '.join(tags[:8])}"
         )
     if config.pretrained not in tags:
         path = Path(config.pretrained)
@@ -164,12 +159,8 @@ def _pictures(model: str, settings: Mapping[str, Any]) -> ImagePreparer:
     size = settings["size"]
     height, width = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
     if height != width:
-        raise EncoderError(
-            f"open_clip: {model} wants pictures of {height} x {width}; only square ones are made"
-        )
-    resample = {"bicubic": "BICUBIC", "bilinear": "BILINEAR"}.get(
-        str(settings.get("interpolation")), "BICUBIC"
-    )
+        raise EncoderError(f"open_clip: {model} wants pictures of {height} x {width}; only square ones are made")
+    resample = {"bicubic": "BICUBIC", "bilinear": "BILINEAR"}.get(str(settings.get("interpolation")), "BICUBIC")
     return ImagePreparer(height, _FITS.get(str(settings.get("resize_mode")), "crop"), resample)
 
 

@@ -1,5 +1,4 @@
-"""Sound containers told by content, and whether one was cut off: libsndfile reads a cut file without a
-word."""
+"""Sound containers told by content, and whether one was cut off, which libsndfile does not mind."""
 
 import struct
 

@@ -18,12 +18,8 @@ def pick_device(wanted: str) -> str:
         device = torch.device(wanted)
     except RuntimeError as error:
         raise EncoderError(f"device {wanted!r} is not known; use auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and (
-        not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()
-    ):
-        raise EncoderError(
-            f"device {wanted!r} is not there ({torch.cuda.device_count()} GPUs); use auto or cpu"
-        )
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise EncoderError(f"device {wanted!r} is not there ({torch.cuda.device_count()} GPUs); use auto or cpu")
     return wanted
 
 

@@ -1,5 +1,4 @@
-"""EfficientNet-Lite0 (Tan and Le 2019), pooled features of ImageNet weights that come inside a Python
-package."""
+"""EfficientNet-Lite0 (Tan and Le 2019), ImageNet weights that come inside a Python package."""
 
 import hashlib
 from collections.abc import Sequence
@@ -48,9 +47,7 @@ class EfficientNetLite0(EncoderBase):
         self._model: Any = None
         self._preparer = ImagePreparer(224, config.fit)
         self._weights = _find_weights()
-        self.fingerprint = make_fingerprint(
-            self.name, weights=_SHA256, preprocessing=repr(self._preparer), version=1
-        )
+        self.fingerprint = make_fingerprint(self.name, weights=_SHA256, preprocessing=repr(self._preparer), version=1)
 
     def preparer(self, modality: str) -> ImagePreparer:
         """Pictures to uint8 [224, 224, 3]."""
@@ -95,9 +92,7 @@ def _load(path: Path) -> Any:
 
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != _SHA256:
-        raise EncoderError(
-            f"efficientnet_lite0: {path} does not match its known SHA-256; reinstall {_PACKAGE}"
-        )
+        raise EncoderError(f"efficientnet_lite0: {path} does not match its known SHA-256; reinstall {_PACKAGE}")
     model = EfficientNet.from_name("efficientnet-lite0")
     # The one weights file that is no safetensors: its bytes were just matched, and only tensors may
     # come out of it.

@@ -1,5 +1,4 @@
-"""Media to embeddings: read, hash, look up, decode in a pool, encode in batches, keep. Memory does not "
-"grow with files.
+"""Media to embeddings: read, hash, look up, decode in a pool, encode in batches, keep.
 
 Only ids, facts and vectors stay in memory; decoded media wait in one bounded queue.
 """

@@ -1,10 +1,8 @@
-"""What can go wrong in this room; every message is one line that names the thing, its value and the
-way out."""
+"""What can go wrong in this room; a message is one line: the thing, its value and the way out."""
 
 
 class EncoderError(Exception):
-    """An encoder cannot be made or run: unknown name, missing weights, wrong device, unusable cache
-    folder."""
+    """An encoder cannot be made or run: unknown name, missing weights, wrong device, full disk."""
 
 
 class DecodeError(EncoderError):

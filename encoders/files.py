@@ -1,5 +1,4 @@
-"""Reading a file that a catalogue names: only a regular file inside the catalogue's folder, whatever
-it is called."""
+"""Reading a file that a catalogue names: only a regular file inside the catalogue's folder."""
 
 import os
 import re
@@ -81,9 +80,7 @@ def _check_opened(descriptor: int, base: str) -> None:
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         raise DecodeError(f"{_kind(mode)}, not a regular file")
-    link = (
-        f"/proc/self/fd/{descriptor}"  # a parent folder swapped for a link between the check and the opening
-    )
+    link = f"/proc/self/fd/{descriptor}"  # a parent folder swapped for a link between the check and the opening
     if os.path.islink(link) and os.path.commonpath([base, os.path.realpath(link)]) != base:
         raise DecodeError("link leads outside the source folder")
 

@@ -1,5 +1,4 @@
-"""Finding a `transformers` model: a local folder, or a hub snapshot (downloaded, or in the local hub
-cache)."""
+"""Finding a `transformers` model: a local folder, or a hub snapshot."""
 
 import json
 from collections.abc import Mapping
@@ -29,9 +28,7 @@ class Snapshot:
             for key in keys:
                 if isinstance(level.get(key), int):
                     return int(level[key])
-        raise EncoderError(
-            f"model {self.name}: config.json has none of {', '.join(keys)}; it is no model of this kind"
-        )
+        raise EncoderError(f"model {self.name}: config.json has none of {', '.join(keys)}; it is no model of this kind")
 
     def positions(self) -> int:
         """How many tokens the model takes, special ones included."""

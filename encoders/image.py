@@ -56,9 +56,7 @@ class ImagePreparer:
         try:
             array = np.asarray(self._fitted(picture))
         except _DAMAGE as error:
-            raise DecodeError(
-                f"picture of {width} x {height} pixels cannot be resized: {_line(error)}"
-            ) from error
+            raise DecodeError(f"picture of {width} x {height} pixels cannot be resized: {_line(error)}") from error
         return Prepared(array, {"width": width, "height": height})
 
     def _fitted(self, picture: Image.Image) -> Image.Image:
@@ -80,11 +78,8 @@ def decode_image(data: bytes, limits: DecodeLimits | None = None) -> UInt8[np.nd
     return np.asarray(picture)
 
 
-def _open_rgb(
-    data: bytes, limits: DecodeLimits, at_least: int | None, background: int
-) -> tuple[Image.Image, int, int]:
-    """The upright RGB picture (perhaps reduced, never under `at_least` pixels a side) and its true
-    width and height."""
+def _open_rgb(data: bytes, limits: DecodeLimits, at_least: int | None, background: int) -> tuple[Image.Image, int, int]:
+    """The upright RGB picture (never reduced under `at_least` pixels a side), true width and height."""
     if not data:
         raise DecodeError("file is empty (0 bytes)")
     with warnings.catch_warnings():
@@ -134,8 +129,7 @@ def _to_rgb(picture: Image.Image, background: int) -> Image.Image:
 
 
 def _from_deep(picture: Image.Image) -> Image.Image:
-    """16- and 32-bit integers and floats to 8 bits: by the type's range where values fill one, else
-    min to max."""
+    """16- and 32-bit integers and floats to 8 bits: by the range of the type, else min to max."""
     values = np.nan_to_num(np.asarray(picture, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     if picture.mode == "F" and low >= 0 and high <= 1:

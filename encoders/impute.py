@@ -17,9 +17,9 @@ class ImputeConfig(BaseModel, extra="forbid"):
     """How missing vectors are filled in."""
 
     method: Literal["none", "neighbours", "hops", "pagerank"] = "none"
-    """none: zeros; neighbours: weighted mean of those one edge away; hops: the same repeated outwards "
-    "until nothing
-    new is reached or `hops` is spent; pagerank: known vectors weighted by personalised PageRank."""
+    """none: zeros; neighbours: weighted mean of those one edge away; hops: the same repeated outwards
+    until nothing new is reached or `hops` is spent; pagerank: known vectors weighted by personalised
+    PageRank."""
 
     hops: PositiveInt = 3
     """Steps outwards for `hops`."""
@@ -56,13 +56,10 @@ def impute(
     graph = sp.csr_matrix(adjacency, dtype=np.float32)
     if graph.shape != (len(vectors), len(vectors)) or known.shape != (len(vectors),):
         raise EncoderError(
-            f"imputation: {len(vectors)} vectors, a mask of {known.shape} and a graph of {graph.shape} "
-            "do not fit"
+            f"imputation: {len(vectors)} vectors, a mask of {known.shape} and a graph of {graph.shape} do not fit"
         )
     if graph.nnz and graph.data.min() < 0:
-        raise EncoderError(
-            f"imputation: the graph has a negative weight ({graph.data.min():g}); use weights >= 0"
-        )
+        raise EncoderError(f"imputation: the graph has a negative weight ({graph.data.min():g}); use weights >= 0")
     start = np.where(known[:, None], np.asarray(vectors, dtype=np.float32), np.float32(0))
     if config.method == "none" or known.all() or not known.any():
         return Imputed(start, known, np.zeros_like(known))
@@ -75,9 +72,7 @@ def impute(
     return Imputed(result, known, filled)
 
 
-def _spread(
-    start: np.ndarray, known: np.ndarray, graph: sp.csr_matrix, hops: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _spread(start: np.ndarray, known: np.ndarray, graph: sp.csr_matrix, hops: int) -> tuple[np.ndarray, np.ndarray]:
     """Hop by hop outwards; a node takes the mean of the nearest ring that has vectors."""
     result, reached = start.copy(), known.copy()
     for _ in range(hops):
@@ -94,8 +89,7 @@ def _spread(
 def _pagerank(
     start: np.ndarray, known: np.ndarray, graph: sp.csr_matrix, config: ImputeConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sum over steps k of damping^k P^k (vectors, mask): each node's restarting walk, averaged over
-    known nodes."""
+    """Sum over k of damping^k P^k (vectors, mask): the known nodes that each restarting walk visits."""
     degree = np.asarray(graph.sum(axis=1)).ravel()
     inverse = np.divide(1, degree, out=np.zeros_like(degree), where=degree > 0)
     walk = sp.csr_matrix(sp.diags(inverse) @ graph)

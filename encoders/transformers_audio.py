@@ -61,9 +61,7 @@ class TransformersAudio(EncoderBase):
         self.dim = found.number("hidden_size", "d_model")
         extractor = preprocessing(found)
         window = config.window or _window(extractor)
-        self._preparer = WindowPreparer(
-            int(extractor.get("sampling_rate", 16000)), window, config.max_windows
-        )
+        self._preparer = WindowPreparer(int(extractor.get("sampling_rate", 16000)), window, config.max_windows)
         self._model: Any = None
         self._extractor: Any = None
         self.fingerprint = make_fingerprint(

@@ -69,9 +69,7 @@ class TransformersText(EncoderBase):
         self.dim = found.number("hidden_size", "d_model", "dim", "n_embd")
         self._length = min(config.max_length, found.positions())
         settings = config.model_dump(exclude={"model", "revision", "tokens", "dtype"})
-        self.fingerprint = make_fingerprint(
-            name, model=found.identity, dtype=self._dtype, version=1, **settings
-        )
+        self.fingerprint = make_fingerprint(name, model=found.identity, dtype=self._dtype, version=1, **settings)
 
     def preparer(self, modality: str) -> TextPreparer:
         """Texts to cleaned strings."""

@@ -1,8 +1,7 @@
 """One decoding process: takes bytes, gives prepared arrays. It may crash or hang; only its file is lost.
 
 Requests are pickled by the parent, which trusts itself. Answers are JSON and raw array bytes, so that
-a process
-taken over by a hostile file cannot make the parent run anything.
+a process taken over by a hostile file cannot make the parent run anything.
 """
 
 import json
@@ -35,18 +34,14 @@ def main() -> None:
 
 
 def _answer(connection: Connection, preparer: Preparer, limits: DecodeLimits, request: bytes) -> None:
-    content: bytes | str = (
-        request[1:].decode("utf-8", "surrogatepass") if request[:1] == TEXT else request[1:]
-    )
+    content: bytes | str = request[1:].decode("utf-8", "surrogatepass") if request[:1] == TEXT else request[1:]
     try:
         prepared = preparer(content, limits)
     except DecodeError as error:
         connection.send_bytes(json.dumps({"reason": str(error)}).encode())
         return
     except MemoryError:
-        connection.send_bytes(
-            json.dumps({"reason": f"needs more than {limits.memory} bytes to decode"}).encode()
-        )
+        connection.send_bytes(json.dumps({"reason": f"needs more than {limits.memory} bytes to decode"}).encode())
         return
     array = np.ascontiguousarray(prepared.array)
     head = {"dtype": array.dtype.str, "shape": array.shape, "facts": dict(prepared.facts)}
@@ -55,8 +50,7 @@ def _answer(connection: Connection, preparer: Preparer, limits: DecodeLimits, re
 
 
 def receive(connection: Connection) -> Prepared | str:
-    """The parent's side: what was prepared, or the reason for refusing it. Raises EOFError or OSError
-    on a crash."""
+    """The parent's side: what was prepared, or why not. Raises EOFError or OSError on a crash."""
     head = json.loads(connection.recv_bytes(2**20))
     if "reason" in head:
         return str(head["reason"])
@@ -69,6 +63,4 @@ def receive(connection: Connection) -> Prepared | str:
 
 def _limit_memory(most: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(
-        resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard)
-    )
+    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
