@@ -94,7 +94,7 @@ def draw_picture(style: int, colour: int, size: int, rng: np.random.Generator) -
     """PNG bytes of a `size` x `size` picture: the style's pattern in its colour, on a rounded shape."""
     fine = 2 * size
     axis = np.linspace(-1, 1, fine, dtype=np.float32)
-    x, y = np.meshgrid(axis, axis)
+    x, y = axis[None, :], axis[:, None]
     turn, zoom = float(rng.uniform(0, np.pi)), float(rng.uniform(0.8, 1.25))
     shift_x, shift_y = (float(w) for w in rng.uniform(-0.15, 0.15, size=2))
     along, across = zoom * math.cos(turn), zoom * math.sin(turn)
@@ -102,7 +102,8 @@ def draw_picture(style: int, colour: int, size: int, rng: np.random.Generator) -
     v = along * (y - shift_y) - across * (x - shift_x)
     ink = _pattern(STYLES[style], u, v, rng)[..., None]
     exponent = float(rng.choice([2.0, 3.0, 8.0]))
-    inside = ((np.abs(x) ** exponent + np.abs(y) ** exponent) < 0.82**exponent)[..., None]
+    curve = np.abs(axis) ** exponent
+    inside = (curve[:, None] + curve[None, :] < 0.82**exponent)[..., None]
     base = np.array(_COLOURS[STYLES[style]][colour][1], dtype=np.float32)
     pale = 255 - 0.22 * (255 - base)
     backdrop = np.array(rng.uniform(225, 240, size=3), dtype=np.float32) - 12 * y[..., None]
@@ -136,17 +137,16 @@ def draw_sound(family: int, rng: np.random.Generator) -> tuple[bytes, str]:
 def _pattern(style: str, u: Field, v: Field, rng: np.random.Generator) -> Field:
     """How much ink each pixel takes, 0 to 1."""
     value: Field
-    radius, angle = np.hypot(u, v), np.arctan2(v, u)
     count = int(rng.integers(5, 8))
     match style:
         case "Spiral":
-            value = np.sin(3 * angle + 14 * radius)
+            value = np.sin(3 * np.arctan2(v, u) + 14 * np.hypot(u, v))
         case "Striped":
             value = np.sin(count * np.pi * u)
         case "Dotted":
             value = np.cos(count * np.pi * u) + np.cos(count * np.pi * v) - 0.6
         case "Ringed":
-            value = np.sin(2.2 * count * np.pi * radius / 2)
+            value = np.sin(1.1 * count * np.pi * np.hypot(u, v))
         case "Chequered":
             value = np.sin(0.7 * count * np.pi * u) * np.sin(0.7 * count * np.pi * v)
         case "Wavy":
