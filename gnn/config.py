@@ -82,6 +82,9 @@ class NetworkConfig(BaseModel, extra="forbid"):
     evaluate_every: PositiveInt = 1
     """Epochs between validations."""
 
+    validation_users: PositiveInt = 20_000
+    """Users measured by a validation during training, about; the same ones each time."""
+
     regularisation: NonNegativeFloat = 0.0
     """Weight of the squared length of the learned start vectors of a batch."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from gnn.config import NetworkConfig
-from gnn.matrices import interactions, media_similarity
+from gnn.matrices import interactions, media_similarity, sym_normalised
 from gnn.operators import SparseOperator, degree_normalised, row_mean
 from graph.schema import HAS, MEDIA_LABELS
 
@@ -36,6 +37,7 @@ class MessageGraph:
     history: sp.csr_matrix
     """Users x items, 1 = training interaction."""
     media: Mapping[str, Medium]
+    """By modality; links between two modalities stand under both names (`text-image`)."""
     item_entity: Mapping[str, SparseOperator]
     """Relation name -> items x entities; rare relations share the name `other`."""
     entity_entity: SparseOperator | None
@@ -60,14 +62,12 @@ class MessageGraph:
 def message_graph(data: HeteroData, config: NetworkConfig) -> MessageGraph:
     """Read the relations `config` asks for; only training interactions are ever looked at."""
     media = {m: _medium(data, m, config) for m in config.modalities}
+    if "SIMILAR" in config.relations:
+        media |= {f"{a}-{b}": _crossed(data, a, b) for a, b in combinations(config.modalities, 2)}
     related = "RELATED" in config.relations
     return MessageGraph(
         interactions(data),
-        {
-            m: medium
-            for m, medium in media.items()
-            if medium.features is not None or medium.similar is not None
-        },
+        {m: medium for m, medium in media.items() if medium.features is not None or medium.similar is not None},
         _item_entity(data) if related else {},
         _square(data, ("Entity", "RELATED", "Entity"), "Entity") if related else None,
         _square(data, ("User", "FOLLOWS", "User"), "User") if "FOLLOWS" in config.relations else None,
@@ -90,6 +90,32 @@ def _medium(data: HeteroData, modality: str, config: NetworkConfig) -> Medium:
     if config.content and x.shape[1] and bool(mask.any()):
         features = _item_features(x, mask, data[key].edge_index, int(data["Item"].num_nodes))
     return Medium(features, None if similar is None else SparseOperator(similar))
+
+
+def _crossed(data: HeteroData, first: str, second: str) -> Medium:
+    """Items linked by media of different kinds, where one encoder embeds both."""
+    items = int(data["Item"].num_nodes)
+    total = sp.csr_matrix((items, items), dtype=np.float32)
+    for a, b in ((first, second), (second, first)):
+        key = (MEDIA_LABELS[a], "SIMILAR", MEDIA_LABELS[b])
+        if key in data.edge_types and data[key].edge_index.shape[1]:
+            source, target = data[key].edge_index.numpy()
+            weight = np.maximum(data[key].score.numpy().astype(np.float32), 0)
+            shape = (int(data[key[0]].num_nodes), int(data[key[2]].num_nodes))
+            links = sp.csr_matrix((weight, (source, target)), shape=shape)
+            total = total + _owns(data, a) @ links @ _owns(data, b).T
+    total = (total + total.T).tocsr()
+    total.setdiag(0)
+    total.eliminate_zeros()
+    return Medium(None, SparseOperator(sym_normalised(total)) if total.nnz else None)
+
+
+def _owns(data: HeteroData, modality: str) -> sp.csr_matrix:
+    """Items x media nodes, 1 = the item carries it."""
+    label = MEDIA_LABELS[modality]
+    source, target = data["Item", HAS[modality], label].edge_index.numpy()
+    shape = (int(data["Item"].num_nodes), int(data[label].num_nodes))
+    return sp.csr_matrix((np.ones(len(source), np.float32), (source, target)), shape=shape)
 
 
 def _item_features(x: Tensor, mask: Tensor, edges: Tensor, items: int) -> Tensor:

@@ -99,9 +99,7 @@ def train(
         progress(config.epochs, config.epochs)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     best_epoch = state.best_epoch or state.epoch
-    return TrainingReport(
-        state.epoch, best_epoch, state.best, time.perf_counter() - started, peak, state.history
-    )
+    return TrainingReport(state.epoch, best_epoch, state.best, time.perf_counter() - started, peak, state.history)
 
 
 def finished_scorer(network: HeteroNetwork, cosine: bool) -> DotScorer:
@@ -119,8 +117,11 @@ def finished_scorer(network: HeteroNetwork, cosine: bool) -> DotScorer:
 
 
 def validate(network: HeteroNetwork, loss: Loss, valid: sp.csr_matrix) -> dict[str, float]:
-    """Mean NDCG@20 and recall@20 over the users with validation pairs, training items masked."""
+    """Mean NDCG@20 and recall@20 over users with validation pairs (at most about `validation_users`, evenly
+    spaced), training items masked."""
     users = np.flatnonzero(np.diff(valid.indptr))
+    step = max(1, len(users) // network.config.validation_users)
+    users = users[::step]
     depth = min(20, valid.shape[1])
     scorer = finished_scorer(network, loss.cosine)
     ranked, _ = top_items(scorer, torch.from_numpy(users), network.graph.history, depth)
@@ -131,9 +132,7 @@ def validate(network: HeteroNetwork, loss: Loss, valid: sp.csr_matrix) -> dict[s
     }
 
 
-def _epoch(
-    network: HeteroNetwork, loss: Loss, optimiser: torch.optim.Optimizer, generator: torch.Generator
-) -> float:
+def _epoch(network: HeteroNetwork, loss: Loss, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> float:
     config = network.config
     interacted = None
     if config.edge_dropout:
@@ -157,9 +156,7 @@ def _extra(network: HeteroNetwork, vectors: Vectors, batch: Batch, generator: to
     config = network.config
     extra = torch.zeros(())
     if config.regularisation:
-        squares = (
-            network.user_start[batch.users].square().sum() + network.item_start[batch.items].square().sum()
-        )
+        squares = network.user_start[batch.users].square().sum() + network.item_start[batch.items].square().sum()
         extra = extra + config.regularisation * squares / (2 * len(batch.users))
     if config.alignment and len(vectors.contents) > 1:
         items = torch.randperm(network.graph.num_items, generator=generator)[:_ALIGNED_ITEMS]
@@ -212,9 +209,7 @@ def _schedule(config: NetworkConfig, done: float) -> float:
 
 
 def _stale(state: TrainingState, config: NetworkConfig) -> bool:
-    return (
-        bool(state.best_epoch) and (state.epoch - state.best_epoch) >= config.patience * config.evaluate_every
-    )
+    return bool(state.best_epoch) and (state.epoch - state.best_epoch) >= config.patience * config.evaluate_every
 
 
 def _fingerprint(network: HeteroNetwork, valid: sp.csr_matrix, seed: int) -> str:

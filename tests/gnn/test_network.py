@@ -117,6 +117,25 @@ def test_rare_relations_share_a_weight(bare_graph):
     assert len(names) == 9 and names[-1] == "other"
 
 
+def test_links_between_modalities_are_a_channel_of_their_own(bare_graph):
+    data = bare_graph(2, 3, [(0, 0), (1, 1)])
+    for label, nodes in (("Text", 2), ("Image", 1)):
+        data[label].num_nodes = nodes
+        data[label].x, data[label].mask = torch.zeros(nodes, 0), torch.zeros(nodes, dtype=torch.bool)
+    data["Item", "HAS_TEXT", "Text"].edge_index = torch.tensor([[0, 1], [0, 1]])
+    data["Item", "HAS_IMAGE", "Image"].edge_index = torch.tensor([[2], [0]])
+    for label in ("Text", "Image"):
+        data[label, "SIMILAR", label].edge_index = torch.zeros(2, 0, dtype=torch.int64)
+        data[label, "SIMILAR", label].score = torch.zeros(0)
+    links = data["Text", "SIMILAR", "Image"]
+    links.edge_index, links.score = torch.tensor([[0], [0]]), torch.tensor([0.5])
+    network = build(data)
+    assert network.fusion.names == ("text-image",)
+    # the text of item 0 is like the picture of item 2, which nobody has seen
+    assert torch.allclose(network().items[2], network.item_start[0])
+    assert build(data, modalities=("text",)).fusion.names == ()
+
+
 def test_perturbation_hides_items_and_modalities(taste_graph):
     network = build(taste_graph(), relations=())
     identity = torch.ones(100, dtype=torch.bool)
