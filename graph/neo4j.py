@@ -63,7 +63,7 @@ class Neo4jStore:
         self._closed = False
         with self._errors():
             self._driver = neo4j.GraphDatabase.driver(
-                address, auth=credentials, connection_timeout=15, warn_notification_severity="OFF"
+                address, auth=credentials, connection_timeout=15, notifications_min_severity="OFF"
             )
         try:
             # not execute_query, which tries for half a minute to reach a server that is not there

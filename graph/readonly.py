@@ -82,6 +82,8 @@ def tokenise(cypher: str) -> Iterator[Token]:
         _check_escapes(kind, text)
         if kind == "symbol" and (text in "'\"`" or cypher.startswith("/*", match.start())):
             raise QueryRefused(f"unfinished string, name or comment at character {match.start() + 1}")
+        if text == "\\":  # some servers decode a u-escape to a letter before they read the query
+            raise QueryRefused(f"a backslash outside a string, at character {match.start() + 1}")
         if kind not in ("string", "comment"):
             _check_visible(text, match.start())
         if kind == "word":

@@ -65,7 +65,7 @@ def drop_schema(server: Server) -> None:
 
 def _run(server: Server, cypher: str) -> list[neo4j.Record]:
     with (
-        neo4j.GraphDatabase.driver(server.address, auth=server.credentials, warn_notification_severity="OFF") as driver,
+        neo4j.GraphDatabase.driver(server.address, auth=server.credentials, notifications_min_severity="OFF") as driver,
         driver.session() as session,
     ):
         return list(session.run(cypher))

@@ -1,0 +1,27 @@
+"""Named questions to the graph, in the Cypher that both stores run.
+
+recipe = find("popular-items")
+store.query(recipe.cypher, recipe.arguments({"limit": 5}))
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from graph.cookbook_catalogue import CATALOGUE
+from graph.cookbook_people import PEOPLE
+from graph.errors import GraphError
+from graph.recipes import Recipe
+
+__all__ = ["COOKBOOK", "Recipe", "find"]
+
+COOKBOOK: Mapping[str, Recipe] = {r.name: r for r in sorted((*CATALOGUE, *PEOPLE), key=lambda r: r.name)}
+"""Name -> recipe, in the order of their names."""
+
+
+def find(name: str) -> Recipe:
+    """A recipe by its name; `GraphError` that names the nearest one where there is none."""
+    if name not in COOKBOOK:
+        near = get_close_matches(name, COOKBOOK, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(COOKBOOK)}"
+        raise GraphError(f"the cookbook has no query {name!r}; {hint}")
+    return COOKBOOK[name]
