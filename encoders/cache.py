@@ -11,6 +11,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,8 @@ from encoders.limits import Facts
 
 _PART = re.compile(r"part-([0-9a-f]{40})\.arrow")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,120}")
-_FLUSH_BYTES = 8 * 2**20
+_FLUSH_BYTES, _FLUSH_SECONDS = 8 * 2**20, 15.0
+_MANY_PARTS = 48
 
 
 class Cached(NamedTuple):
@@ -103,6 +105,7 @@ class CachePart:
     _shards: list["_Shard"] = field(default_factory=list)
     _index: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     _new: dict[bytes, Cached] = field(default_factory=dict)
+    _flushed: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -142,6 +145,7 @@ class CachePart:
             self._shards.append(_Shard.of(self._new, self.dim))
             self._index.update({key: (at, row) for row, key in enumerate(self._new)})
             self._new = {}
+        self._flushed = time.monotonic()
 
     def close(self) -> None:
         """Flush, count hits and misses, and mark the parts as just used."""
@@ -154,11 +158,30 @@ class CachePart:
             if shard.used and shard.path is not None:
                 with contextlib.suppress(OSError):
                     os.utime(shard.path)
+        self._compact()
         self._shards, self._index, self.hits, self.misses = [], {}, 0, 0
 
     def _maybe_flush(self) -> None:
-        if len(self._new) * (4 * self.dim + 200) >= _FLUSH_BYTES:
+        full = len(self._new) * (4 * self.dim + 200) >= _FLUSH_BYTES
+        if full or time.monotonic() - self._flushed > _FLUSH_SECONDS:
             self.flush()
+
+    def _compact(self) -> None:
+        """Many small parts become few; whoever reads them meanwhile misses some and encodes again."""
+        small = [s for s in self._shards if s.path is not None and s.vectors.nbytes < _FLUSH_BYTES]
+        if len(small) < _MANY_PARTS:
+            return
+        rows: dict[bytes, Cached] = {}
+        for shard in small:
+            rows.update({key: shard.row(at) for at, key in enumerate(shard.keys)})
+        keys, most = list(rows), max(1, _FLUSH_BYTES // (4 * self.dim))
+        written = {
+            _write_shard(self.folder, {key: rows[key] for key in keys[at : at + most]}, self.dim)
+            for at in range(0, len(keys), most)
+        }
+        for shard in small:
+            if shard.path is not None and shard.path not in written:
+                shard.path.unlink(missing_ok=True)
 
 
 @dataclass
@@ -211,7 +234,7 @@ def _note(cached: Cached) -> dict[str, object]:
     return {"reason": cached.reason, "limits": cached.limits}
 
 
-def _write_shard(folder: Path, rows: dict[bytes, Cached], dim: int) -> None:
+def _write_shard(folder: Path, rows: dict[bytes, Cached], dim: int) -> Path:
     sink = pa.BufferOutputStream()
     table = _table(rows, dim)
     with pa.ipc.new_file(sink, table.schema) as writer:
@@ -228,6 +251,7 @@ def _write_shard(folder: Path, rows: dict[bytes, Cached], dim: int) -> None:
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
         raise EncoderError(f"embedding cache {folder} cannot be written: {error.strerror}") from error
+    return folder / name
 
 
 def _read_shard(path: Path, dim: int) -> _Shard | None:

@@ -12,7 +12,6 @@ from encoders.audio import load_audio
 from encoders.base import EncoderBase, Prepared, make_fingerprint, unit
 from encoders.limits import DecodeLimits
 
-
 _FRAME, _HOP, _FLOOR = 1024, 512, -14.0
 # Centre and scale of each kind of statistic, rounded from 400 everyday sounds (ESC-10).
 _SCALES = ((0.0, 2.2), (2.2, 1.5), (0.6, 1.35), (1.05, 0.45), (0.7, 0.35), (1.15, 0.8), (1.65, 1.2))
