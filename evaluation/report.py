@@ -109,7 +109,7 @@ def _metrics_table(models: Mapping[str, Any]) -> str:
 
 
 def _comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> str:
-    rows = [
+    rows: list[list[Cell]] = [
         [
             f"{row['metric']} against {row['baseline']}",
             (f"{row['difference']:+.4f}", f"{row['ci95'][0]:+.4f} to {row['ci95'][1]:+.4f}"),

@@ -85,11 +85,7 @@ def _complete(
 ) -> dict[str, Any]:
     """Make what is missing, then the manifest."""
     names = [part_name(number) for number in range(job.num_parts)]
-    parts = {
-        name: recorded[name]
-        for name in names
-        if name in recorded and is_whole(job.out / name, recorded[name])
-    }
+    parts = {name: recorded[name] for name in names if name in recorded and is_whole(job.out / name, recorded[name])}
     missing = [number for number, name in enumerate(names) if name not in parts]
     done = len(job.users) - sum(len(job.shard(number)) for number in missing)
     progress(done, len(job.users))

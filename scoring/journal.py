@@ -33,9 +33,7 @@ def read_parts(out: Path, plan: Mapping[str, Any], *, fresh: bool) -> dict[str, 
     record = _read(out)
     if record is None:
         if any(_OURS.fullmatch(path.name) for path in out.glob("part-*")):
-            raise ScoringError(
-                f"{out}: holds parts but no {MANIFEST} of ours; choose another folder or empty it"
-            )
+            raise ScoringError(f"{out}: holds parts but no {MANIFEST} of ours; choose another folder or empty it")
         return {}
     pinned = record.model_dump(include=set(plan))
     for key, value in plan.items():
@@ -43,9 +41,7 @@ def read_parts(out: Path, plan: Mapping[str, Any], *, fresh: bool) -> dict[str, 
             if fresh:
                 return {}
             was, now = json.dumps(pinned[key]), json.dumps(value)
-            raise ScoringError(
-                f"{out}: holds a job with {key} {was}, not {now}; choose another folder or remove it"
-            )
+            raise ScoringError(f"{out}: holds a job with {key} {was}, not {now}; choose another folder or remove it")
     return record.parts
 
 

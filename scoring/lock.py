@@ -25,9 +25,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ScoringError(
-                f"{folder}: another job is writing here; wait for it or choose another"
-            ) from error
+            raise ScoringError(f"{folder}: another job is writing here; wait for it or choose another") from error
         yield
     finally:
         os.close(handle)

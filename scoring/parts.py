@@ -15,9 +15,7 @@ from gnn.bundle import Bundle
 from gnn.rank import top_items
 from scoring.errors import ScoringError
 
-SCHEMA = pa.schema(
-    [("user_id", pa.string()), ("item_id", pa.string()), ("rank", pa.int32()), ("score", pa.float32())]
-)
+SCHEMA = pa.schema([("user_id", pa.string()), ("item_id", pa.string()), ("rank", pa.int32()), ("score", pa.float32())])
 """Columns of every part; `rank` counts from 1. Users without candidates have no rows."""
 
 

@@ -63,6 +63,4 @@ def _start(job: Job) -> None:
         else:
             ray.init(address="local", num_cpus=job.options.workers, _node_ip_address="127.0.0.1", **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ScoringError(
-            f"ray at {address or '127.0.0.1'} does not start: {str(error).splitlines()[0]}"
-        ) from error
+        raise ScoringError(f"ray at {address or '127.0.0.1'} does not start: {str(error).splitlines()[0]}") from error

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from graph.schema import EdgeType
 from graph.store import GraphStore
@@ -12,6 +11,9 @@ from scoring.errors import ScoringError
 from scoring.journal import MANIFEST
 
 RECOMMENDED = EdgeType("User", "RECOMMENDED", "Item")
+
+_ROWS = 1_000_000
+"""Links handed to the store at once: it compares each batch with all it holds, so few and large ones are fast."""
 
 
 def write_back(
@@ -42,18 +44,22 @@ def write_back(
     parts = sorted(scores.glob("part-*.parquet"))
     present = _present(store, model_id)
     changed = 0
+    waiting: list[pl.DataFrame] = []
     for done, path in enumerate(parts, start=1):
-        links = pl.DataFrame(pl.from_arrow(pq.read_table(path))).select(
-            source="user_id",
-            target="item_id",
-            score=pl.col("score").cast(pl.Float64),
-            rank=pl.col("rank").cast(pl.Int64),
-            model=pl.lit(model_id),
-            created=pl.lit(created),
+        links = pl.read_parquet(path).select(
+            pl.col("user_id").alias("source"),
+            pl.col("item_id").alias("target"),
+            pl.col("score").cast(pl.Float64),
+            pl.col("rank").cast(pl.Int64),
+            pl.lit(model_id).alias("model"),
+            pl.lit(created).alias("created"),
         )
-        news = links.join(present, on=["source", "target", "score", "rank"], how="anti")
-        if len(news):
-            changed += store.write_relationships(RECOMMENDED, news.to_arrow())
+        waiting.append(links.join(present, on=["source", "target", "score", "rank"], how="anti"))
+        if sum(map(len, waiting)) >= _ROWS or done == len(parts):
+            news = pl.concat(waiting)
+            waiting.clear()
+            if len(news):
+                changed += store.write_relationships(RECOMMENDED, news.to_arrow())
         if progress:
             progress(done, len(parts))
     return changed
