@@ -1,6 +1,6 @@
-"""The trained model on disk: safetensors, parquet and JSON, each file vouched for by its SHA-256; nothing that runs code.
+"""The trained model on disk: safetensors, parquet and JSON, each file vouched for by its SHA-256; no pickle.
 
-bundle/  manifest.json  model.safetensors  seen.safetensors  users.parquet  items.parquet  README.md
+A bundle is `manifest.json`, `model.safetensors`, `seen.safetensors`, `users.parquet`, `items.parquet`, `README.md`.
 """
 
 import hashlib
@@ -71,9 +71,7 @@ def save_bundle(
         write_file(folder / "seen.safetensors", save(csr_to_tensors(seen, "seen")))
         _write_ids(folder / "users.parquet", "user_id", user_ids)
         _write_ids(folder / "items.parquet", "item_id", item_ids)
-        digest = seal(
-            folder, {**manifest, "scorer": structure, "users": len(user_ids), "items": len(item_ids)}
-        )
+        digest = seal(folder, {**manifest, "scorer": structure, "users": len(user_ids), "items": len(item_ids)})
         put_in_place(folder, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -124,9 +122,7 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
     if not file.is_file() or file.is_symlink():
         raise BundleError(f"{path}: no {MANIFEST}, so this is no bundle; give the folder that `train` wrote")
     if file.stat().st_size > _MAX_MANIFEST:
-        raise BundleError(
-            f"{path}: {MANIFEST} has {file.stat().st_size} bytes, over {_MAX_MANIFEST}; train again"
-        )
+        raise BundleError(f"{path}: {MANIFEST} has {file.stat().st_size} bytes, over {_MAX_MANIFEST}; train again")
     raw = file.read_bytes()
     try:
         manifest = json.loads(raw)
@@ -136,9 +132,7 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
         raise BundleError(f"{path}: {MANIFEST} lists no files; train again")
     version = manifest.get("format_version")
     if version != FORMAT_VERSION:
-        raise BundleError(
-            f"{path}: bundle format {version!r}, this version reads {FORMAT_VERSION}; train again"
-        )
+        raise BundleError(f"{path}: bundle format {version!r}, this version reads {FORMAT_VERSION}; train again")
     return manifest, _sha256(raw)
 
 
@@ -146,12 +140,7 @@ def _verified_files(path: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]
     """Every listed file's bytes; nothing missing, nothing extra, nothing altered."""
     listed = manifest["files"]
     for name in listed:
-        if (
-            PurePosixPath(name).name != name
-            or name in ("", ".", "..", MANIFEST)
-            or "\\" in name
-            or "\0" in name
-        ):
+        if PurePosixPath(name).name != name or name in ("", ".", "..", MANIFEST) or "\\" in name or "\0" in name:
             raise BundleError(f"{path}: {MANIFEST} names {name!r}, which is no plain file name; train again")
     present = {entry.name for entry in path.iterdir()} - {MANIFEST}
     missing = sorted((set(listed) | set(_REQUIRED)) - (present & set(listed)))
@@ -167,9 +156,7 @@ def _verified_files(path: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]
             raise BundleError(f"{path}: {name} is no regular file; copy the whole bundle again")
         content = file.read_bytes()
         if _sha256(content) != digest:
-            raise BundleError(
-                f"{path}: {name} does not match its hash; copy the whole bundle again or train again"
-            )
+            raise BundleError(f"{path}: {name} does not match its hash; copy the whole bundle again or train again")
         if name in _REQUIRED:
             files[name] = content
     return files
@@ -185,9 +172,7 @@ def _check_shapes(scorer: Scorer, users: Sequence[str], items: Sequence[str], se
         )
     for kind, ids in (("user", users), ("item", items)):
         if len(set(ids)) != len(ids):
-            raise BundleError(
-                f"{kind} ids repeat ({len(ids)} ids, {len(set(ids))} distinct); each index needs its own"
-            )
+            raise BundleError(f"{kind} ids repeat ({len(ids)} ids, {len(set(ids))} distinct); each index needs its own")
 
 
 def check_replaceable(path: Path) -> None:
@@ -223,9 +208,7 @@ def _read_ids(path: Path, content: bytes, name: str, column: str) -> list[str]:
     try:
         table = pq.read_table(pa.BufferReader(content))
     except pa.ArrowException as error:
-        raise BundleError(
-            f"{path}: {name} cannot be read ({str(error).splitlines()[0]}); train again"
-        ) from error
+        raise BundleError(f"{path}: {name} cannot be read ({str(error).splitlines()[0]}); train again") from error
     if table.column_names != ["index", column] or table["index"].to_pylist() != list(range(len(table))):
         raise BundleError(f"{path}: {name} needs columns index (0, 1, ...) and {column}; train again")
     return [str(value) for value in table[column].to_pylist()]

@@ -32,7 +32,7 @@ def scorer_to_onnx(scorer: Scorer, tensors: Tensors, structure: dict[str, Any]) 
     if writer.uses_users:
         inputs.append(helper.make_tensor_value_info("users", TensorProto.INT64, ["block"]))
     if writer.uses_history:
-        shape = ["block", scorer.num_items]
+        shape: list[str | int | None] = ["block", scorer.num_items]
         inputs.append(helper.make_tensor_value_info("history", TensorProto.FLOAT, shape))
     output = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["block", scorer.num_items])
     size = sum(len(t.raw_data) for t in writer.initializers)

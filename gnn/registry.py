@@ -23,7 +23,7 @@ class Recommender(Protocol):
 def _single(name: str) -> Callable[[GNNConfig], Recommender]:
     def make(config: GNNConfig) -> Recommender:
         part = PartConfig(
-            model=name,  # type: ignore[arg-type]
+            model=name,
             network=config.network(),
             graph_filter=config.graph_filter,
             ease=config.ease,

@@ -90,7 +90,7 @@ def test_missing_and_extra_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "extra" / "model.pkl").write_bytes(b"x")
     with pytest.raises(BundleError, match=r"'model\.pkl' is not listed"):
         load_bundle(tmp_path / "extra")
-    with pytest.raises(BundleError, match="no manifest.json"):
+    with pytest.raises(BundleError, match=r"no manifest\.json"):
         load_bundle(tmp_path / "nowhere")
 
 
