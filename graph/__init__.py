@@ -41,6 +41,4 @@ def open_store(
         from graph.neo4j import Neo4jStore
 
         return Neo4jStore(address, credentials=credentials, read_only=read_only, database=database)
-    raise StoreError(
-        f"store {address!r} is unknown; use ladybug:PATH, or bolt://, neo4j:// or neo4j+s://HOST:PORT"
-    )
+    raise StoreError(f"store {address!r} is unknown; use ladybug:PATH, or bolt://, neo4j:// or neo4j+s://HOST:PORT")

@@ -71,9 +71,7 @@ def diff_rows(incoming: pa.Table, existing: pa.Table, keys: Sequence[str]) -> Di
     right = _frame(existing.select(columns).cast(incoming.select(columns).schema))
     right = right.rename({v: f"__old_{v}" for v in values}).with_columns(__held=pl.lit(True))
     joined = left.join(right, on=list(keys), how="left")
-    differs = pl.any_horizontal(
-        [pl.col(v).ne_missing(pl.col(f"__old_{v}")) for v in values] or [pl.lit(False)]
-    )
+    differs = pl.any_horizontal([pl.col(v).ne_missing(pl.col(f"__old_{v}")) for v in values] or [pl.lit(False)])
     held = pl.col("__held").is_not_null()
     created = joined.filter(~held)["__row"].sort()
     changed = joined.filter(held & differs)["__row"].unique().sort()
@@ -83,18 +81,12 @@ def diff_rows(incoming: pa.Table, existing: pa.Table, keys: Sequence[str]) -> Di
 def _conform(table: pa.Table, schema: pa.Schema, keys: Sequence[str], name: str) -> pa.Table:
     unknown = [c for c in table.column_names if c not in schema.names]
     if unknown:
-        raise SchemaError(
-            f"{name}: column {unknown[0]!r} is not in the schema (has {', '.join(schema.names)})"
-        )
+        raise SchemaError(f"{name}: column {unknown[0]!r} is not in the schema (has {', '.join(schema.names)})")
     for key in keys:
         if key not in table.column_names:
-            raise SchemaError(
-                f"{name}: column {key!r} is missing (has {', '.join(table.column_names)}); add it"
-            )
+            raise SchemaError(f"{name}: column {key!r} is missing (has {', '.join(table.column_names)}); add it")
         if nulls := table[key].null_count:
-            raise SchemaError(
-                f"{name}: column {key!r} is null in {nulls} row(s); every row needs a value there"
-            )
+            raise SchemaError(f"{name}: column {key!r} is null in {nulls} row(s); every row needs a value there")
     target = pa.schema([schema.field(c) for c in table.column_names])
     try:
         table = table.cast(target)

@@ -131,9 +131,7 @@ def _add_interactions(store: GraphStore, indices: dict[str, pl.DataFrame], data:
     frame = _read_edges(store, INTERACTED, columns, indices)
     known = pl.col("split").is_in(["train", *HELD_OUT]).fill_null(False)
     if odd := frame.filter(~known)["split"].head(1).to_list():
-        raise StoreError(
-            f"INTERACTED rows have split {odd[0]!r}; it must be train, valid or test: build again"
-        )
+        raise StoreError(f"INTERACTED rows have split {odd[0]!r}; it must be train, valid or test: build again")
     train = frame.filter(split="train")
     edges = data[INTERACTED]
     edges.edge_index = _edge_index(train)
@@ -152,9 +150,7 @@ def _add_relations(
         advance()
     names = sorted({name for frame in frames.values() for name in frame["relation"].unique().to_list()})
     data.relations = names
-    codes = pl.DataFrame(
-        {"relation": names, "code": range(len(names))}, {"relation": pl.String, "code": pl.Int64}
-    )
+    codes = pl.DataFrame({"relation": names, "code": range(len(names))}, {"relation": pl.String, "code": pl.Int64})
     for edge, frame in frames.items():
         data[edge].edge_index = _edge_index(frame)
         coded = frame.join(codes, on="relation", how="left", maintain_order="left")
@@ -188,9 +184,7 @@ def _cast(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterable[pa.R
 
 
 def _edge_index(frame: pl.DataFrame) -> torch.Tensor:
-    return torch.from_numpy(
-        np.stack([frame[end].to_numpy() for end in ("source", "target")]).astype(np.int64)
-    )
+    return torch.from_numpy(np.stack([frame[end].to_numpy() for end in ("source", "target")]).astype(np.int64))
 
 
 def _tensor(column: pl.Series, dtype: type[np.generic]) -> torch.Tensor:

@@ -224,9 +224,7 @@ class LadybugStore:
         return f"x.{quoted(column)}" if self._catalog.stores(kind, column) else "NULL"
 
     def _count(self, pattern: str, name: str) -> int:
-        return (
-            int(self._run(f"{pattern} RETURN count(*) AS n")["n"][0].as_py()) if name in self._catalog else 0
-        )
+        return int(self._run(f"{pattern} RETURN count(*) AS n")["n"][0].as_py()) if name in self._catalog else 0
 
     def _write(self, diff: Diff, copy: str, update: str, what: str) -> None:
         if not diff.written:

@@ -42,9 +42,7 @@ class Catalog:
         for table in self._execute("CALL show_tables() RETURN name, type").to_pylist():
             name = table["name"]
             info = self._execute(f"CALL table_info('{name}') RETURN name, type").to_pylist()
-            self._columns[name] = pa.schema(
-                [(c["name"], _ARROW[c["type"]]) for c in info if c["type"] in _ARROW]
-            )
+            self._columns[name] = pa.schema([(c["name"], _ARROW[c["type"]]) for c in info if c["type"] in _ARROW])
             if table["type"] == "REL":
                 pairs = self._execute(f"CALL show_connection('{name}') RETURN *").to_pylist()
                 self._pairs[name] = {(p["source table name"], p["destination table name"]) for p in pairs}

@@ -91,7 +91,8 @@ class _Search:
                         _node(label, row["other"], row["other_title"]),
                     ),
                     min(1.0, max(0.0, row["score"] or 0.0)),
-                    f"has {_KIND_WORDS[modality]} much like that of {self.item.title} (similarity {row['score'] or 0.0:.2f})",
+                    f"has {_KIND_WORDS[modality]} much like that of {self.item.title} "
+                    f"(similarity {row['score'] or 0.0:.2f})",
                     SIMILAR[modality],
                 )
                 for row in self._rows(SIMILAR[modality])

@@ -195,9 +195,7 @@ class StoreCases:
 
     def test_a_missing_end_is_an_error_and_writes_nothing(self, store: GraphStore) -> None:
         write_tiny(store)
-        bad = pa.table(
-            {"source": ["cat", "nobody"], "target": ["film_a", "film_a"], "split": ["train", "train"]}
-        )
+        bad = pa.table({"source": ["cat", "nobody"], "target": ["film_a", "film_a"], "split": ["train", "train"]})
         with pytest.raises(StoreError, match="nobody"):
             store.write_relationships(INTERACTED, bad)
         assert store.counts().relationships == EDGE_COUNTS

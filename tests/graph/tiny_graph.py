@@ -24,9 +24,7 @@ RECOMMENDED = EdgeType("User", "RECOMMENDED", "Item")
 
 SCHEMA = (
     GraphSchema()
-    .with_attributes(
-        "Item", pa.schema([("year", pa.int64()), ("order", pa.string()), ("price", pa.float64())])
-    )
+    .with_attributes("Item", pa.schema([("year", pa.int64()), ("order", pa.string()), ("price", pa.float64())]))
     .with_attributes("User", pa.schema([("age", pa.int64()), ("active", pa.bool_())]))
     .with_dimensions({"Image": 2})
 )
