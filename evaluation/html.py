@@ -20,7 +20,7 @@ figure{margin:1rem 0}svg{max-width:100%;height:auto;font:13px system-ui,sans-ser
 Cell = str | tuple[str, str]
 """Text, or text with a smaller note beside it."""
 
-_LABEL, _BAR, _ROW = 230, 330, 28
+_LABEL, _BAR, _ROW = 270, 330, 28
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def bars(rows: Sequence[Bar], caption: str) -> str:
 def _bar(row: Bar, y: int, top: float) -> str:
     scale = _BAR / top
     middle, end = y + _ROW // 2, _LABEL + row.value * scale
-    label = row.label if len(row.label) <= 34 else row.label[:33] + "…"
+    label = row.label if len(row.label) <= 38 else row.label[:37] + "…"
     out = (
         f'<text x="{_LABEL - 10}" y="{middle + 4}" text-anchor="end">{escape(label)}</text>'
         f'<rect class="{"model" if row.model else "other"}" x="{_LABEL}" y="{y + 6}" '

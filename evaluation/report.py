@@ -10,7 +10,7 @@ from evaluation.html import Bar, Cell, bars, page, paragraph, section, table
 
 _GROUPS: Mapping[str, tuple[str, str]] = {
     "user_activity": ("Users by training interactions", "{} interactions"),
-    "item_popularity": ("Items by popularity", "{} third of interactions"),
+    "item_popularity": ("Items by popularity (thirds of the training interactions)", "{} third"),
     "cold_items": ("Cold items", "{}"),
     "missing_modality": ("Items that lack a modality", "no {}"),
 }
@@ -79,7 +79,7 @@ def _summary(models: Mapping[str, Any], depth: int, split: str) -> list[str]:
         return []
     low, high = ours.get("ci95", (ours["mean"], ours["mean"]))
     text = [
-        f"On average {ours['mean']:.1%} of what a user was held out to like ({split} split) is among the first {depth} "
+        f"Of a user's held-out items ({split} split), on average {ours['mean']:.1%} are among the first {depth} "
         f"recommendations (95 % interval {low:.1%} to {high:.1%})."
     ]
     rivals = {rival: values[name]["mean"] for rival, values in models.items() if name in values}
@@ -134,7 +134,8 @@ def _slice_section(group: str, slices: Mapping[str, Any], depth: int) -> str:
         for part, values in slices.items()
         if name in values["metrics"]
     ]
-    names = list(dict.fromkeys(metric for values in slices.values() for metric in values["metrics"]))
+    measured = dict.fromkeys(metric for values in slices.values() for metric in values["metrics"])
+    names = [metric for metric in measured if metric.endswith(f"@{depth}") or "@" not in metric]
     body = [
         [
             label.format(part),
