@@ -40,6 +40,9 @@ class FilterParameters(BaseModel, extra="forbid"):
     low_rank_weight: float = Field(0.0, ge=0)
     """Weight of the filter's own truncation to `low_rank` singular vectors, added to it."""
 
+    cold_weight: float = Field(0.5, ge=0)
+    """Items nobody has in train: this times the mean (by M) of the scores of the items their media resemble."""
+
 
 def media_matrices(data: HeteroData) -> dict[str, sp.csr_matrix]:
     """Modality -> normalised item links, for the modalities that have any."""
@@ -68,6 +71,9 @@ def dense_filter(
     if parameters.low_rank_weight and low_rank:
         left, values, right = truncated_svd(weights, low_rank, seed=seed)
         weights += parameters.low_rank_weight * ((left * values) @ right.T)
+    reach = cold_reach(history, mixed, parameters)
+    if reach is not None:
+        weights += (reach.T @ weights.T).T
     return np.ascontiguousarray(weights, dtype=np.float32)
 
 
@@ -77,16 +83,33 @@ def sparse_filter(
     """Q with at most `entries` entries a row; S is pruned first, so memory is items x entries throughout."""
     base = sparse_similarity(history, parameters, entries)
     mixed = mixed_links(media, parameters)
-    once, twice = parameters.hops
-    if mixed is None or not (once or twice):
+    if mixed is None:
         return base
+    once, twice = parameters.hops
+    reach = cold_reach(history, mixed, parameters)
     first = blocked_top(lambda start, stop: mixed[start:stop] @ base, history.shape[1], entries)
     inner = (once * base + twice * first).tocsr()
 
     def filtered(start: int, stop: int) -> sp.csr_matrix:
-        return (base[start:stop] + mixed[start:stop] @ inner).tocsr()
+        rows = base[start:stop] + mixed[start:stop] @ inner
+        return (rows if reach is None else rows + rows @ reach).tocsr()
 
     return blocked_top(filtered, history.shape[1], entries)
+
+
+def cold_reach(
+    history: sp.csr_matrix, mixed: sp.csr_matrix | None, parameters: FilterParameters
+) -> sp.csr_matrix | None:
+    """The columns of M that lead to items without interactions, times the cold weight; None where there are none.
+
+    Columns of S are 0 for such items, so `Q + Q @ reach` changes nothing else.
+    """
+    cold = np.asarray(history.sum(axis=0)).ravel() == 0
+    if mixed is None or not parameters.cold_weight or not cold.any():
+        return None
+    reach = (parameters.cold_weight * mixed @ sp.diags(cold.astype(np.float32))).tocsr()
+    reach.eliminate_zeros()
+    return reach
 
 
 def sparse_similarity(history: sp.csr_matrix, parameters: FilterParameters, entries: int) -> sp.csr_matrix:

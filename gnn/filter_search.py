@@ -11,13 +11,16 @@ from torch_geometric.data import HeteroData
 
 from gnn.filter_formula import (
     FilterParameters,
+    cold_reach,
     cooccurrence,
+    dense_filter,
     mixed_links,
     modality_shares,
     normalised,
     output_scale,
     sparse_similarity,
 )
+from gnn.linalg import truncated_svd
 from gnn.rank import row_pairs
 from gnn.scorers import Progress
 from gnn.selection import Validation
@@ -40,10 +43,13 @@ class FilterSearch:
         *,
         users: int,
         entries: int | None,
+        low_rank: int,
         seed: int,
     ) -> None:
+        """`entries` prunes rows (large catalogues); None keeps them dense and tries the low-rank blend too."""
+        self.blend = entries is None and low_rank > 0
         self.validation = Validation.of(data, seed=seed, limit=users)
-        self.blocks = _Blocks(history, media, self.validation, entries)
+        self.blocks = _Blocks(history, media, self.validation, entries, low_rank, seed)
         self.modalities = tuple(media)
         self.evaluations = 0
 
@@ -60,6 +66,8 @@ class FilterSearch:
                 best, quality = self._climb(best, quality, move, size / 2**number)
                 if progress:
                     progress(number * len(moves) + step + 1, rounds * len(moves))
+        if self.blend:
+            best, quality = self._climb(best, quality, _field("low_rank_weight"), 0.25)
         return best
 
     def _climb(
@@ -84,7 +92,7 @@ class FilterSearch:
         """What is tried, cheap moves first and again at the end."""
         cheap = [(_field("output_exponent"), 0.1)]
         if self.modalities:
-            cheap += [(_hop(0), 0.5), (_hop(1), 1.0)]
+            cheap += [(_field("cold_weight"), 0.5), (_hop(0), 0.5), (_hop(1), 1.0)]
         dear = [(_field(name), 0.1) for name in ("user_exponent", "input_exponent")]
         dear += [(_field("power"), 0.15), (_field("diagonal"), 0.5)]
         if len(self.modalities) > 1:
@@ -101,12 +109,16 @@ class _Blocks:
         media: Mapping[str, sp.csr_matrix],
         validation: Validation,
         entries: int | None,
+        low_rank: int,
+        seed: int,
     ) -> None:
         self.history, self.media, self.entries = history, media, entries
+        self.low_rank, self.seed = low_rank, seed
         self.rows = history[validation.users.numpy()]
         self.seen = row_pairs(history, validation.users)
         self._gram: tuple[float, sp.csr_matrix] | None = None
         self._parts: tuple[Any, list[np.ndarray]] | None = None
+        self._cut: tuple[FilterParameters, np.ndarray] | None = None
 
     def scores(self, parameters: FilterParameters) -> Tensor:
         """Masked scores of the sampled users."""
@@ -116,9 +128,23 @@ class _Blocks:
             if weight:
                 total += np.float32(weight) * part
         total *= output_scale(self.history, parameters)
+        if parameters.low_rank_weight:
+            total += np.float32(parameters.low_rank_weight) * self._low_rank(parameters)
+        reach = cold_reach(self.history, mixed_links(self.media, parameters), parameters)
+        if reach is not None:
+            total += (reach.T @ total.T).T
         scores = torch.from_numpy(total)
         scores[self.seen] = -torch.inf
         return scores
+
+    def _low_rank(self, parameters: FilterParameters) -> np.ndarray:
+        """The sampled users' scores under the filter cut to `low_rank` singular vectors."""
+        plain = parameters.model_copy(update={"low_rank_weight": 0.0, "cold_weight": 0.0})
+        if self._cut is None or self._cut[0] != plain:
+            weights = dense_filter(self.history, self.media, plain, 0, self.seed)
+            left, values, right = truncated_svd(weights, self.low_rank, seed=self.seed)
+            self._cut = (plain, (self.rows @ (left * values)) @ right.T)
+        return self._cut[1]
 
     def _current(self, parameters: FilterParameters) -> list[np.ndarray]:
         p = parameters
@@ -133,9 +159,7 @@ class _Blocks:
         mixed = mixed_links(self.media, parameters)
         if self.entries is not None:
             base = sparse_similarity(self.history, neutral, self.entries)
-            smoothed = (
-                [self.rows] if mixed is None else [self.rows, self.rows @ mixed, self.rows @ mixed @ mixed]
-            )
+            smoothed = [self.rows] if mixed is None else [self.rows, self.rows @ mixed, self.rows @ mixed @ mixed]
             return [(rows @ base).toarray().astype(np.float32) for rows in smoothed]
         dense = normalised(self._cooccurrence(parameters.user_exponent), self.history, neutral).toarray()
         parts = [self.rows @ dense]
@@ -152,7 +176,7 @@ class _Blocks:
 
 def _field(name: str) -> _Move:
     """Move one number, inside the bounds of its declaration."""
-    bounds = {"power": (0.2, 2.0), "diagonal": (0.0, 3.0)}
+    bounds = {"power": (0.2, 2.0), "diagonal": (0.0, 3.0), "cold_weight": (0.0, 4.0)}
     low, high = bounds.get(name, (0.0, 1.0))
 
     def move(parameters: FilterParameters, step: float) -> FilterParameters:

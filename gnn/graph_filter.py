@@ -64,7 +64,9 @@ class GraphFilter:
         else:
             entries = None if dense else self.config.row_entries
             users = self.config.search_users if dense else self.config.search_users // 4
-            search = FilterSearch(data, history, media, users=users, entries=entries, seed=seed)
+            search = FilterSearch(
+                data, history, media, users=users, entries=entries, low_rank=self.config.low_rank, seed=seed
+            )
             self.parameters = search.run(FilterParameters(), self.config.search_rounds, progress)
         weights: torch.Tensor | sp.csr_matrix
         if dense:

@@ -8,6 +8,8 @@ from gnn.filter_formula import FilterParameters, dense_filter, media_matrices, s
 from gnn.filter_search import FilterSearch
 from gnn.graph_filter import GraphFilter, GraphFilterConfig
 from gnn.matrices import interactions
+from gnn.rank import top_items
+from gnn.scorers import ItemItemScorer
 from gnn.selection import Validation
 
 PARAMETERS = FilterParameters(
@@ -27,7 +29,8 @@ def naive_filter(data, parameters: FilterParameters, rank: int) -> np.ndarray:
     x = interactions(data).toarray().astype(float)
     users, items = x.sum(axis=1), x.sum(axis=0)
     c = x.T @ np.diag(users ** (-2 * parameters.user_exponent)) @ x
-    s = np.diag(items**-parameters.input_exponent) @ c @ np.diag(items**-parameters.output_exponent)
+    scale = np.maximum(items, 1)
+    s = np.diag(scale**-parameters.input_exponent) @ c @ np.diag(scale**-parameters.output_exponent)
     s = s**parameters.power
     s[np.diag_indices(len(s))] *= parameters.diagonal
     m = np.zeros_like(s)
@@ -44,13 +47,29 @@ def naive_filter(data, parameters: FilterParameters, rank: int) -> np.ndarray:
     once, twice = parameters.hops
     q = (np.eye(len(s)) + once * m + twice * m @ m) @ s
     u, v, w = np.linalg.svd(q)
-    return q + parameters.low_rank_weight * (u[:, :rank] * v[:rank]) @ w[:rank]
+    q = q + parameters.low_rank_weight * (u[:, :rank] * v[:rank]) @ w[:rank]
+    return q + parameters.cold_weight * q @ (m * (items == 0))
 
 
 def test_dense_filter_is_the_formula(mixed_graph) -> None:
     expected = naive_filter(mixed_graph, PARAMETERS, 6)
     found = dense_filter(interactions(mixed_graph), media_matrices(mixed_graph), PARAMETERS, 6, 0)
     assert np.allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_items_nobody_has_are_reached_through_their_media(taste_graph) -> None:
+    graph = taste_graph()
+    history, media = interactions(graph), media_matrices(graph)
+    cold = np.asarray(history.sum(axis=0)).ravel() == 0
+    shares = {"image": 1.0}
+    with_reach = PARAMETERS.model_copy(update={"low_rank_weight": 0.0, "modality_weights": shares, "cold_weight": 2.0})
+    without = with_reach.model_copy(update={"cold_weight": 0.0})
+    reached = dense_filter(history, media, with_reach, 0, 0)
+    assert not dense_filter(history, media, without, 0, 0)[:, cold].any()
+    assert np.allclose(reached, naive_filter(graph, with_reach, 0), rtol=1e-3, atol=1e-4)
+    assert np.allclose(sparse_filter(history, media, with_reach, 100).toarray(), reached, atol=1e-4)
+    items, _ = top_items(ItemItemScorer(history, torch.from_numpy(reached)), torch.arange(150), history, 20)
+    assert cold[items].any()
 
 
 def test_filter_without_media_is_the_normalised_cooccurrence(mixed_graph) -> None:
@@ -71,11 +90,17 @@ def test_pruned_filter_equals_the_dense_one_when_nothing_is_pruned(mixed_graph) 
 @pytest.mark.parametrize("entries", [None, 40])
 def test_search_scores_what_the_filter_scores(mixed_graph, entries: int | None) -> None:
     history, media = interactions(mixed_graph), media_matrices(mixed_graph)
-    search = FilterSearch(mixed_graph, history, media, users=100, entries=entries, seed=0)
+    search = FilterSearch(mixed_graph, history, media, users=100, entries=entries, low_rank=6, seed=0)
     plain = PARAMETERS.model_copy(update={"low_rank_weight": 0.0})
-    for parameters in (plain, plain.model_copy(update={"output_exponent": 0.5}), plain):  # cached blocks in between
+    blended = (PARAMETERS,) if entries is None else ()
+    for parameters in (
+        *blended,
+        plain,
+        plain.model_copy(update={"output_exponent": 0.5}),
+        plain,
+    ):  # cached blocks in between
         found = search.blocks.scores(parameters)
-        expected = torch.from_numpy(history @ dense_filter(history, media, parameters, 0, 0))[search.validation.users]
+        expected = torch.from_numpy(history @ dense_filter(history, media, parameters, 6, 0))[search.validation.users]
         shown = found > -torch.inf
         assert int((~shown).sum()) == history.nnz
         assert torch.allclose(found[shown], expected[shown], atol=1e-4)
