@@ -67,9 +67,7 @@ def coverage(
         "per_user": _profile(train["user_id"]),
         "time": _time_span(frame["timestamp"]),
         "modalities": {
-            m: _modality(links[m], catalogue, train)
-            | _facts(facts.get(m), links[m])
-            | _vectors(vectors.get(m))
+            m: _modality(links[m], catalogue, train) | _facts(facts.get(m), links[m]) | _vectors(vectors.get(m))
             for m in links
         },
         "agreement": _agreement(links, similar, len(catalogue)),
@@ -150,9 +148,7 @@ def _vectors(given: Vectors | None) -> dict[str, Any]:
     return {"vectors": described}
 
 
-def _agreement(
-    links: Mapping[str, pl.DataFrame], similar: Mapping[str, pa.Table], items: int
-) -> list[dict[str, Any]]:
+def _agreement(links: Mapping[str, pl.DataFrame], similar: Mapping[str, pa.Table], items: int) -> list[dict[str, Any]]:
     """Mean Jaccard of two modalities' neighbour lists over the items with both, beside what chance gives."""
     lists = {m: _item_neighbours(links[m], similar[m]) for m in links if m in similar}
     sizes = {m: frame.group_by("item").len() for m, frame in lists.items()}
@@ -191,11 +187,9 @@ def _quarantined(table: pa.Table | None) -> dict[str, Any]:
     if table is None or not table.num_rows:
         return {"total": 0, "by_modality": {}, "by_kind": {}}
     frame = _frame(table, ("modality", "reason"))
-    named, numbers = r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*", r"\d[\d.,_]*"
+    named, numbers = r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*", r"\b\d[\d.,_]*\b"
     before = pl.col("reason").cast(pl.String).fill_null("no reason").str.split(":").list.first()
-    kinds = frame.select(before.str.replace_all(named, "…").str.replace_all(numbers, "…").alias("kind"))[
-        "kind"
-    ]
+    kinds = frame.select(before.str.replace_all(named, "…").str.replace_all(numbers, "…").alias("kind"))["kind"]
     modalities = frame["modality"].cast(pl.String).fill_null("rows").replace("", "rows")
     return {"total": len(frame), "by_modality": _counts(modalities), "by_kind": _counts(kinds)}
 
@@ -223,11 +217,7 @@ def _day(timestamp: float) -> str:
 
 def _profile(ids: pl.Series) -> dict[str, Any]:
     """How many interactions one user or item has, and how much the busiest 1 % hold."""
-    counts = (
-        np.sort(ids.value_counts()["count"].to_numpy().astype(np.int64))
-        if len(ids)
-        else np.empty(0, np.int64)
-    )
+    counts = np.sort(ids.value_counts()["count"].to_numpy().astype(np.int64)) if len(ids) else np.empty(0, np.int64)
     if not len(counts):
         return {"quantiles": None, "busiest_percent_share": 0.0, "histogram": {"edges": [], "counts": []}}
     edges = 2 ** np.arange(int(np.log2(counts[-1])) + 2)

@@ -65,9 +65,7 @@ def _tables(coverage: Mapping[str, Any]) -> list[str]:
             _percent(facts["share_of_interactions"]),
             f"{facts['media']:,}",
             f"{facts['items_sharing']:,}",
-            _range(facts, "width", "px")
-            or _range(facts, "duration", "s")
-            or _listed(facts.get("languages", {})),
+            _range(facts, "width", "px") or _range(facts, "duration", "s") or _listed(facts.get("languages", {})),
             _vectors(facts.get("vectors")),
         ]
         for name, facts in modalities.items()
@@ -144,9 +142,7 @@ def _plots(coverage: Mapping[str, Any]) -> str:
 
 def _draw_shares(axes: Axes, coverage: Mapping[str, Any]) -> None:
     modalities = coverage["modalities"]
-    for offset, (key, label) in enumerate(
-        (("share_of_items", "items"), ("share_of_interactions", "interactions"))
-    ):
+    for offset, (key, label) in enumerate((("share_of_items", "items"), ("share_of_interactions", "interactions"))):
         heights = [100 * facts[key] for facts in modalities.values()]
         axes.bar(
             [i + 0.4 * offset - 0.2 for i in range(len(heights))],

@@ -54,7 +54,7 @@ def _agreement(report: Mapping[str, Any]) -> Iterator[str]:
         a, b = row["between"]
         numbers = f"Jaccard {row['jaccard']:.3f}, chance {row['chance']:.3f}"
         if row["jaccard"] < 1.5 * row["chance"]:
-            yield f"{a} and {b} neighbours agree no more than chance ({numbers}): one of them may be noise"
+            yield f"{a} and {b} neighbours agree no more than chance ({numbers}): two views, or one is noise"
         elif row["jaccard"] > _SAME_LISTS:
             yield f"{a} and {b} neighbours are nearly the same ({numbers}): the second adds little"
 

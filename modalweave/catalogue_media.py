@@ -77,6 +77,7 @@ _TEMPLATES = (
     "Made with {first} in mind, this {thing} is at its best with {second}.",
     "For anyone who loves {first}: a {thing} that lasts. People keep it for {second}.",
 )
+_MATERIALS = ("oak", "brass", "linen", "glass", "clay", "wool", "steel", "bamboo")
 _BASE_HZ = {"bell": 880.0, "pluck": 330.0, "drum": 90.0, "buzz": 140.0, "chirp": 2400.0, "organ": 220.0}
 _BEATS_PER_SECOND = {"bell": 1.5, "pluck": 4.0, "drum": 3.0, "buzz": 1.0, "chirp": 6.0, "organ": 0.8}
 
@@ -87,6 +88,7 @@ def name_item(style: int, colour: int, topic: int, rng: np.random.Generator) -> 
     thing = _THINGS[subject][rng.integers(5)]
     first, second = (_PHRASES[subject][i] for i in rng.permutation(3)[:2])
     text = _TEMPLATES[rng.integers(len(_TEMPLATES))].format(thing=thing.lower(), first=first, second=second)
+    text += f" In {rng.choice(_MATERIALS)}, about {rng.integers(8, 60)} cm."
     return f"{_COLOURS[look][colour][0]} {look} {thing}", text
 
 

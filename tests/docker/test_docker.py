@@ -57,9 +57,7 @@ def test_every_instruction_is_one_that_docker_knows():
 def test_two_stages_and_the_last_one_only_takes_the_finished_environment():
     build, final = stages()
     assert build[0][1].endswith(" AS build")
-    assert [rest for name, rest in final if name == "COPY"] == [
-        "--from=build /opt/modalweave /opt/modalweave"
-    ]
+    assert [rest for name, rest in final if name == "COPY"] == ["--from=build /opt/modalweave /opt/modalweave"]
     assert not any("pip" in rest or "apt-get" in rest for name, rest in final if name == "RUN")
 
 
@@ -124,10 +122,7 @@ def test_entry_point_and_health_check_are_in_exec_form_and_ask_the_doctor():
 def test_compose_has_no_password_of_its_own():
     for text in (COMPOSE_TEXT, DOCKERFILE):
         for line in text.splitlines():
-            if (
-                re.search(r"(?i)(password|secret|token|api_key)\w*\s*[:=]", line)
-                and "${NEO4J_AUTH#" not in line
-            ):
+            if re.search(r"(?i)(password|secret|token|api_key)\w*\s*[:=]", line) and "${NEO4J_AUTH#" not in line:
                 assert "${NEO4J_PASSWORD:?" in line, line
     assert COMPOSE["services"]["neo4j"]["environment"]["NEO4J_AUTH"].startswith("neo4j/${NEO4J_PASSWORD:?")
 

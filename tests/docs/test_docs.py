@@ -24,9 +24,7 @@ def named(guide: Path) -> str:
 
 def with_blocks(language: str, mark: str = "") -> list[object]:
     return [
-        pytest.param(g, text, id=f"{named(g)}:{n}")
-        for g in GUIDES
-        for n, text in enumerate(blocks(g, language, mark))
+        pytest.param(g, text, id=f"{named(g)}:{n}") for g in GUIDES for n, text in enumerate(blocks(g, language, mark))
     ]
 
 

@@ -31,9 +31,7 @@ def links(*pairs: tuple[str, str]) -> pa.Table:
 
 
 def edges(*pairs: tuple[str, str]) -> pa.Table:
-    return pa.table(
-        {"source": [p[0] for p in pairs], "target": [p[1] for p in pairs], "score": [0.5] * len(pairs)}
-    )
+    return pa.table({"source": [p[0] for p in pairs], "target": [p[1] for p in pairs], "score": [0.5] * len(pairs)})
 
 
 DAY = 86_400
@@ -163,9 +161,7 @@ def test_collinear_vectors_and_zero_vectors_are_warned_about():
     media = {"text": links(*((i, "a") for i in ids))}
     report = coverage(interactions(TRAIN), ["a"], media, vectors={"text": (ids, near.astype(np.float32))})
     assert report["modalities"]["text"]["vectors"]["mean_cosine"] > 0.99
-    assert any(
-        w.startswith("text vectors point almost the same way (mean cosine ") for w in report["warnings"]
-    )
+    assert any(w.startswith("text vectors point almost the same way (mean cosine ") for w in report["warnings"])
     assert any("all zero" in w for w in report["warnings"])
 
 
@@ -197,9 +193,7 @@ def test_nothing_at_all_is_a_warning_not_an_error(tmp_path: Path):
 
 
 def test_a_few_busy_users_are_named():
-    rows = [("busy", f"i{n}", None, None) for n in range(400)] + [
-        (f"u{n}", "i0", None, None) for n in range(120)
-    ]
+    rows = [("busy", f"i{n}", None, None) for n in range(400)] + [(f"u{n}", "i0", None, None) for n in range(120)]
     warnings = coverage(interactions(rows), [f"i{n}" for n in range(400)], {})["warnings"]
     assert "the busiest 1 % of users hold 77 % of interactions" in warnings
 
@@ -208,9 +202,7 @@ def test_a_few_busy_users_are_named():
 def test_mean_cosine_equals_the_mean_over_all_pairs(count: int, dim: int, seed: int):
     matrix = np.random.default_rng(seed).standard_normal((count, dim)).astype(np.float32)
     ids = [str(n) for n in range(count)]
-    report = coverage(
-        interactions(TRAIN), ["a"], {"image": links(("0", "a"))}, vectors={"image": (ids, matrix)}
-    )
+    report = coverage(interactions(TRAIN), ["a"], {"image": links(("0", "a"))}, vectors={"image": (ids, matrix)})
     unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
     expected = (unit @ unit.T)[~np.eye(count, dtype=bool)].mean()
     assert report["modalities"]["image"]["vectors"]["mean_cosine"] == pytest.approx(expected, abs=1e-4)
@@ -249,3 +241,14 @@ def test_agreement_gets_its_own_plot_and_table(tmp_path: Path):
     write_coverage(tmp_path / "c.html", coverage(interactions(TRAIN), ["a", "b"], media, similar=similar))
     text = (tmp_path / "c.html").read_text()
     assert "image and text" in text and "by chance" in text
+
+
+def test_neighbours_that_agree_no_more_than_chance_are_warned_about():
+    items = [f"i{n}" for n in range(6)]
+    media = {m: links(*((f"{m}{n}", f"i{n}") for n in range(6))) for m in ("image", "audio")}
+    similar = {
+        "image": edges(*((f"image{n}", f"image{(n + 1) % 6}") for n in range(6))),
+        "audio": edges(*((f"audio{n}", f"audio{(n + 3) % 6}") for n in range(6))),
+    }
+    warnings = coverage(interactions(TRAIN), items, media, similar=similar)["warnings"]
+    assert any(w.startswith("image and audio neighbours agree no more than chance (Jaccard 0.000") for w in warnings)
