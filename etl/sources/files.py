@@ -72,8 +72,7 @@ def read_csv(
     the row for a line that has too few or too many cells, for text that is not in `encoding` and for two columns
     of one name.
     """
-    listed = isinstance(path, io.BytesIO) or names is not None
-    header = list(names or ()) if listed else _header(path, label, delimiter, quoted)
+    header = list(names or ()) if isinstance(path, io.BytesIO) or names else _header(path, label, delimiter, quoted)
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise SourceError(f"{label}: column {repeated[0]!r} occurs twice; rename one of them")
