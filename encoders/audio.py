@@ -11,7 +11,7 @@ from jaxtyping import Float32
 
 from encoders.base import Prepared
 from encoders.containers import sound_format, truncation
-from encoders.errors import DecodeError
+from encoders.errors import DecodeError, one_line
 from encoders.limits import DecodeLimits, Facts
 
 _BLOCK = 1 << 18
@@ -71,7 +71,7 @@ def load_audio(content: bytes | str, sample_rate: int, limits: DecodeLimits) -> 
     try:
         samples, rate = _read(content, kind, limits)
     except _DAMAGE as error:
-        raise DecodeError(f"damaged {kind} sound: {' '.join(str(error).split())[:200]}") from error
+        raise DecodeError(f"damaged {kind} sound: {one_line(error)}") from error
     if not np.isfinite(samples).all():
         raise DecodeError(f"{kind} sound holds NaN or infinite samples")
     facts: Facts = {"duration": round(samples.size / rate, 6), "sample_rate": rate}

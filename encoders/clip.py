@@ -16,7 +16,7 @@ from pydantic import BaseModel, PositiveInt
 
 from encoders.base import EncoderBase, Preparer, make_fingerprint, unit
 from encoders.device import Dtype, dtype_name, pick_device
-from encoders.errors import EncoderError
+from encoders.errors import EncoderError, one_line
 from encoders.image import Fit, ImagePreparer
 from encoders.text import TextPreparer
 
@@ -116,7 +116,7 @@ def _load(config: Config, device: str, dtype: str) -> tuple[Any, Any]:
         )
         return model.eval(), open_clip.get_tokenizer(config.model)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise EncoderError(
             f"open_clip: {config.model} ({config.pretrained or 'no tag'}) cannot be loaded: {reason}; "
             "give a local "

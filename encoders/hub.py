@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from encoders.base import file_hash
-from encoders.errors import EncoderError
+from encoders.errors import EncoderError, one_line
 
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 
@@ -77,7 +77,7 @@ def load_part(encoder: str, kind: str, found: Snapshot, **options: Any) -> Any:
         folder = str(found.folder)
         return loader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, AttributeError) as error:
-        raise EncoderError(f"{encoder}: {found.name} cannot be loaded as {kind}: {_line(error)}") from error
+        raise EncoderError(f"{encoder}: {found.name} cannot be loaded as {kind}: {one_line(error, 300)}") from error
     finally:
         if shown:
             bars.enable_progress_bar()
@@ -93,7 +93,7 @@ def _download(encoder: str, model: str, revision: str | None) -> Path:
     except (OSError, ValueError) as error:
         raise EncoderError(
             f"{encoder}: model {model} is neither a local folder nor to be had from the hub "
-            f"({_line(error)[:120]}); "
+            f"({one_line(error, 120)}); "
             "download it where there is a network and give the folder's path as model"
         ) from error
 
@@ -102,11 +102,7 @@ def _config(encoder: str, model: str, folder: Path) -> Mapping[str, Any]:
     try:
         loaded = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise EncoderError(f"{encoder}: {model} has no readable config.json: {_line(error)}") from error
+        raise EncoderError(f"{encoder}: {model} has no readable config.json: {one_line(error, 300)}") from error
     if not isinstance(loaded, dict):
         raise EncoderError(f"{encoder}: {model}/config.json holds no settings")
     return loaded
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from encoders.base import Prepared
-from encoders.errors import DecodeError
+from encoders.errors import DecodeError, one_line
 from encoders.limits import DecodeLimits
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -56,7 +56,7 @@ class ImagePreparer:
         try:
             array = np.asarray(self._fitted(picture))
         except _DAMAGE as error:
-            raise DecodeError(f"picture of {width} x {height} pixels cannot be resized: {_line(error)}") from error
+            raise DecodeError(f"picture of {width} x {height} pixels cannot be resized: {one_line(error)}") from error
         return Prepared(array, {"width": width, "height": height})
 
     def _fitted(self, picture: Image.Image) -> Image.Image:
@@ -89,7 +89,7 @@ def _open_rgb(data: bytes, limits: DecodeLimits, at_least: int | None, backgroun
         except Image.DecompressionBombError as error:
             raise DecodeError(f"picture is over the limit of {limits.pixels} pixels") from error
         except _DAMAGE as error:
-            raise DecodeError(f"not a readable picture ({', '.join(FORMATS)}): {_line(error)}") from error
+            raise DecodeError(f"not a readable picture ({', '.join(FORMATS)}): {one_line(error)}") from error
         width, height = picture.size
         reason = limits.violation({"width": width, "height": height})
         if reason:
@@ -105,7 +105,7 @@ def _open_rgb(data: bytes, limits: DecodeLimits, at_least: int | None, backgroun
             upright = _upright(picture)
             rgb = _to_rgb(upright, background)
         except _DAMAGE as error:
-            raise DecodeError(f"damaged {picture.format} picture: {_line(error)}") from error
+            raise DecodeError(f"damaged {picture.format} picture: {one_line(error)}") from error
     return rgb, *((height, width) if turned else (width, height))
 
 
@@ -138,7 +138,3 @@ def _from_deep(picture: Image.Image) -> Image.Image:
         low, high = 0.0, 65535.0
     grey = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
     return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8)).convert("RGB")
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -18,7 +18,7 @@ from encoders.errors import EncoderError
 from encoders.limits import DecodeLimits
 from encoders.worker import BYTES, READY, TEXT, receive
 
-_START_SECONDS = 120.0
+_START_SECONDS, _END_SECONDS = 120.0, 10.0
 # One BLAS thread a process: the processes are the parallelism.
 _CODE = (
     "import json, os, sys; os.environ.update(OMP_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1');"
@@ -110,6 +110,7 @@ class _Worker:
         except (EOFError, OSError):
             ready = False
         if not ready:
+            self._process.kill()
             code = self._end()
             raise EncoderError(f"a decoding process does not start ({code}); use workers=0 to see why")
 
@@ -121,6 +122,7 @@ class _Worker:
             else:
                 self._connection.send_bytes(BYTES + content)
             if not self._connection.poll(self._timeout):
+                self._process.kill()
                 self._end()
                 return Outcome(task, None, f"decoding took longer than {self._timeout:g} s", lasting=False)
             answer = receive(self._connection)
@@ -140,7 +142,7 @@ class _Worker:
     def _end(self) -> str:
         self.alive = False
         try:
-            code = self._process.wait(timeout=1)
+            code = self._process.wait(timeout=_END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()

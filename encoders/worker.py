@@ -43,7 +43,7 @@ def _answer(connection: Connection, preparer: Preparer, limits: DecodeLimits, re
     except MemoryError:
         connection.send_bytes(json.dumps({"reason": f"needs more than {limits.memory} bytes to decode"}).encode())
         return
-    array = np.ascontiguousarray(prepared.array)
+    array = np.asarray(prepared.array, order="C")  # keeps a 0-d array 0-d
     head = {"dtype": array.dtype.str, "shape": array.shape, "facts": dict(prepared.facts)}
     connection.send_bytes(json.dumps(head).encode())
     connection.send_bytes(array.tobytes())
