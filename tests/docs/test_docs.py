@@ -64,6 +64,7 @@ def check_encoder(spec: str | dict | None) -> None:
 
 @pytest.mark.parametrize(("guide", "text"), with_blocks("bash"))
 def test_commands_and_options_exist(guide: Path, text: str):
+    from graph.cookbook import COOKBOOK
     from modalweave.cli import app
 
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -76,6 +77,8 @@ def test_commands_and_options_exist(guide: Path, text: str):
             command = known[words[1]]
             options = {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
             assert {w.split("=")[0] for w in words[2:] if w.startswith("--")} <= options, line
+            if "--name" in words:
+                assert words[words.index("--name") + 1] in COOKBOOK, line
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=named)
@@ -98,6 +101,13 @@ def test_files_that_are_named_exist(guide: Path):
     rooms = "graph|encoders|etl|gnn|scoring|evaluation|modalweave|docker|docs|benchmarks|tests"
     for path in re.findall(rf"`((?:{rooms})/[\w./-]+\.(?:py|md|yaml))`", guide.read_text(encoding="utf-8")):
         assert (ROOT / path).exists(), path
+
+
+def test_the_format_table_is_the_registry():
+    from etl.sources import SOURCES
+
+    section = (ROOT / "docs" / "datasets.md").read_text().split("## Other formats")[1]
+    assert set(re.findall(r"^\| `([a-z]+)` \|", section, re.MULTILINE)) == set(SOURCES)
 
 
 def test_the_encoder_table_is_the_registry():
