@@ -13,7 +13,7 @@ padding:0 1rem}
 h1{font-size:1.7rem;margin:0}h2{font-size:1.2rem;margin:2.2rem 0 .6rem}p.soft,caption,figcaption{color:var(--soft)}
 div.wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;width:100%}
 caption{text-align:left;padding:.3rem 0}th,td{padding:.3rem .7rem;border-bottom:1px solid var(--line);text-align:right}
-th:first-child,td:first-child{text-align:left}td small{color:var(--soft);white-space:nowrap}
+th:first-child,td:first-child,.words :is(th,td){text-align:left}td small{color:var(--soft);white-space:nowrap}
 figure{margin:1rem 0}svg{max-width:100%;height:auto;font:13px system-ui,sans-serif;fill:var(--ink)}
 .model{fill:var(--model)}.other{fill:var(--other)}.whisker{stroke:var(--ink);stroke-width:1.5}.soft{fill:var(--soft)}
 """
@@ -57,12 +57,13 @@ def paragraph(text: str, *, soft: bool = False) -> str:
     return f"<p{' class=soft' if soft else ''}>{escape(text)}</p>"
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "") -> str:
-    """A table of text; a pair is a value with a smaller note beside it. Wide ones scroll."""
+def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "", *, words: bool = False) -> str:
+    """A table, numbers to the right unless it is all `words`; a pair is a value with a smaller note beside it. Wide ones scroll."""
     head = "".join(f'<th scope="col">{escape(header)}</th>' for header in headers)
     body = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    kind = ' class="words"' if words else ""
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<div class="wide"><table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide"><table{kind}>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def bars(rows: Sequence[Bar], caption: str) -> str:

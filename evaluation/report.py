@@ -65,10 +65,10 @@ def _sections(result: Mapping[str, Any], notes: Sequence[str]) -> list[str]:
         out.append(_slice_section(group, slices, depth))
     used = {name.partition("@")[0] for name in result["metrics"]}
     meanings = [[name, words] for name, words in _MEANING.items() if name in used]
-    out.append(section("What the metrics mean", table(["metric", "meaning"], meanings)))
+    out.append(section("What the metrics mean", table(["metric", "meaning"], meanings, words=True)))
     facts = [[name, str(result[name])] for name in ("split", "seed", "device", "graph", "bundle") if name in result]
     facts += [[f"seconds: {stage}", f"{spent:.1f}"] for stage, spent in result.get("seconds", {}).items()]
-    out.append(section("How it was run", table(["fact", "value"], facts)))
+    out.append(section("How it was run", table(["fact", "value"], facts, words=True)))
     return out
 
 

@@ -7,7 +7,7 @@ projections, relation weights and gates are learned, so a score is a sum of exac
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from gnn.config import NetworkConfig
@@ -73,10 +73,17 @@ class HeteroNetwork(nn.Module):
         self._known_items = torch.from_numpy(graph.history.getnnz(axis=0) > 0)
         self._known_users = torch.from_numpy(graph.history.getnnz(axis=1) > 0)
 
-    def forward(self, seen: Perturbation | None = None, interacted: SparseOperator | None = None) -> Vectors:
+    def forward(
+        self,
+        seen: Perturbation | None = None,
+        interacted: SparseOperator | None = None,
+        only: Int[Tensor, "chosen"] | None = None,
+    ) -> Vectors:
         """Vectors of all users and items.
 
         `interacted` (users x items) stands in for the full interactions in message passing, e.g. pruned ones.
+        With `only` the rows of the other users are unfinished: a training step needs its batch alone, and the
+        means over histories are a third of the work.
         """
         seen = seen or Perturbation()
         channels = self.fusion(self._features(seen))
@@ -85,7 +92,7 @@ class HeteroNetwork(nn.Module):
         content = self._content(channels)
         start = own if content is None else own + content
         users, items = self._propagate(start, identity, interacted or self.interacted)
-        users, items = self._add_channels(users, items, start, identity, channels)
+        users, items = self._add_channels(users, items, start, identity, channels, only)
         contents = {n: c.content for n, c in zip(self.fusion.names, channels, strict=True) if c.content is not None}
         return Vectors(users, items, contents)
 
@@ -118,7 +125,7 @@ class HeteroNetwork(nn.Module):
     def _propagate(self, start: Tensor, identity: Tensor, interacted: SparseOperator) -> tuple[Tensor, Tensor]:
         users, items = self.user_start * self._known_users[:, None], start
         entities: Tensor | None = self.entity_start
-        user_layers, item_layers = [users], [items]
+        all_users, all_items = users, items
         for _ in range(self.config.layers):
             to_users, to_items = self.propagation(interacted, users, items)
             to_items = to_items * identity[:, None]
@@ -135,14 +142,23 @@ class HeteroNetwork(nn.Module):
                     to_entities = to_entities + self.entity_weight * (self.graph.entity_entity @ entities)
                 entities = to_entities
             users, items = to_users, to_items
-            user_layers.append(users)
-            item_layers.append(items)
-        return torch.stack(user_layers).mean(dim=0), torch.stack(item_layers).mean(dim=0)
+            all_users, all_items = all_users + users, all_items + items
+        return all_users / (self.config.layers + 1), all_items / (self.config.layers + 1)
 
     def _add_channels(
-        self, users: Tensor, items: Tensor, start: Tensor, identity: Tensor, channels: list[Channel]
+        self,
+        users: Tensor,
+        items: Tensor,
+        start: Tensor,
+        identity: Tensor,
+        channels: list[Channel],
+        only: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        gates = self._gates(users)
+        if not channels:
+            return users, items
+        rows = users if only is None else users.index_select(0, only)
+        means = self._means if only is None else SparseOperator(self._means.forward[only.numpy()])
+        gates = self._gates(rows)
         for number, channel in enumerate(channels):
             spread = self._spread(channel, start)
             if spread is None:
@@ -150,8 +166,8 @@ class HeteroNetwork(nn.Module):
             weighted = self.similar_weights[number] * spread
             items = items + weighted
             # an item that stands as new is in nobody's history: without this any link leads a target to itself
-            users = users + gates[:, number : number + 1] * (self._means @ (weighted * identity[:, None]))
-        return users, items
+            rows = rows + gates[:, number : number + 1] * (means @ (weighted * identity[:, None]))
+        return rows if only is None else users.index_copy(0, only, rows), items
 
     def _spread(self, channel: Channel, start: Tensor) -> Tensor | None:
         if channel.similar is None:

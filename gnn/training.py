@@ -140,7 +140,7 @@ def _epoch(network: HeteroNetwork, loss: Loss, optimiser: torch.optim.Optimizer,
         interacted = SparseOperator(degree_normalised(pruned))
     total, pairs = 0.0, 0
     for batch in loss.batches(generator):
-        vectors = network(_perturbation(network, generator), interacted)
+        vectors = network(_perturbation(network, generator), interacted, torch.unique(batch.users))
         value = loss(vectors.users, vectors.items, batch, generator)
         value = value + _extra(network, vectors, batch, generator)
         optimiser.zero_grad(set_to_none=True)

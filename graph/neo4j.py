@@ -79,17 +79,18 @@ class Neo4jStore:
         A vector index of another length than the schema's is made anew: its vectors are being replaced.
         """
         self._writable()
-        for statement in cypher_text.constraints(schema):
+        held = self._held()
+        sizes = {cypher_text.vector_index_name(label): size for label, size in schema.dimensions.items()}
+        vectors = cypher_text.vector_indexes(schema.dimensions)
+        for name in [n for n in vectors if held.get(n, sizes[n]) != sizes[n]]:
+            self._run(_DROP_INDEX.format(name=cypher_text.quoted(name)))
+            del held[name]
+        wanted = cypher_text.constraints(schema) | cypher_text.indexes() | vectors
+        missing = [statement for name, statement in wanted.items() if name not in held]
+        for statement in missing:
             self._run(statement)
-        for statement in cypher_text.indexes(schema):
-            self._run(statement)
-        sizes = self._vector_sizes()
-        for name, statement in cypher_text.vector_indexes(schema.dimensions).items():
-            wanted = {cypher_text.vector_index_name(k): v for k, v in schema.dimensions.items()}[name]
-            if sizes.get(name, wanted) != wanted:
-                self._run(_DROP_INDEX.format(name=cypher_text.quoted(name)))
-            self._run(statement)
-        self._run(_AWAIT_INDEXES)
+        if missing:
+            self._run(_AWAIT_INDEXES)
         self._schema = schema
 
     def write_nodes(self, label: str, table: pa.Table) -> int:
@@ -221,16 +222,17 @@ class Neo4jStore:
         if self.read_only:
             raise StoreError(f"{self.address} is open for reading only; open it without read_only to write")
         if not self._ready.issuperset(labels):
-            names = {record["name"] for record in self._run(_SHOW_CONSTRAINTS)}
-            self._ready = {n for n in self._schema.nodes if cypher_text.constraint_name(n) in names}
+            held = self._held()
+            self._ready = {n for n in self._schema.nodes if cypher_text.constraint_name(n) in held}
         for label in labels:
             if label not in self._ready:
                 raise SchemaError(f"{self.address} has no key for {label}; call create_schema with it first")
 
-    def _vector_sizes(self) -> dict[str, int]:
+    def _held(self) -> dict[str, int | None]:
+        """Index name (a constraint's is its own) -> its vector length, None for another kind of index."""
         return {
-            record["name"]: record["options"]["indexConfig"]["vector.dimensions"]
-            for record in self._run(_SHOW_VECTOR_INDEXES)
+            record["name"]: record["options"]["indexConfig"].get("vector.dimensions")
+            for record in self._run(_SHOW_INDEXES)
         }
 
     def _node(self, label: str, columns: Sequence[str]) -> NodeKind:
@@ -253,8 +255,7 @@ class Neo4jStore:
 
 _DROP_INDEX: LiteralString = "DROP INDEX {name} IF EXISTS"
 _AWAIT_INDEXES: LiteralString = "CALL db.awaitIndexes(600)"
-_SHOW_CONSTRAINTS: LiteralString = "SHOW CONSTRAINTS YIELD name"
-_SHOW_VECTOR_INDEXES: LiteralString = "SHOW VECTOR INDEXES YIELD name, options"
+_SHOW_INDEXES: LiteralString = "SHOW INDEXES YIELD name, options"
 
 
 def _field(kind: NodeKind | RelationshipKind, column: str) -> pa.Field:

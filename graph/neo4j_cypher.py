@@ -60,23 +60,21 @@ def vector_index_name(label: str) -> str:
     return f"modalweave_{label.lower()}"
 
 
-def constraints(schema: GraphSchema) -> list[LiteralString]:
-    """A uniqueness constraint on the key of each label."""
-    return [_CONSTRAINT.format(name=quoted(constraint_name(label)), label=quoted(label)) for label in schema.nodes]
+def constraints(schema: GraphSchema) -> dict[str, LiteralString]:
+    """Name -> statement of a uniqueness constraint on the key of each label."""
+    names = {label: constraint_name(label) for label in schema.nodes}
+    return {n: _CONSTRAINT.format(name=quoted(n), label=quoted(label)) for label, n in names.items()}
 
 
-def indexes(schema: GraphSchema) -> list[LiteralString]:
-    """Range indexes where the cookbook looks names up, and the full-text index over words."""
-    nodes = [("Item", "title"), ("Entity", "name")]
-    statements = [
-        _RANGE.format(name=quoted(f"modalweave_{a.lower()}_{b}"), label=quoted(a), property=quoted(b))
-        for a, b in nodes
-        if a in schema.nodes
-    ]
-    model = _RELATION_RANGE.format(
-        name=quoted("modalweave_recommended_model"), relation=quoted("RECOMMENDED"), property=quoted("model")
-    )
-    return [*statements, model, _FULL_TEXT.format(name=quoted(WORDS_INDEX))]
+def indexes() -> dict[str, LiteralString]:
+    """Name -> statement of range indexes where names are looked up, and the full-text index over words."""
+    found = {WORDS_INDEX: _FULL_TEXT.format(name=quoted(WORDS_INDEX))}
+    for label, column in (("Item", "title"), ("Entity", "name")):
+        name = f"modalweave_{label.lower()}_{column}"
+        found[name] = _RANGE.format(name=quoted(name), label=quoted(label), property=quoted(column))
+    name = "modalweave_recommended_model"
+    found[name] = _RELATION_RANGE.format(name=quoted(name), relation=quoted("RECOMMENDED"), property=quoted("model"))
+    return found
 
 
 def vector_indexes(dimensions: Mapping[str, int]) -> dict[str, LiteralString]:

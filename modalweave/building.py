@@ -10,7 +10,8 @@ from encoders import EmbeddingCache, Encoder, make_encoder
 from etl.coverage import coverage
 from etl.coverage_report import write_coverage
 from etl.load import load_graph
-from etl.media import MediaGraph, build_media, link_media
+from etl.media import MediaGraph, build_media
+from etl.similar import link_media
 from etl.sources import read_source
 from etl.split import split_interactions
 from etl.tables import Tables

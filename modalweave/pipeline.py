@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from evaluation.report import write_report
 from gnn.bundle import Bundle, load_bundle, save_bundle
-from gnn.export import export_bundle
+from gnn.export import Precision, export_bundle
 from gnn.matrices import Split, interactions
 from gnn.registry import make_recommender
 from gnn.settings import GNNConfig

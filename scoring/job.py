@@ -111,9 +111,11 @@ def _local(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
 
 
 def _ray(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
-    # Ray is an extra and takes seconds to import.
-    from scoring.ray_engine import run_shards
-
+    try:
+        # Ray is an extra and takes seconds to import.
+        from scoring.ray_engine import run_shards
+    except ModuleNotFoundError as error:
+        raise ScoringError("engine 'ray' needs Ray; run: pip install 'modalweave[ray]'") from error
     yield from run_shards(job, missing)
 
 

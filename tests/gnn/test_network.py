@@ -136,6 +136,18 @@ def test_links_between_modalities_are_a_channel_of_their_own(bare_graph):
     assert build(data, modalities=("text",)).fusion.names == ()
 
 
+def test_chosen_users_alone_get_the_same_vectors_and_gradients(taste_graph):
+    network, chosen = build(taste_graph()), torch.tensor([2, 9, 140])
+    results = []
+    for only in (None, chosen):
+        network.zero_grad()
+        vectors = network(only=only)
+        vectors.users[chosen].square().sum().backward()
+        results.append((vectors.users[chosen], vectors.items, network.item_start.grad, network.gate_query.grad))
+    for whole, part in zip(*results, strict=True):
+        assert torch.allclose(whole, part, atol=1e-6)
+
+
 def test_perturbation_hides_items_and_modalities(taste_graph):
     network = build(taste_graph(), relations=())
     identity = torch.ones(100, dtype=torch.bool)

@@ -94,9 +94,11 @@ class TestServer:
     ) -> None:
         neo4j_store.create_schema(SCHEMA)
         driver.execute_query("DROP CONSTRAINT modalweave_user_id")
-        with open_store(neo4j_store.address, credentials=neo4j_clean.credentials) as fresh:
-            with pytest.raises(SchemaError, match="User.*create_schema"):
-                fresh.write_nodes("User", pa.table({"id": ["x"]}))
+        with (
+            open_store(neo4j_store.address, credentials=neo4j_clean.credentials) as fresh,
+            pytest.raises(SchemaError, match="key for User; call create_schema"),
+        ):
+            fresh.write_nodes("User", pa.table({"id": ["x"]}))
         neo4j_store.create_schema(SCHEMA)
 
     def test_read_only(self, neo4j_store: Neo4jStore, neo4j_clean: Server) -> None:

@@ -124,9 +124,7 @@ def killed(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, 
 
 # Renames: journal, then part and journal six times, then the manifest.
 @pytest.mark.parametrize(("rename", "left"), [(4, 1), (5, 2), (14, 6)])
-def test_kill_nine_then_resume(
-    bundle: Path, finished: Path, killed: dict[int, Path], rename: int, left: int
-) -> None:
+def test_kill_nine_then_resume(bundle: Path, finished: Path, killed: dict[int, Path], rename: int, left: int) -> None:
     out = killed[rename]
     whole = contents(finished)
     parts = [name for name in contents(out) if name.startswith("part-")]
@@ -265,3 +263,10 @@ def test_scores_are_the_scorers_own(bundle: Path, finished: Path) -> None:
     for user, item, _, score in read(finished).sample(50, seed=0).rows():
         expected = vectors.user_vectors[users[user]] @ vectors.item_vectors[items[item]]
         np.testing.assert_allclose(score, float(expected), rtol=1e-6)
+
+
+def test_a_missing_ray_is_named(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "scoring.ray_engine", raising=False)
+    with pytest.raises(ScoringError, match=r"engine 'ray' needs Ray; run: pip install 'modalweave\[ray\]'"):
+        run_job(bundle, tmp_path, OPTIONS.model_copy(update={"engine": "ray"}))

@@ -31,9 +31,7 @@ def links(store: GraphStore) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(pl.from_arrow(batch)) for batch in batches])
 
 
-def test_links_are_the_parts_and_twice_writes_nothing(
-    bundle: Path, store: GraphStore, tmp_path: Path
-) -> None:
+def test_links_are_the_parts_and_twice_writes_nothing(bundle: Path, store: GraphStore, tmp_path: Path) -> None:
     scores = tmp_path / "scores"
     manifest = run_job(bundle, scores, ScoringConfig(top_k=5, shard_size=20))
     steps: list[tuple[int, int]] = []
@@ -51,9 +49,7 @@ def test_links_are_the_parts_and_twice_writes_nothing(
     assert write_back(store, scores, model_id="m1", created="2026-01-01T00:00:00") == 0
 
 
-def test_models_keep_their_own_links(
-    bundle: Path, other_bundle: Path, store: GraphStore, tmp_path: Path
-) -> None:
+def test_models_keep_their_own_links(bundle: Path, other_bundle: Path, store: GraphStore, tmp_path: Path) -> None:
     first = run_job(bundle, tmp_path / "a", ScoringConfig(top_k=3))["rows"]
     second = run_job(other_bundle, tmp_path / "b", ScoringConfig(top_k=3))["rows"]
     write_back(store, tmp_path / "a", model_id="a", created="t")
