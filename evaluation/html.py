@@ -58,7 +58,7 @@ def paragraph(text: str, *, soft: bool = False) -> str:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "", *, words: bool = False) -> str:
-    """A table, numbers to the right unless it is all `words`; a pair is a value with a smaller note beside it. Wide ones scroll."""
+    """A table, numbers to the right unless it is all `words`; wide ones scroll."""
     head = "".join(f'<th scope="col">{escape(header)}</th>' for header in headers)
     body = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     kind = ' class="words"' if words else ""
