@@ -1,0 +1,105 @@
+"""The whole path through the command line: what a user types, what lies in the workspace afterwards."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+Run = Callable[..., Any]
+METRICS = {f"{m}@{k}" for m in ("recall", "precision", "f1", "ndcg", "map", "hit") for k in (5, 10)} | {"mrr"}
+
+
+@pytest.fixture
+def trained(config: Path, modalweave: Run) -> Path:
+    assert modalweave("run", config).code == 0
+    return config
+
+
+def test_build_tells_what_it_wrote_and_a_second_one_writes_nothing(config: Path, modalweave: Run) -> None:
+    first = modalweave("build", config, "--json").json()
+    second = modalweave("build", config, "--json").json()
+    assert first["nodes"]["User"] == 60
+    assert first["nodes"]["Item"] == 40
+    assert first["nodes"]["Entity"] == 4
+    assert first["relationships"]["INTERACTED"] == 420
+    assert first["coverage"] == {"image": 1.0}
+    assert first["written"] == sum(first["nodes"].values()) + sum(first["relationships"].values())
+    assert second["written"] == 0
+    assert second["nodes"] == first["nodes"]
+
+
+def test_a_run_leaves_every_product(trained: Path) -> None:
+    workspace = trained.parent / "run"
+    for name in ("graph", "embeddings", "quarantine.parquet", "coverage.html", "bundle/manifest.json"):
+        assert (workspace / name).exists(), name
+    metrics = json.loads((workspace / "metrics.json").read_text())
+    assert metrics["split"] == "test"
+    assert set(metrics["metrics"]) == METRICS
+    low, high = metrics["metrics"]["recall@10"]["ci95"]
+    assert low <= metrics["metrics"]["recall@10"]["mean"] <= high
+    assert "<html" in (workspace / "report.html").read_text()
+    scores = pq.read_table(workspace / "scores" / "part-00000.parquet")
+    assert scores.column_names == ["user_id", "item_id", "rank", "score"]
+
+
+def test_the_model_finds_the_taste_that_popularity_cannot(trained: Path) -> None:
+    metrics = json.loads((trained.parent / "run" / "metrics.json").read_text())
+    assert metrics["metrics"]["recall@5"]["mean"] > 2 * metrics["baselines"]["popularity"]["recall@5"]["mean"]
+
+
+def test_recommendations_never_repeat_training_items(trained: Path) -> None:
+    workspace = trained.parent / "run"
+    scores = pq.read_table(workspace / "scores").to_pylist()
+    seen = {
+        (row["user_id"], row["item_id"])
+        for row in pq.read_table(trained.parent / "data" / "interactions.parquet").sort_by("timestamp").to_pylist()
+    }
+    last_two: dict[str, list[str]] = {}
+    for row in pq.read_table(trained.parent / "data" / "interactions.parquet").sort_by("timestamp").to_pylist():
+        last_two.setdefault(row["user_id"], []).append(row["item_id"])
+    train = {(u, i) for u, items in last_two.items() for i in items[:-2]}
+    assert train < seen
+    assert not train & {(row["user_id"], row["item_id"]) for row in scores}
+
+
+def test_explain_names_the_shared_maker(trained: Path, modalweave: Run) -> None:
+    scores = pq.read_table(trained.parent / "run" / "scores" / "part-00000.parquet").to_pylist()
+    user, item = scores[0]["user_id"], scores[0]["item_id"]
+    found = modalweave("explain", trained, "--user", user, "--item", item, "--json").json()
+    assert found["user"] == user
+    assert found["paths"]
+    assert all(path["sentence"] for path in found["paths"])
+
+
+def test_cypher_reads_and_refuses_to_write(trained: Path, modalweave: Run) -> None:
+    rows = modalweave("cypher", "MATCH (i:Item) RETURN count(i) AS n", trained, "--json").json()
+    assert rows["rows"] == [{"n": 40}]
+    refused = modalweave("cypher", "MATCH (i:Item) DETACH DELETE i", trained)
+    assert refused.code == 1
+    assert refused.err.count("\n") == 1
+    assert modalweave("cypher", "MATCH (i:Item) RETURN count(i) AS n", trained, "--json").json()["rows"] == [{"n": 40}]
+
+
+def test_training_again_gives_the_same_bundle(trained: Path, modalweave: Run) -> None:
+    first = modalweave("train", trained, "--json").json()
+    second = modalweave("train", trained, "--json").json()
+    assert first["bundle"] == second["bundle"]
+    assert first["graph"] == second["graph"]
+
+
+def test_scores_written_back_are_links_of_the_graph(trained: Path, modalweave: Run) -> None:
+    workspace = trained.parent / "run"
+    store = f"ladybug:{workspace / 'graph'}"
+    done = modalweave(
+        "score", workspace / "bundle", "--out", workspace / "more", "--top-k", 3, "--write-back", store, "--json"
+    )
+    assert done.code == 0, done.err
+    count = modalweave(
+        "cypher", "MATCH (:User)-[r:RECOMMENDED]->(:Item) RETURN count(r) AS n", trained, "--json"
+    ).json()
+    assert count["rows"] == [{"n": done.json()["rows"]}]
+    # links of the model itself must not change what it is trained and measured on
+    assert modalweave("evaluate", trained, "--json").code == 0
