@@ -1,7 +1,7 @@
 """Media like a given piece or a given vector: the vector index on Neo4j, exact search on the embedded store."""
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,11 @@ from graph.neo4j_cypher import vector_index_name
 from graph.schema import MEDIA_LABELS
 from graph.store import GraphStore
 
+# The index ranks by compressed vectors: more than k are asked for and ranked again by the stored ones.
 _BY_VECTOR = """
-CALL db.index.vector.queryNodes($index, $k, $vector) YIELD node, score
-RETURN node.id AS id, 2 * score - 1 AS score"""
+CALL db.index.vector.queryNodes($index, $candidates, $vector) YIELD node
+RETURN node.id AS id, 2 * vector.similarity.cosine(node.embedding, $vector) - 1 AS score
+ORDER BY score DESC, id LIMIT $k"""
 _VECTOR = "MATCH (m:{label}) WHERE m.id = $id RETURN m.embedding AS vector"
 _VECTOR_OF = {label: _VECTOR.format(label=label) for label in MEDIA_LABELS.values()}
 
@@ -50,7 +52,8 @@ def similar_to_vector(store: GraphStore, label: str, vector: Vector, k: int = 10
     if query.ndim != 1 or not np.isfinite(query).all() or not query.any():
         raise GraphError(f"a query vector of shape {query.shape} is no direction; give finite numbers, not all 0")
     if isinstance(store, Neo4jStore):
-        parameters = {"index": vector_index_name(label), "k": k, "vector": query.tolist()}
+        parameters: dict[str, Any] = {"index": vector_index_name(label), "vector": query.tolist(), "k": k}
+        parameters["candidates"] = 2 * k + 20
         found = store.query(_BY_VECTOR, parameters, limit=k)
         return _best(found["id"].to_pylist(), found["score"].to_numpy(), k)
     ids: list[str] = []
