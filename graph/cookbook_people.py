@@ -91,7 +91,7 @@ RETURN i.id AS item, count(DISTINCT f.id) AS friends ORDER BY friends DESC, item
         """
 MATCH (u:User)-[r:INTERACTED]->(i:Item)
 RETURN r.split AS split, count(*) AS choices, count(DISTINCT u.id) AS users, count(DISTINCT i.id) AS items
-ORDER BY choices DESC""",
+ORDER BY choices DESC, split""",
         {},
         ("split", "choices", "users", "items"),
     ),
