@@ -111,7 +111,9 @@ class GraphSchema:
             if not _NAME.fullmatch(column.name):
                 raise SchemaError(f"{label} attribute {column.name!r} is not a plain name; use letters, digits and _")
             if column.type not in _ATTRIBUTE_TYPES:
-                raise SchemaError(f"{label} attribute {column.name!r} has type {column.type}; cast it to text or number")
+                raise SchemaError(
+                    f"{label} attribute {column.name!r} has type {column.type}; cast it to a text or number"
+                )
             if column.name not in known:
                 added.append(column)
         extended = NodeKind(label, pa.schema([*kind.properties, *added]))

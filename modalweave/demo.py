@@ -1,6 +1,7 @@
 """`modalweave demo`: the whole product on a synthetic catalogue."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -85,5 +86,5 @@ def _one_user(config: RunConfig) -> dict[str, Any]:
             }
             for link in by_user[user][:10]
         ],
-        "paths": [path.to_dict() for path in paths],
+        "paths": [asdict(path) for path in paths],
     }

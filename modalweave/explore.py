@@ -1,5 +1,6 @@
 """The commands that look into the graph: `cypher` and `explain`."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +33,7 @@ def cypher(
     as_json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,
 ) -> None:
     """Explore the graph in Cypher, read-only: your own query or a named one of the cookbook."""
-    from graph.cookbook import COOKBOOK, recipe
+    from graph.cookbook import COOKBOOK, find
     from modalweave import show
     from modalweave.stores import connect
 
@@ -42,8 +43,8 @@ def cypher(
     query, config_path = _query_and_config(words or [], config)
     parameters = dict(_parameter(p) for p in param or ())
     if name is not None:
-        chosen = recipe(name)
-        query, parameters = chosen.cypher, chosen.bind(parameters)
+        chosen = find(name)
+        query, parameters = chosen.cypher, chosen.arguments(parameters)
     if query is None:
         raise typer.BadParameter("give a query, --name or --list")
     with connect(_address(store, config_path), config_path, read_only=True) as graph:
@@ -68,7 +69,7 @@ def explain(
     path = config_path or config
     with connect(_address(store, path), path, read_only=True) as graph:
         paths = explain_paths(graph, user, item, limit=limit)
-    result = {"user": user, "item": item, "paths": [found.to_dict() for found in paths]}
+    result = {"user": user, "item": item, "paths": [asdict(path) for path in paths]}
     show.finish(result, as_json, show.paths)
 
 

@@ -129,7 +129,7 @@ def paths(result: Mapping[str, Any]) -> None:
     for column in ("kind", "strength", "because"):
         grid.add_column(column, overflow="fold")
     for path in result["paths"]:
-        grid.add_row(path["kind"], f"{path['strength']:.3f}", _plain(path["sentence"]))
+        grid.add_row(path["kind"], f"{path['score']:.3f}", _plain(path["sentence"]))
     out.print(grid)
 
 

@@ -52,16 +52,11 @@ def test_the_model_finds_the_taste_that_popularity_cannot(trained: Path) -> None
 
 def test_recommendations_never_repeat_training_items(trained: Path) -> None:
     workspace = trained.parent / "run"
-    scores = pq.read_table(workspace / "scores").to_pylist()
-    seen = {
-        (row["user_id"], row["item_id"])
-        for row in pq.read_table(trained.parent / "data" / "interactions.parquet").sort_by("timestamp").to_pylist()
-    }
+    scores = pq.read_table(workspace / "scores" / "part-00000.parquet").to_pylist()
     last_two: dict[str, list[str]] = {}
     for row in pq.read_table(trained.parent / "data" / "interactions.parquet").sort_by("timestamp").to_pylist():
         last_two.setdefault(row["user_id"], []).append(row["item_id"])
     train = {(u, i) for u, items in last_two.items() for i in items[:-2]}
-    assert train < seen
     assert not train & {(row["user_id"], row["item_id"]) for row in scores}
 
 
