@@ -6,6 +6,7 @@ from typing import Any
 
 import ray
 import torch
+from ray._private import ray_constants
 
 from gnn.bundle import load_bundle
 from scoring.errors import ScoringError
@@ -47,8 +48,10 @@ def run_shards(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
         pool = ray.util.ActorPool(workers)
         work = ((number, job.shard(number), top_k, out) for number in missing)
         yield from pool.map_unordered(lambda worker, shard: worker.write.remote(*shard), work)
-    except ray.exceptions.RayTaskError as error:
-        raise ScoringError(f"ray worker failed: {str(error.cause).splitlines()[0]}") from error
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None) or error
+        why = str(cause).partition("\n")[0]
+        raise ScoringError(f"ray worker failed: {why}; run the same call again, or engine 'local'") from error
     finally:
         if started:
             ray.shutdown()
@@ -57,10 +60,15 @@ def run_shards(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
 def _start(job: Job) -> None:
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
     address = job.options.ray_address
+    clusters = ray_constants.ENABLE_RAY_CLUSTER
     try:
         if address:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         else:
+            # Else Ray turns 127.0.0.1 into the machine's own address and listens on the network, unprotected.
+            ray_constants.ENABLE_RAY_CLUSTER = False
             ray.init(address="local", num_cpus=job.options.workers, _node_ip_address="127.0.0.1", **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ScoringError(f"ray at {address or '127.0.0.1'} does not start: {str(error).splitlines()[0]}") from error
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = clusters

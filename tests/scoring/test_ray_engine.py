@@ -19,7 +19,15 @@ def test_same_bytes_as_local_and_resumes(bundle: Path, tmp_path: Path) -> None:
     run_job(bundle, tmp_path / "local", options)
     steps: list[int] = []
     spread = options.model_copy(update={"engine": "ray"})
-    run_job(bundle, tmp_path / "ray", spread, progress=lambda done, total: steps.append(done))
+    addresses = set()
+
+    def progress(done: int, total: int) -> None:
+        steps.append(done)
+        if ray.is_initialized():
+            addresses.update(node["NodeManagerAddress"] for node in ray.nodes())
+
+    run_job(bundle, tmp_path / "ray", spread, progress=progress)
+    assert addresses == {"127.0.0.1"}
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
     assert steps[0] == 0 and steps[-1] == 57 and sorted(steps) == steps
     assert not ray.is_initialized()
