@@ -92,7 +92,7 @@ def _workers(wanted: int | None, modality: str) -> int:
     return min(len(os.sched_getaffinity(0)), 8) if wanted is None else wanted
 
 
-@dataclass
+@dataclass(slots=True)
 class _Content:
     """One distinct content and what became of it; `row` is its place in `_Run.rows`."""
 

@@ -1,0 +1,230 @@
+"""What the encoders that need no hub are worth, and how fast the pipeline is: one JSON object on stdout.
+
+    python -m benchmarks.encode [--data ../shared/data] [--images 256] [--memory-files 50000] [--cache DIR]
+
+Accuracy: 1-nearest-neighbour category accuracy, leave one out, by cosine. Tux Paint stamps: the category is the
+first two folders of a stamp (`category`), all of them (`folder`) or the first (`top`). ESC-10: the class; `across`
+takes neighbours from other recordings' folds only. Beside them raw pixels, raw waveforms and chance (the chance
+that two random items agree).
+"""
+
+import argparse
+import csv
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+
+from encoders import DecodeLimits, EmbeddingCache, Encoder, MediaRef, decode_audio, embed_media, make_encoder
+from encoders.image import ImagePreparer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--images", type=int, default=256, help="pictures in the throughput run")
+    parser.add_argument("--memory-files", type=int, default=50_000, help="files in the larger memory run; 0: none")
+    parser.add_argument("--cache", type=Path, help="embedding cache to use for the accuracy part")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        cache = EmbeddingCache(options.cache or root / "cache")
+        for name in ("tuxpaint_tri.tar", "esc10_ogg.tar"):
+            with tarfile.open(options.data / name) as archive:
+                archive.extractall(root / name.split("_")[0], filter="data")
+        report = {
+            "threads": os.environ.get("OMP_NUM_THREADS"),
+            "stamps": stamps(root / "tuxpaint", options.data / "tuxpaint_index.csv", cache),
+            "esc10": esc10(root / "esc10", cache),
+            "throughput": throughput(root / "tuxpaint", root / "speed", options.images),
+        }
+        if options.memory_files:
+            report["memory"] = memory(root, options.memory_files)
+    print(json.dumps(report, indent=1))
+
+
+def stamps(root: Path, index: Path, cache: EmbeddingCache) -> dict[str, object]:
+    with index.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    image = embed([MediaRef("image", uri=r["image"]) for r in rows], root, "efficientnet_lite0", cache)
+    text = embed([MediaRef("text", content=r["text_en"]) for r in rows], root, "minilm", cache)
+    pixels = unit(np.stack([raw_pixels(root / r["image"]) for r in rows]))
+    with_sound = [r for r in rows if r["sound_effect"]]
+    audio = embed([MediaRef("audio", uri=r["sound_effect"]) for r in with_sound], root, "logmel", cache)
+    paths = [r["category_path"].split("/") for r in rows]
+    sound_paths = [r["category_path"].split("/") for r in with_sound]
+    depths = {"category": 2, "folder": 9, "top": 1}
+    return {
+        "items": len(rows),
+        "with_sound": len(with_sound),
+        **{
+            kind: {
+                "image": nearest(image, labels(paths, depth)),
+                "raw_pixels": nearest(pixels, labels(paths, depth)),
+                "text": nearest(text, labels(paths, depth)),
+                "chance": chance(labels(paths, depth)),
+                "audio": nearest(audio, labels(sound_paths, depth)),
+                "audio_chance": chance(labels(sound_paths, depth)),
+            }
+            for kind, depth in depths.items()
+        },
+        "text_to_image_recall@10": retrieval(text, image),
+        "text_to_image_chance": round(10 / len(rows), 4),
+    }
+
+
+def esc10(root: Path, cache: EmbeddingCache) -> dict[str, object]:
+    files = sorted(root.glob("*/*.ogg"))
+    vectors = embed([MediaRef("audio", uri=str(f.relative_to(root))) for f in files], root, "logmel", cache)
+    raw = np.zeros((len(files), 4000 * 5), dtype=np.float32)
+    for row, file in enumerate(files):
+        samples = decode_audio(file.read_bytes(), 4000)[: raw.shape[1]]
+        raw[row, : samples.size] = samples
+    classes = np.array([f.parent.name for f in files])
+    folds = np.array([f.name[0] for f in files])
+    return {
+        "clips": len(files),
+        "audio": nearest(vectors, classes),
+        "audio_across": nearest(vectors, classes, apart=folds),
+        "raw_waveform": nearest(unit(raw), classes),
+        "chance": chance(classes),
+    }
+
+
+def throughput(root: Path, folder: Path, count: int) -> dict[str, object]:
+    """The whole pipeline against the bare forward pass on the same pictures, then the whole pipeline again."""
+    refs = [MediaRef("image", uri=str(f.relative_to(root))) for f in sorted(root.rglob("*.png"))[:count]]
+    encoder = make_encoder("efficientnet_lite0", device="cpu")
+    prepare = encoder.preparer("image")
+    arrays = [prepare((root / str(r.uri)).read_bytes(), DecodeLimits()).array for r in refs]
+    encoder.encode(arrays[:8], "image")  # loads the model, warms up
+    bare = []
+    for _ in range(2):  # before and after, since other work on the machine comes and goes
+        began = time.perf_counter()
+        for start in range(0, len(arrays), encoder.batch):
+            encoder.encode(arrays[start : start + encoder.batch], "image")
+        bare.append(time.perf_counter() - began)
+        if len(bare) == 1:
+            first, vectors = timed(refs, root, encoder, EmbeddingCache(folder))
+            second, again = timed(refs, root, encoder, EmbeddingCache(folder))
+    if not np.array_equal(vectors, again):
+        raise SystemExit("the second run gave other vectors")
+    forward = sum(bare) / 2
+    return {
+        "pictures": len(refs),
+        "forward_s": round(forward, 3),
+        "pipeline_s": round(first, 3),
+        "pipeline_share_of_forward": round(forward / first, 3),
+        "second_run_s": round(second, 4),
+        "second_run_speedup": round(first / second, 1),
+    }
+
+
+def timed(refs: list[MediaRef], root: Path, encoder: Encoder, cache: EmbeddingCache) -> tuple[float, np.ndarray]:
+    began = time.perf_counter()
+    result = embed_media(refs, root=root, encoder=encoder, cache=cache)
+    return time.perf_counter() - began, result.vectors
+
+
+def memory(root: Path, most: int) -> dict[str, object]:
+    """Peak memory of runs over a thousand and over many files, each in its own process."""
+    folder = root / "many"
+    folder.mkdir()
+    head = wav_head(800)
+    noise = np.random.default_rng(0).integers(-9000, 9000, (most, 8), dtype=np.int16)
+    for n in range(most):
+        (folder / f"{n}.wav").write_bytes(head + np.tile(noise[n], 100).tobytes())
+    peaks = {}
+    for count in (1000, most):
+        code = f"from benchmarks.encode import measure_memory as m; m({str(folder)!r}, {count})"
+        out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+        peaks[f"peak_mb_{count}_files"] = json.loads(out)
+    return peaks
+
+
+def measure_memory(folder: str, count: int) -> None:
+    refs = [MediaRef("audio", uri=f"{n}.wav") for n in range(count)]
+    with tempfile.TemporaryDirectory() as cache:
+        encoder = make_encoder({"name": "logmel", "mels": 16})
+        result = embed_media(refs, root=Path(folder), encoder=encoder, cache=EmbeddingCache(Path(cache)), workers=1)
+    if result.encoded != count:
+        raise SystemExit(f"{result.encoded} of {count} files were encoded")
+    print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1))
+
+
+def wav_head(samples: int) -> bytes:
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.zeros(samples, dtype=np.int16), 8000, format="WAV")
+    return buffer.getvalue()[: -2 * samples]
+
+
+def embed(refs: list[MediaRef], root: Path, name: str, cache: EmbeddingCache) -> np.ndarray:
+    result = embed_media(refs, root=root, encoder=make_encoder(name, device="cpu"), cache=cache)
+    bad = [reason for reason in result.reasons if reason]
+    if bad:
+        raise SystemExit(f"{name}: {len(bad)} refused, first: {bad[0]}")
+    row = {key: n for n, key in enumerate(result.unique_ids)}
+    return np.asarray(result.vectors[[row[str(key)] for key in result.ids]])
+
+
+def raw_pixels(path: Path) -> np.ndarray:
+    array = ImagePreparer(32, "pad")(path.read_bytes(), DecodeLimits()).array
+    return array.reshape(-1).astype(np.float32) / 255
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    centred = rows - rows.mean(axis=0)
+    return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9))
+
+
+def labels(paths: list[list[str]], depth: int) -> np.ndarray:
+    return np.array(["/".join(path[:depth]) for path in paths])
+
+
+def nearest(vectors: np.ndarray, classes: np.ndarray, apart: np.ndarray | None = None) -> float:
+    alike = vectors @ vectors.T
+    np.fill_diagonal(alike, -np.inf)
+    if apart is not None:
+        alike[apart[:, None] == apart[None]] = -np.inf
+    return round(float((classes[alike.argmax(axis=1)] == classes).mean()), 4)
+
+
+def chance(classes: np.ndarray) -> float:
+    counts = np.unique(classes, return_counts=True)[1]
+    return round(float((counts * (counts - 1)).sum() / (len(classes) * (len(classes) - 1))), 4)
+
+
+def retrieval(text: np.ndarray, image: np.ndarray, k: int = 10) -> float:
+    """Is an item's picture among ten that its text leads to, over the graph without the item's own link?
+
+    Text - SIMILAR - text - item - picture - SIMILAR - picture, scores multiplied along a path and summed.
+    """
+    texts, images = neighbours(text, k), neighbours(image, k)
+    scores = np.asarray((texts @ (images + images.T + sp.identity(len(text)))).todense())
+    own = np.diag(scores)
+    better = (scores > own[:, None]).sum(axis=1)
+    return round(float(((own > 0) & (better < 10)).mean()), 4)
+
+
+def neighbours(vectors: np.ndarray, k: int) -> sp.csr_matrix:
+    alike = vectors @ vectors.T
+    np.fill_diagonal(alike, -np.inf)
+    columns = np.argpartition(-alike, k, axis=1)[:, :k]
+    rows = np.repeat(np.arange(len(vectors)), k)
+    values = np.maximum(np.take_along_axis(alike, columns, axis=1).ravel(), 0)
+    return sp.csr_matrix((values, (rows, columns.ravel())), shape=(len(vectors), len(vectors)))
+
+
+if __name__ == "__main__":
+    main()
