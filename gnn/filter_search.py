@@ -93,6 +93,8 @@ class FilterSearch:
         cheap = [(_field("output_exponent"), 0.1)]
         if self.modalities:
             cheap += [(_field("cold_weight"), 0.5), (_hop(0), 0.5), (_hop(1), 1.0)]
+        if self.blocks.entries is not None:
+            return cheap  # each other move costs a co-occurrence matrix of the whole catalogue
         dear = [(_field(name), 0.1) for name in ("user_exponent", "input_exponent")]
         dear += [(_field("power"), 0.15), (_field("diagonal"), 0.5)]
         if len(self.modalities) > 1:

@@ -23,7 +23,8 @@ class GraphFilterConfig(BaseModel, extra="forbid"):
     """Singular vectors of the truncation that `low_rank_weight` blends in (dense form only)."""
 
     search_users: PositiveInt = 4000
-    """Validation users the search looks at (a seeded sample)."""
+    """Validation users the search looks at (a seeded sample); an eighth of them above `dense_limit` items, where
+    only output exponent, hops and cold weight are searched."""
 
     search_rounds: PositiveInt = 2
     """Passes of the coordinate search over all parameters."""
@@ -63,7 +64,7 @@ class GraphFilter:
             self.parameters = self.config.parameters
         else:
             entries = None if dense else self.config.row_entries
-            users = self.config.search_users if dense else self.config.search_users // 4
+            users = self.config.search_users if dense else self.config.search_users // 8
             search = FilterSearch(
                 data, history, media, users=users, entries=entries, low_rank=self.config.low_rank, seed=seed
             )

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from gnn.scorers import Progress
 
-_BLOCK_ROWS = 2048
+_BLOCK_ROWS = 1024
 
 
 def truncated_svd(
@@ -44,10 +44,14 @@ def keep_top(matrix: sp.csr_matrix, count: int) -> sp.csr_matrix:
     lengths = np.diff(matrix.indptr)
     if lengths.max(initial=0) <= count:
         return matrix
-    rows = np.repeat(np.arange(matrix.shape[0]), lengths)
-    order = np.lexsort((matrix.indices, -matrix.data, rows))
-    place = np.arange(len(order)) - matrix.indptr[rows]
-    kept = np.sort(order[place < count])
+    kept = np.ones(matrix.nnz, dtype=bool)
+    for row in np.flatnonzero(lengths > count):
+        start, stop = matrix.indptr[row], matrix.indptr[row + 1]
+        values = matrix.data[start:stop]
+        least = np.partition(values, len(values) - count)[len(values) - count]
+        kept[start:stop] = values > least
+        equal = np.flatnonzero(values == least)
+        kept[start + equal[: count - int(kept[start:stop].sum())]] = True
     pointer = np.concatenate([[0], np.cumsum(np.minimum(lengths, count))])
     return sp.csr_matrix((matrix.data[kept], matrix.indices[kept], pointer), shape=matrix.shape)
 
