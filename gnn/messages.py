@@ -61,7 +61,7 @@ class MessageGraph:
 
 def message_graph(data: HeteroData, config: NetworkConfig) -> MessageGraph:
     """Read the relations `config` asks for; only training interactions are ever looked at."""
-    media = {m: _medium(data, m, config) for m in config.modalities}
+    media: dict[str, Medium] = {m: _medium(data, m, config) for m in config.modalities}
     if "SIMILAR" in config.relations:
         media |= {f"{a}-{b}": _crossed(data, a, b) for a, b in combinations(config.modalities, 2)}
     related = "RELATED" in config.relations
