@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -241,15 +241,15 @@ def _write_shard(folder: Path, rows: dict[bytes, Cached], dim: int) -> Path:
         writer.write_table(table)
     data = sink.getvalue()
     name = f"part-{hashlib.blake2b(data, digest_size=20).hexdigest()}.arrow"
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".tmp-")
+    temporary = folder / f".tmp-{uuid.uuid4().hex}"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, folder / name)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise EncoderError(f"embedding cache {folder} cannot be written: {error.strerror}") from error
     return folder / name
 

@@ -42,7 +42,9 @@ class LogMel(EncoderBase):
     def __init__(self, config: Config) -> None:
         self._preparer = LogMelPreparer(config.sample_rate, config.mels)
         self.dim = len(_SCALES) * config.mels
-        self.fingerprint = make_fingerprint(self.name, preprocessing=repr(self._preparer), version=1)
+        self.fingerprint = make_fingerprint(
+            self.name, preprocessing=repr(self._preparer), frames=(_FRAME, _HOP, _FLOOR, _SCALES), version=2
+        )
 
     def preparer(self, modality: str) -> "LogMelPreparer":
         """Sounds to statistics; all the work is here."""
