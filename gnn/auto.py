@@ -35,6 +35,17 @@ SPACE: tuple[dict[str, Any], ...] = (
         "evaluate_every": 2,
     },
     {
+        "loss": "softmax",
+        "embedding_dim": 128,
+        "temperature": 0.2,
+        "batch_users": 128,
+        "learning_rate": 1e-2,
+        "relations": ("SIMILAR",),
+        "content": False,
+        "patience": 4,
+        "evaluate_every": 4,
+    },
+    {
         "loss": "bpr",
         "similar_hops": 2,
         "edge_dropout": 0.8,
@@ -47,8 +58,9 @@ SPACE: tuple[dict[str, Any], ...] = (
 )
 """The networks that are compared, other settings at their defaults.
 
-Cosine softmax that stands in for new items, a wider and deeper one that rests on behaviour and media links, and
-BPR with edges pruned: which of them wins differs by dataset, and nothing known beforehand tells which.
+Cosine softmax that stands in for new items, a wider and deeper one that rests on behaviour and media links, one in
+larger steps for few users with long histories, and BPR with edges pruned: which of them wins differs by dataset,
+and nothing known beforehand tells which.
 """
 
 
@@ -82,9 +94,7 @@ class Auto:
         for network in networks:
             part, scorer = _fit(PartConfig(model="hetero", network=network), data, seed, steps)
             _, quality = fit_weights([scorer, *(s for _, s in fitted)], validation)
-            self.trials.append(
-                {"network": network.model_dump(mode="json", exclude_defaults=True), "quality": quality}
-            )
+            self.trials.append({"network": network.model_dump(mode="json", exclude_defaults=True), "quality": quality})
             if best is None or quality > best[0]:
                 best = (quality, part, scorer)
         if best is not None:
