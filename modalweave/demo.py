@@ -36,6 +36,8 @@ def run_demo(out: Path, *, store: str, items: int, users: int, stages: Stages) -
             "source": {"format": "folder", "path": str(out / "catalogue")},
             "workspace": str(out / "run"),
             "store": address,
+            # one network beside one closed form: the automatic choice compares more and takes minutes
+            "gnn": {"model": "ensemble"},
         }
     )
     config_path = out / "demo.yaml"
