@@ -138,12 +138,9 @@ class CachePart:
         self._maybe_flush()
 
     def flush(self) -> None:
-        """Write what is new to disk as one whole part."""
+        """Write what is new to disk as one whole part; it leaves memory, and `get` finds it at the next opening."""
         if self._new:
             _write_shard(self.folder, self._new, self.dim)
-            at = len(self._shards)
-            self._shards.append(_Shard.of(self._new, self.dim))
-            self._index.update({key: (at, row) for row, key in enumerate(self._new)})
             self._new = {}
         self._flushed = time.monotonic()
 
@@ -192,10 +189,6 @@ class _Shard:
     known: np.ndarray
     notes: pa.Array
     used: bool = False
-
-    @staticmethod
-    def of(rows: dict[bytes, Cached], dim: int) -> "_Shard":
-        return _Shard.over(_table(rows, dim), dim, None)
 
     @staticmethod
     def over(table: pa.Table, dim: int, path: Path | None) -> "_Shard":

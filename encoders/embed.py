@@ -143,9 +143,13 @@ class _Run:
         """Vectors by first appearance, whatever order they were made in."""
         good = [c for c in self.contents if c.row is not None]
         vectors = np.empty((len(good), self.encoder.dim), dtype=np.float32)
+        places: list[list[tuple[int, int]]] = [[] for _ in self.blocks]
         for at, content in enumerate(good):
-            block, row = content.row  # type: ignore[misc]
-            vectors[at] = self.blocks[block][row]
+            if content.row is not None:
+                places[content.row[0]].append((at, content.row[1]))
+        for pairs in reversed(places):  # block by block, each let go once it is copied: no second copy in memory
+            block = self.blocks.pop()
+            vectors[[at for at, _ in pairs]] = block[[row for _, row in pairs]]
         ids: list[str | None] = []
         reasons: list[str | None] = []
         facts: list[dict[str, int | float | str]] = []
