@@ -37,9 +37,7 @@ class SplitConfig(BaseModel, extra="forbid"):
     @model_validator(mode="after")
     def _leaves_training(self) -> "SplitConfig":
         if self.valid + self.test >= 1:
-            raise ValueError(
-                f"valid {self.valid} + test {self.test} leave nothing to train on; keep the sum under 1"
-            )
+            raise ValueError(f"valid {self.valid} + test {self.test} leave nothing to train on; keep the sum under 1")
         return self
 
 

@@ -49,9 +49,7 @@ def _across(graph: MediaGraph, modality: str, config: NeighbourConfig) -> pa.Tab
     there = nearest_across(text.ids, text.vectors, other.ids, other.vectors, config)
     back = nearest_across(other.ids, other.vectors, text.ids, text.vectors, config)
     back = back.rename_columns(["target", "source", "score"]).select(SIMILAR.names)
-    both = pl.concat([pl.DataFrame(there), pl.DataFrame(back)]).unique(
-        ["source", "target"], maintain_order=True
-    )
+    both = pl.concat([pl.DataFrame(there), pl.DataFrame(back)]).unique(["source", "target"], maintain_order=True)
     return _stamp(both.to_arrow().cast(SIMILAR), text.encoder)
 
 
@@ -64,11 +62,7 @@ def _given_links(neighbours: pa.Table, has: pa.Table) -> pa.Table:
         .join(nodes.rename({"source": "neighbour_id"}), on="neighbour_id")
         .filter(pl.col("source") != pl.col("target"))
     )
-    best = (
-        linked.group_by("source", "target")
-        .agg(pl.col("score").max())
-        .sort("source", -pl.col("score"), "target")
-    )
+    best = linked.group_by("source", "target").agg(pl.col("score").max()).sort("source", -pl.col("score"), "target")
     return best.to_arrow().cast(SIMILAR)
 
 

@@ -25,9 +25,7 @@ def split_interactions(interactions: pa.Table, config: SplitConfig, *, seed: int
     strategy = config.strategy if config.strategy != "auto" else choose(interactions)
     if strategy == "given":
         if interactions["split"].null_count:
-            raise SplitError(
-                "split.strategy given: the source has rows without a split; choose another strategy"
-            )
+            raise SplitError("split.strategy given: the source has rows without a split; choose another strategy")
         return interactions
     frame = pl.DataFrame(interactions.select(["user_id", "item_id", "timestamp"])).with_row_index("row")
     if strategy != "random" and frame["timestamp"].null_count():
@@ -82,13 +80,9 @@ def _random(frame: pl.DataFrame, config: SplitConfig, seed: int) -> np.ndarray:
     quota = users.select("user_id").with_columns(
         test=pl.Series(test), held=pl.Series(test + np.minimum(valid, size - 1 - test))
     )
-    ranked = ordered.with_columns(rank=pl.col("draw").rank("ordinal").over("user_id") - 1).join(
-        quota, on="user_id"
-    )
+    ranked = ordered.with_columns(rank=pl.col("draw").rank("ordinal").over("user_id") - 1).join(quota, on="user_id")
     rank = pl.col("rank").cast(pl.Int64)
-    name = (
-        pl.when(rank < pl.col("test")).then(pl.lit("test")).when(rank < pl.col("held")).then(pl.lit("valid"))
-    )
+    name = pl.when(rank < pl.col("test")).then(pl.lit("test")).when(rank < pl.col("held")).then(pl.lit("valid"))
     return ranked.with_columns(name=name.otherwise(pl.lit("train"))).sort("row")["name"].to_numpy()
 
 

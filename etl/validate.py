@@ -41,14 +41,10 @@ def validate(tables: Tables, *, strict: bool) -> Tables:
     media = _media(sieve, tables.media)
     embeddings = {m: _vectors(sieve, table, m) for m, table in tables.embeddings.items()}
     social = _pairs(sieve, tables.social, "social", "user_id", "friend_id")
-    user_columns = [(interactions, "user_id")] + (
-        [(social, "user_id"), (social, "friend_id")] if social else []
-    )
+    user_columns = [(interactions, "user_id")] + ([(social, "user_id"), (social, "friend_id")] if social else [])
     users = _complete(strict, users, "user_id", user_columns, "users")
     item_columns = [(interactions, "item_id"), *((t, "item_id") for t in embeddings.values())]
-    items = _complete(
-        strict, items, "item_id", item_columns + ([(media, "item_id")] if media else []), "items"
-    )
+    items = _complete(strict, items, "item_id", item_columns + ([(media, "item_id")] if media else []), "items")
     known = set(items["item_id"].to_pylist())
     neighbours = {m: _neighbours(sieve, table, m, known) for m, table in tables.neighbours.items()}
     triples = None if tables.triples is None else _triples(sieve, tables.triples)
@@ -88,9 +84,7 @@ class _Sieve:
         bad = marked.filter(pl.col("_reason").is_not_null())
         if not len(bad):
             return table
-        where = pl.format(
-            "{}: row {}: {}", pl.lit(label_of(table, name)), pl.col("_row") + 1, pl.col("_reason")
-        )
+        where = pl.format("{}: row {}: {}", pl.lit(label_of(table, name)), pl.col("_row") + 1, pl.col("_reason"))
         nothing = pl.lit(None, pl.String)
         rows = bad.select(
             item_id=pl.col("item_id") if "item_id" in bad.columns else nothing,
@@ -104,9 +98,7 @@ class _Sieve:
         return table.take(pa.array(marked.filter(pl.col("_reason").is_null())["_row"].to_numpy()))
 
     @staticmethod
-    def _mark(
-        table: pa.Table, checks: Sequence[Check], key: Sequence[str], order: Sequence[pl.Expr]
-    ) -> pl.DataFrame:
+    def _mark(table: pa.Table, checks: Sequence[Check], key: Sequence[str], order: Sequence[pl.Expr]) -> pl.DataFrame:
         frame = pl.DataFrame(table.drop_columns(["vector"]) if "vector" in table.column_names else table)
         reason = pl.coalesce([pl.when(condition).then(text) for condition, text in checks])
         marked = frame.with_row_index("_row").with_columns(_reason=reason)
@@ -240,9 +232,7 @@ def _complete(
             f"{label_of(table, name)}: {key} {unknown[0]!r} is missing but used; add it or leave strict out"
         )
     added = pa.table({key: pa.array(unknown, pa.string())})
-    return pa.concat_tables(
-        [table, added.replace_schema_metadata(table.schema.metadata)], promote_options="default"
-    )
+    return pa.concat_tables([table, added.replace_schema_metadata(table.schema.metadata)], promote_options="default")
 
 
 def _empty(column: str) -> Check:
@@ -256,12 +246,8 @@ def _check_types(tables: Tables) -> None:
     for name, table, schema in wanted:
         if table is not None and not table.schema.equals(schema, check_metadata=False):
             wrong = next((f for f in schema if f not in list(table.schema)), schema[0])
-            raise SourceError(
-                f"{label_of(table, name)}: column {wrong.name!r} must have type {wrong.type}; cast it"
-            )
+            raise SourceError(f"{label_of(table, name)}: column {wrong.name!r} must have type {wrong.type}; cast it")
     for modality, table in tables.embeddings.items():
         if not pa.types.is_fixed_size_list(table.schema.field("vector").type):
             kind = table.schema.field("vector").type
-            raise SourceError(
-                f"embeddings/{modality}: column 'vector' has type {kind}; write fixed-size float32 lists"
-            )
+            raise SourceError(f"embeddings/{modality}: column 'vector' has type {kind}; write fixed-size float32 lists")

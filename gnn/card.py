@@ -16,17 +16,13 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     lines += [f"| scorer | {_plain(_structure(manifest.get('scorer')))} |", ""]
     lines += _metric_lines(manifest.get("metrics"))
     lines += ["## Use", "", "    modalweave score BUNDLE --out scores --top-k 20", ""]
-    lines += [
-        "`user_vectors[u] @ item_vectors.T` (dot), `history[u] @ weights` (item_item) or their weighted sum;"
-    ]
+    lines += ["`user_vectors[u] @ item_vectors.T` (dot), `history[u] @ weights` (item_item) or their weighted sum;"]
     lines += [
         "`users.parquet` and `items.parquet` give the id of each index, `seen.safetensors` the pairs to leave out.",
         "",
     ]
     lines += ["## Limits", "", "- Users and items that were not in the graph at training time have no score."]
-    lines += [
-        "- Scores compare items for one user; they are no probabilities and do not compare between users."
-    ]
+    lines += ["- Scores compare items for one user; they are no probabilities and do not compare between users."]
     lines += ["- It repeats the tastes and gaps of the interactions it was trained on.", ""]
     return "\n".join(lines)
 

@@ -33,9 +33,7 @@ _GROUPS = ("parameters", "best_parameters", "optimiser")
 
 def save_state(path: Path, state: TrainingState, run: str) -> None:
     """Write the state in one step; `run` tells which data, settings and seed it belongs to."""
-    tensors = {
-        f"{g}/{k}": v.detach().contiguous().clone() for g in _GROUPS for k, v in getattr(state, g).items()
-    }
+    tensors = {f"{g}/{k}": v.detach().contiguous().clone() for g in _GROUPS for k, v in getattr(state, g).items()}
     facts = {
         "epoch": state.epoch,
         "best": state.best,

@@ -50,9 +50,7 @@ def finished(scorers: list[Scorer], weights: list[float], max_dimensions: int | 
     return total if max_dimensions is None else one_dot(total, max_dimensions=max_dimensions, seed=seed)
 
 
-def ensemble_section(
-    parts: list[PartConfig], weights: list[float], max_dimensions: int | None
-) -> dict[str, Any]:
+def ensemble_section(parts: list[PartConfig], weights: list[float], max_dimensions: int | None) -> dict[str, Any]:
     """The `gnn:` section that fits these parts with these weights, without those that weigh 0."""
     kept = [(part, weight) for part, weight in zip(parts, weights, strict=True) if weight]
     section: dict[str, Any] = {

@@ -81,9 +81,7 @@ def _factors(scorer: Scorer, rank: int, seed: int, progress: Progress | None) ->
             basis = orthonormal(product)
         if progress:
             progress(step + 1, _ITERATIONS + 1)
-    left = np.concatenate(
-        [_centred(scorer, block) @ basis for _, block in user_blocks(everyone, scorer.num_items)]
-    )
+    left = np.concatenate([_centred(scorer, block) @ basis for _, block in user_blocks(everyone, scorer.num_items)])
     if progress:
         progress(_ITERATIONS + 1, _ITERATIONS + 1)
     return torch.from_numpy(left), torch.from_numpy(np.ascontiguousarray(basis))

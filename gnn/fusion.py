@@ -34,9 +34,7 @@ class Fusion(nn.Module):
 class JointFusion(Fusion):
     """A channel for each modality, so that each keeps its own links, weight and gate."""
 
-    def __init__(
-        self, media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator
-    ) -> None:
+    def __init__(self, media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator) -> None:
         super().__init__()
         self.names = tuple(media)
         self.media = media
@@ -53,9 +51,7 @@ class JointFusion(Fusion):
 class FeatureFusion(Fusion):
     """One channel: the projected features added up, which is one projection of the concatenated vectors."""
 
-    def __init__(
-        self, media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator
-    ) -> None:
+    def __init__(self, media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator) -> None:
         super().__init__()
         self.names = ("media",) if media else ()
         self.projections = _projections(media, config, generator)
@@ -76,9 +72,7 @@ class AttendedFusion(FeatureFusion):
     A modality that the item lacks (features all 0) gets no weight.
     """
 
-    def __init__(
-        self, media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator
-    ) -> None:
+    def __init__(self, media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator) -> None:
         super().__init__(media, config, generator)
         self.query = nn.Parameter(torch.zeros(config.embedding_dim))
 
@@ -106,9 +100,7 @@ def make_fusion(media: Mapping[str, Medium], config: NetworkConfig, generator: t
     return FUSIONS[config.fusion](media, config, generator)
 
 
-def _projections(
-    media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator
-) -> nn.ParameterDict:
+def _projections(media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator) -> nn.ParameterDict:
     weights = {}
     for name, medium in media.items():
         if medium.features is not None:

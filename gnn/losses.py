@@ -232,18 +232,13 @@ def alignment(
         for second in names[n + 1 :]:
             if teacher is not None and teacher not in (first, second):
                 continue
-            a, b = (
-                contents[m][items].detach() if m == teacher else contents[m][items] for m in (first, second)
-            )
+            a, b = (contents[m][items].detach() if m == teacher else contents[m][items] for m in (first, second))
             both = (a.abs().sum(dim=1) > 0) & (b.abs().sum(dim=1) > 0)
             if int(both.sum()) < 2:
                 continue
             logits = functional.normalize(a[both]) @ functional.normalize(b[both]).T / temperature
             target = torch.arange(len(logits))
-            total = (
-                total
-                + (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
-            )
+            total = total + (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
     return total
 
 

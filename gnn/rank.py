@@ -61,9 +61,7 @@ def first_ranks(
     return ranks
 
 
-def masked_scores(
-    scorer: Scorer, users: Int[Tensor, "block"], seen: sp.csr_matrix
-) -> Float[Tensor, "block items"]:
+def masked_scores(scorer: Scorer, users: Int[Tensor, "block"], seen: sp.csr_matrix) -> Float[Tensor, "block items"]:
     """The scorer's block as a float32 tensor of its own, -inf on seen items; NaN counts as the lowest score."""
     with torch.no_grad():
         scores = scorer.scores(users).to(torch.float32, copy=True)

@@ -37,9 +37,7 @@ class HeteroGNN:
         self.network: HeteroNetwork | None = None
         self.report: TrainingReport | None = None
 
-    def fit(
-        self, data: HeteroData, *, seed: int, progress: Callable[[int, int], None] | None = None
-    ) -> DotScorer:
+    def fit(self, data: HeteroData, *, seed: int, progress: Callable[[int, int], None] | None = None) -> DotScorer:
         """Train with early stopping on the graph's validation pairs; same data and seed, same vectors.
 
         `progress(epochs done, at most)` is called after each epoch; `on_epoch` gets the epoch's metrics.

@@ -42,9 +42,7 @@ def scorer_to_tensors(scorer: Scorer, prefix: str = "") -> tuple[Tensors, dict[s
     raise BundleError(f"a scorer of kind {scorer.kind!r} cannot be saved; use dot, item_item or sum")
 
 
-def scorer_from_tensors(
-    tensors: Mapping[str, np.ndarray], structure: Any, prefix: str = "", depth: int = 0
-) -> Scorer:
+def scorer_from_tensors(tensors: Mapping[str, np.ndarray], structure: Any, prefix: str = "", depth: int = 0) -> Scorer:
     """The inverse of `scorer_to_tensors`; a structure or array that does not fit raises `BundleError`."""
     if not isinstance(structure, dict) or depth > _MAX_DEPTH:
         raise BundleError("the manifest's 'scorer' is malformed; train again")
@@ -57,13 +55,9 @@ def scorer_from_tensors(
     if kind == "item_item":
         history = csr_from_tensors(tensors, prefix + "history")
         dense = structure.get("weights") == "dense"
-        weights = (
-            _matrix(tensors, prefix + "weights") if dense else csr_from_tensors(tensors, prefix + "weights")
-        )
+        weights = _matrix(tensors, prefix + "weights") if dense else csr_from_tensors(tensors, prefix + "weights")
         if tuple(weights.shape) != (history.shape[1], history.shape[1]):
-            raise BundleError(
-                f"item weights are {tuple(weights.shape)}, the catalogue has {history.shape[1]} items"
-            )
+            raise BundleError(f"item weights are {tuple(weights.shape)}, the catalogue has {history.shape[1]} items")
         return ItemItemScorer(history, weights)
     if kind == "sum":
         return _sum_from_tensors(tensors, structure, prefix, depth)
@@ -101,20 +95,13 @@ def _sum_from_tensors(
     tensors: Mapping[str, np.ndarray], structure: dict[str, Any], prefix: str, depth: int
 ) -> SumScorer:
     kinds, weights, normalise = structure.get("parts"), structure.get("weights"), structure.get("normalise")
-    listed = (
-        isinstance(kinds, list) and isinstance(weights, list) and 0 < len(kinds) == len(weights) <= _MAX_PARTS
-    )
-    if (
-        not listed
-        or not all(isinstance(w, int | float) for w in weights or ())
-        or not isinstance(normalise, bool)
-    ):
+    listed = isinstance(kinds, list) and isinstance(weights, list) and 0 < len(kinds) == len(weights) <= _MAX_PARTS
+    if not listed or not all(isinstance(w, int | float) for w in weights or ()) or not isinstance(normalise, bool):
         raise BundleError(
             "the manifest's sum scorer needs equally many parts and weights, and 'normalise'; train again"
         )
     parts = [
-        scorer_from_tensors(tensors, part, f"{prefix}{number}.", depth + 1)
-        for number, part in enumerate(kinds or ())
+        scorer_from_tensors(tensors, part, f"{prefix}{number}.", depth + 1) for number, part in enumerate(kinds or ())
     ]
     if len({(part.num_users, part.num_items) for part in parts}) != 1:
         raise BundleError("the parts of the sum scorer speak of different users or items; train again")

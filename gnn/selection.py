@@ -57,8 +57,7 @@ class Validation:
         ideal = (1 / torch.log2(torch.arange(2, DEPTH + 2).double())).cumsum(0)
         recall = torch.zeros(len(users), dtype=torch.float64).index_add(0, rows, hit.double()) / counts
         ndcg = (
-            torch.zeros(len(users), dtype=torch.float64).index_add(0, rows, gain)
-            / ideal[counts.clamp_max(DEPTH) - 1]
+            torch.zeros(len(users), dtype=torch.float64).index_add(0, rows, gain) / ideal[counts.clamp_max(DEPTH) - 1]
         )
         return float((recall + ndcg).mean() / 2)
 

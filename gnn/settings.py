@@ -37,9 +37,7 @@ class PartConfig(BaseModel, extra="forbid"):
 class EnsembleConfig(BaseModel, extra="forbid"):
     """A z-scored weighted sum of recommenders."""
 
-    parts: tuple[PartConfig, ...] = Field(
-        (PartConfig(model="hetero"), PartConfig(model="graph_filter")), min_length=1
-    )
+    parts: tuple[PartConfig, ...] = Field((PartConfig(model="hetero"), PartConfig(model="graph_filter")), min_length=1)
     """What is summed."""
 
     weights: tuple[NonNegativeFloat, ...] | None = None
@@ -100,6 +98,4 @@ class GNNConfig(NetworkConfig, extra="forbid"):
 
     def fixed(self) -> dict[str, object]:
         """The network settings that were given, as opposed to left at their default."""
-        return {
-            name: getattr(self, name) for name in NetworkConfig.model_fields if name in self.model_fields_set
-        }
+        return {name: getattr(self, name) for name in NetworkConfig.model_fields if name in self.model_fields_set}

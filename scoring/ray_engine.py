@@ -47,7 +47,7 @@ def run_shards(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
         out, top_k = str(job.out.resolve()), job.options.top_k
         pool = ray.util.ActorPool(workers)
         work = ((number, job.shard(number), top_k, out) for number in missing)
-        yield from pool.map_unordered(lambda worker, shard: worker.write.remote(*shard), work)
+        yield from pool.map_unordered(lambda worker, shard: worker.write.remote(*shard), work)  # type: ignore[arg-type]
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error
         why = str(cause).partition("\n")[0]
@@ -63,7 +63,7 @@ def _start(job: Job) -> None:
     clusters = ray_constants.ENABLE_RAY_CLUSTER
     try:
         if address:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")  # type: ignore[arg-type]
         else:
             # Else Ray turns 127.0.0.1 into the machine's own address and listens on the network, unprotected.
             ray_constants.ENABLE_RAY_CLUSTER = False
