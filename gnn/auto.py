@@ -1,7 +1,9 @@
 """The automatic choice: one procedure for every dataset, decided by validation alone."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import scipy.sparse as sp
 from torch_geometric.data import HeteroData
 
 from gnn.combined import ensemble_section, finished
@@ -12,7 +14,7 @@ from gnn.scorers import Progress, Scorer
 from gnn.selection import Validation
 from gnn.settings import GNNConfig, PartConfig
 
-SPACE: tuple[dict[str, Any], ...] = (
+SPARSE: tuple[dict[str, Any], ...] = (
     {
         "loss": "softmax",
         "temperature": 0.25,
@@ -22,6 +24,10 @@ SPACE: tuple[dict[str, Any], ...] = (
         "patience": 5,
         "evaluate_every": 2,
     },
+)
+"""Compared where histories are short: cosine softmax that also stands in for new items."""
+
+DENSE: tuple[dict[str, Any], ...] = (
     {
         "loss": "softmax",
         "embedding_dim": 128,
@@ -45,23 +51,24 @@ SPACE: tuple[dict[str, Any], ...] = (
         "patience": 4,
         "evaluate_every": 4,
     },
-    {
-        "loss": "bpr",
-        "similar_hops": 2,
-        "edge_dropout": 0.8,
-        "learning_rate": 1e-3,
-        "regularisation": 1e-3,
-        "content": False,
-        "patience": 4,
-        "evaluate_every": 5,
-    },
 )
-"""The networks that are compared, other settings at their defaults.
+"""Compared where histories are long: wider networks that rest on behaviour and media links."""
 
-Cosine softmax that stands in for new items, a wider and deeper one that rests on behaviour and media links, one in
-larger steps for few users with long histories, and BPR with edges pruned: which of them wins differs by dataset,
-and nothing known beforehand tells which.
-"""
+PAIRWISE: dict[str, Any] = {
+    "loss": "bpr",
+    "similar_hops": 2,
+    "edge_dropout": 0.8,
+    "learning_rate": 1e-3,
+    "regularisation": 1e-3,
+    "content": False,
+    "patience": 4,
+    "evaluate_every": 5,
+}
+"""BPR with edges pruned by degree. It takes several times as long, so it is tried only where no softmax network alone
+beats the closed forms on validation, as on catalogues whose media tell more than behaviour."""
+
+LONG_HISTORY = 15
+"""Mean training interactions per user from which the dense space is compared."""
 
 
 class Auto:
@@ -83,36 +90,58 @@ class Auto:
         auto = self.config.auto
         validation = Validation.of(data, seed=seed)
         large = validation.seen.nnz > auto.max_pairs
-        networks = self.candidates()[: 1 if large or not validation.num_pairs else None]
-        copies = 1 if large else auto.copies
-        steps = _Steps(progress, len(auto.closed_forms) + len(networks) + copies - 1)
+        networks = self.candidates(validation.seen)[: 1 if large or not validation.num_pairs else None]
+        steps = _Steps(progress, len(auto.closed_forms) + len(networks) + auto.copies - 1)
 
-        parts = [self._part(name) for name in auto.closed_forms]
-        fitted = [_fit(part, data, seed, steps) for part in parts]
-        best: tuple[float, PartConfig, Scorer] | None = None
-        self.trials = []
-        for network in networks:
-            part, scorer = _fit(PartConfig(model="hetero", network=network), data, seed, steps)
-            _, quality = fit_weights([scorer, *(s for _, s in fitted)], validation)
-            self.trials.append({"network": network.model_dump(mode="json", exclude_defaults=True), "quality": quality})
-            if best is None or quality > best[0]:
-                best = (quality, part, scorer)
-        if best is not None:
-            fitted.append((best[1], best[2]))
-            for copy in range(1, copies):
-                fitted.append(_fit(best[1].model_copy(update={"seed_offset": copy}), data, seed, steps))
+        fitted = [_fit(self._part(name), data, seed, steps) for name in auto.closed_forms]
+        trials = [self._try(network, fitted, validation, data, seed, steps) for network in networks]
+        if not large and self._pairwise_wanted(trials, fitted, validation):
+            steps.fits += 1
+            network = NetworkConfig.model_validate({**PAIRWISE, **self.config.fixed()})
+            trials.append(self._try(network, fitted, validation, data, seed, steps))
+        self.trials = [
+            {"network": t.part.network.model_dump(mode="json", exclude_defaults=True), "quality": t.quality}
+            for t in trials
+        ]
+        best = max(trials, key=lambda trial: trial.quality)
+        copies = 1 if large or best.part.network.loss == PAIRWISE["loss"] else auto.copies
+        fitted.append((best.part, best.scorer))
+        for copy in range(1, copies):
+            fitted.append(_fit(best.part.model_copy(update={"seed_offset": copy}), data, seed, steps))
         scorers = [scorer for _, scorer in fitted]
         weights, _ = fit_weights(scorers, validation)
         dimensions = self.config.ensemble.max_dimensions
         self.chosen = ensemble_section([part for part, _ in fitted], weights, dimensions)
         return finished(scorers, weights, dimensions, seed)
 
-    def candidates(self) -> list[NetworkConfig]:
-        """The declared space with the settings that were given held fixed, each candidate once."""
-        space = self.config.auto.networks
-        if space is None:
-            space = tuple(NetworkConfig.model_validate({**entry, **self.config.fixed()}) for entry in SPACE)
-        return [network for n, network in enumerate(space) if network not in space[:n]]
+    def candidates(self, history: sp.csr_matrix) -> list[NetworkConfig]:
+        """The softmax networks to compare, with the settings that were given held fixed, each candidate once."""
+        networks = self.config.auto.networks
+        if networks is None:
+            space = DENSE if history.nnz >= LONG_HISTORY * history.shape[0] else SPARSE
+            networks = tuple(NetworkConfig.model_validate({**entry, **self.config.fixed()}) for entry in space)
+        return [network for n, network in enumerate(networks) if network not in networks[:n]]
+
+    def _try(
+        self,
+        network: NetworkConfig,
+        fitted: Sequence[tuple[PartConfig, Scorer]],
+        validation: Validation,
+        data: HeteroData,
+        seed: int,
+        steps: "_Steps",
+    ) -> "_Trial":
+        part, scorer = _fit(PartConfig(model="hetero", network=network), data, seed, steps)
+        _, quality = fit_weights([scorer, *(other for _, other in fitted)], validation)
+        return _Trial(part, scorer, quality)
+
+    def _pairwise_wanted(
+        self, trials: Sequence["_Trial"], fitted: Sequence[tuple[PartConfig, Scorer]], validation: Validation
+    ) -> bool:
+        if self.config.auto.networks is not None or "loss" in self.config.fixed() or not validation.num_pairs:
+            return False
+        closed = max((validation.quality(scorer) for _, scorer in fitted), default=0.0)
+        return max(validation.quality(trial.scorer) for trial in trials) < closed
 
     def _part(self, name: str) -> PartConfig:
         return PartConfig.model_validate(
@@ -123,6 +152,14 @@ class Auto:
                 "item_knn": self.config.item_knn,
             }
         )
+
+
+class _Trial(NamedTuple):
+    """One network of the space, and the validation quality of its best sum with the closed forms."""
+
+    part: PartConfig
+    scorer: Scorer
+    quality: float
 
 
 class _Steps:

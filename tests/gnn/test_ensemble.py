@@ -131,7 +131,7 @@ def test_the_chosen_section_gives_the_automatic_scorer_again(mixed_graph) -> Non
     auto = Auto(GNNConfig(**QUICK, auto=AutoConfig(copies=2)))
     scorer = auto.fit(mixed_graph, seed=0)
     assert auto.chosen["model"] == "ensemble"
-    assert len(auto.trials) == len(auto.candidates())
+    assert len(auto.trials) >= len(auto.candidates(interactions(mixed_graph)))
     section = GNNConfig.model_validate(json.loads(json.dumps(auto.chosen)))
     again = make_recommender(section).fit(mixed_graph, seed=0)
     users = torch.arange(60)
