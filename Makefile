@@ -28,7 +28,7 @@ demo: .venv/.demo ## Build, train, evaluate, score and explain a sample catalogu
 	$(BIN)/modalweave demo --out demo
 
 test: .venv/.dev ## Run every test (Neo4j ones where a server can be had)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/.dev ## Check style and types
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -55,12 +56,12 @@ class Encoder(Protocol):
         ...
 
 
-class EncoderBase:
+class EncoderBase(ABC):
     """What encoders share: preparing in this process."""
 
+    @abstractmethod
     def preparer(self, modality: str) -> Preparer:
         """The part that runs in worker processes."""
-        raise NotImplementedError
 
     def prepare(self, content: bytes | str, modality: str, limits: DecodeLimits | None = None) -> Prepared:
         """Decode and preprocess one piece in this process."""

@@ -1,5 +1,6 @@
 """How modalities meet: from each modality's item features to the channels the network adds to its vectors."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -21,14 +22,14 @@ class Channel:
     similar: SparseOperator | None
 
 
-class Fusion(nn.Module):
+class Fusion(nn.Module, ABC):
     """Turns each modality's features into channels; `names` are the channels, fixed from the start."""
 
     names: tuple[str, ...]
 
+    @abstractmethod
     def forward(self, features: Mapping[str, Float[Tensor, "items width"]]) -> list[Channel]:
         """`features` are the media's features as this batch sees them (noise and dropout already in)."""
-        raise NotImplementedError
 
 
 class JointFusion(Fusion):

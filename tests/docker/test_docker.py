@@ -155,7 +155,7 @@ def test_the_job_waits_for_a_healthy_server_and_writes_only_to_its_volume():
     assert job["depends_on"] == {"neo4j": {"condition": "service_healthy"}}
     assert job["read_only"] is True and job["cap_drop"] == ["ALL"]
     writable = [volume for volume in job["volumes"] if not volume.endswith(":ro")]
-    assert writable == ["runs:/work/runs"]
+    assert writable == ["runs:/srv/runs"]
 
 
 def test_named_volumes_are_declared_and_used():
