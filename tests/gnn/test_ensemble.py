@@ -154,13 +154,13 @@ def test_test_pairs_are_never_read(mixed_graph) -> None:
     assert torch.equal(first.scores(users), second.scores(users))
 
 
-def test_settings_that_are_given_hold_for_every_candidate() -> None:
+def test_settings_that_are_given_hold_for_every_candidate(mixed_graph: HeteroData) -> None:
     config = GNNConfig.model_validate({"fusion": "joint", "embedding_dim": 24})
     assert config.model == "auto"
-    assert {network.embedding_dim for network in Auto(config).candidates()} == {24}
-    assert len({network.loss for network in Auto(GNNConfig()).candidates()}) > 1
+    assert {network.embedding_dim for network in Auto(config).candidates(interactions(mixed_graph))} == {24}
+    assert len({network.loss for network in Auto(GNNConfig()).candidates(interactions(mixed_graph))}) > 1
     only = GNNConfig.model_validate({"loss": "bpr"})
-    assert {network.loss for network in Auto(only).candidates()} == {"bpr"}
+    assert {network.loss for network in Auto(only).candidates(interactions(mixed_graph))} == {"bpr"}
 
 
 def test_weights_must_fit_the_parts(mixed_graph) -> None:
