@@ -154,13 +154,19 @@ def test_test_pairs_are_never_read(mixed_graph) -> None:
     assert torch.equal(first.scores(users), second.scores(users))
 
 
-def test_settings_that_are_given_hold_for_every_candidate(mixed_graph: HeteroData) -> None:
+def test_settings_that_are_given_hold_for_every_candidate(mixed_graph) -> None:
+    history = interactions(mixed_graph)
     config = GNNConfig.model_validate({"fusion": "joint", "embedding_dim": 24})
     assert config.model == "auto"
-    assert {network.embedding_dim for network in Auto(config).candidates(interactions(mixed_graph))} == {24}
-    assert len({network.loss for network in Auto(GNNConfig()).candidates(interactions(mixed_graph))}) > 1
+    assert {network.embedding_dim for network in Auto(config).candidates(history)} == {24}
     only = GNNConfig.model_validate({"loss": "bpr"})
-    assert {network.loss for network in Auto(only).candidates(interactions(mixed_graph))} == {"bpr"}
+    assert {network.loss for network in Auto(only).candidates(history)} == {"bpr"}
+
+
+def test_the_space_depends_on_how_long_histories_are() -> None:
+    short, long = sp.csr_matrix(np.eye(30)), sp.csr_matrix(np.ones((30, 30)))
+    assert [n.embedding_dim for n in Auto(GNNConfig()).candidates(short)] == [64]
+    assert [n.embedding_dim for n in Auto(GNNConfig()).candidates(long)] == [128, 128]
 
 
 def test_weights_must_fit_the_parts(mixed_graph) -> None:
