@@ -189,11 +189,14 @@ def main() -> None:
     except KeyboardInterrupt:
         print("modalweave: interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
-    except Exception as error:
-        from modalweave.errors import EXPECTED
-
-        if not isinstance(error, EXPECTED):
-            raise
+    except _expected() as error:
         message = " ".join(str(error).split()) or type(error).__name__
         print(f"modalweave: {message}", file=sys.stderr)
         sys.exit(1)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """Looked up only when something was raised: the rooms' errors import the rooms."""
+    from modalweave.errors import EXPECTED
+
+    return EXPECTED
