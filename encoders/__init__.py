@@ -10,6 +10,7 @@ result.unique_ids, result.vectors             # per distinct content; float32, u
 from encoders.audio import decode_audio
 from encoders.base import Encoder, Prepared, Preparer
 from encoders.cache import CacheStats, EmbeddingCache
+from encoders.downloads import Downloads
 from encoders.embed import EmbedResult, MediaRef, embed_media
 from encoders.errors import DecodeError, EncoderError
 from encoders.files import open_inside, read_inside
@@ -24,6 +25,7 @@ __all__ = [
     "CacheStats",
     "DecodeError",
     "DecodeLimits",
+    "Downloads",
     "EmbedResult",
     "EmbeddingCache",
     "Encoder",

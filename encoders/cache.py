@@ -11,7 +11,6 @@ import json
 import os
 import re
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ import pyarrow as pa
 
 from encoders.errors import EncoderError
 from encoders.limits import Facts
+from encoders.partial import keep, partial_file, remove_stale
 
 _PART = re.compile(r"part-([0-9a-f]{40})\.arrow")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,120}")
@@ -75,14 +75,16 @@ class EmbeddingCache:
         return [_stats(folder) for folder in self._folders()]
 
     def prune(self, max_bytes: int) -> int:
-        """Delete the parts unused for longest until at most `max_bytes` are left; returns the bytes freed."""
-        parts = []
+        """Delete what killed writers left, then the parts unused for longest until at most `max_bytes` are left;
+        returns the bytes freed."""
+        parts, freed = [], 0
         for folder in self._folders():
+            freed += remove_stale(folder)
             for path in _parts(folder):
                 with contextlib.suppress(FileNotFoundError):
                     info = path.stat()
                     parts.append((info.st_mtime_ns, info.st_size, path))
-        left, freed = sum(size for _, size, _ in parts), 0
+        left = sum(size for _, size, _ in parts)
         for _, size, path in sorted(parts):
             if left <= max_bytes:
                 break
@@ -109,6 +111,7 @@ class CachePart:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        remove_stale(self.folder)
         for path in sorted(_parts(self.folder)):
             shard = _read_shard(path, self.dim)
             if shard is None:
@@ -234,15 +237,11 @@ def _write_shard(folder: Path, rows: dict[bytes, Cached], dim: int) -> Path:
         writer.write_table(table)
     data = sink.getvalue()
     name = f"part-{hashlib.blake2b(data, digest_size=20).hexdigest()}.arrow"
-    temporary = folder / f".tmp-{uuid.uuid4().hex}"
     try:
-        with temporary.open("xb") as file:
+        with partial_file(folder) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, folder / name)
+            keep(file, folder / name)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise EncoderError(f"embedding cache {folder} cannot be written: {error.strerror}") from error
     return folder / name
 

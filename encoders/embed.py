@@ -17,8 +17,9 @@ from jaxtyping import Float
 
 from encoders.base import Encoder
 from encoders.cache import CachePart, EmbeddingCache
+from encoders.downloads import Downloads
 from encoders.errors import DecodeError, EncoderError
-from encoders.files import read_inside
+from encoders.files import is_url, read_inside
 from encoders.limits import DecodeLimits, Facts
 from encoders.pool import DecodePool, Outcome
 
@@ -26,7 +27,7 @@ Progress = Callable[[int, int], None]
 
 
 class MediaRef(NamedTuple):
-    """One piece of media that a catalogue names: exactly one of `uri` (below the root) and `content`
+    """One piece of media that a catalogue names: exactly one of `uri` (below the root, or a URL) and `content`
     (a text)."""
 
     modality: str
@@ -62,13 +63,14 @@ def embed_media(
     encoder: Encoder,
     cache: EmbeddingCache | None = None,
     limits: DecodeLimits | None = None,
+    downloads: Downloads | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> EmbedResult:
     """Embed media of one modality; the same bytes under two names are encoded once.
 
-    `workers` decoding processes (default: one a core, at most 8); 0 decodes in this
-    process, as texts always are.
+    Without `downloads` every URL is refused. `workers` decoding processes (default: one a core, at most 8);
+    0 decodes in this process, as texts always are.
     `progress` is called with (refs done, refs). Bad media never raise: they get a reason. `EncoderError` is
     for what concerns the run: a modality the encoder does not know, an encoder that cannot load, a full disk.
     """
@@ -81,7 +83,7 @@ def embed_media(
     modality = modalities.pop()
     with contextlib.ExitStack() as stack:
         part = stack.enter_context(cache.part(encoder.fingerprint, encoder.dim)) if cache else None
-        run = _Run(refs, root, encoder, modality, part, limits or DecodeLimits(), progress)
+        run = _Run(refs, root, encoder, modality, part, limits or DecodeLimits(), downloads, progress)
         run.go(_workers(workers, modality))
     return run.result()
 
@@ -110,6 +112,7 @@ class _Run:
     modality: str
     part: CachePart | None
     limits: DecodeLimits
+    downloads: Downloads | None
     progress: Progress | None
     contents: list[_Content] = field(default_factory=list)
     known: dict[str, int] = field(default_factory=dict)
@@ -180,7 +183,7 @@ class _Run:
 
     def _misses(self) -> Iterator[tuple[int, bytes | str]]:
         """Read every ref; yield the contents that are neither known nor in the cache."""
-        for ref in self.refs:
+        for ref, _ in zip(self.refs, self._fetched(), strict=True):
             try:
                 content = self._read(ref)
             except DecodeError as error:
@@ -198,11 +201,18 @@ class _Run:
             if not self._from_cache(number):
                 yield number, content
 
+    def _fetched(self) -> Iterator[None]:
+        if self.downloads is None:
+            return itertools.repeat(None, len(self.refs))
+        return self.downloads.ahead((ref.uri for ref in self.refs), self.limits)
+
     def _read(self, ref: MediaRef) -> bytes | str:
         if (ref.uri is None) == (ref.content is None):
             raise DecodeError("needs exactly one of uri and content")
         if ref.content is not None:
             return ref.content
+        if self.downloads is not None and is_url(str(ref.uri)):
+            return self.downloads.read(str(ref.uri), self.limits)
         if self.root is None:
             raise DecodeError("names a file, but the source has no folder")
         return read_inside(self.root, str(ref.uri), self.limits.bytes)

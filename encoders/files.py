@@ -50,11 +50,16 @@ def open_inside(root: Path, uri: str) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
+def is_url(uri: str) -> bool:
+    """Whether a name is a URL (`scheme://...`) and no path."""
+    return _URL.match(uri) is not None
+
+
 def _check_name(uri: str) -> None:
     if not uri.strip() or "\0" in uri:
         raise DecodeError("path is empty or holds a NUL character")
-    if _URL.match(uri):
-        raise DecodeError("URLs are not fetched; download the file into the source folder")
+    if is_url(uri):
+        raise DecodeError("URLs are not fetched; list the host in source.media_hosts, or put the file into the folder")
     if uri.startswith(("/", "\\")) or os.path.isabs(uri) or re.match(r"[A-Za-z]:[\\/]", uri):
         raise DecodeError("absolute path; paths are relative to the source folder")
     if ".." in re.split(r"[/\\]", uri):

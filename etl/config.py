@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, PositiveInt, model_validator
+from pydantic import BaseModel, Field, PositiveInt, field_validator, model_validator
+
+from encoders.errors import EncoderError
+from encoders.http import Host
 
 
 class SourceConfig(BaseModel, extra="forbid"):
@@ -20,6 +23,18 @@ class SourceConfig(BaseModel, extra="forbid"):
 
     strict: bool = False
     """Stop at the first row that breaks, instead of leaving it out with its reason."""
+
+    media_hosts: list[str] = Field(default_factory=list)
+    """Hosts that media URLs may be fetched from: `cdn.example.org`, or `cdn.example.org:8080` where the port is not
+    the scheme's own. Empty: URLs are quarantined. An address that is not public must be listed itself."""
+
+    @field_validator("media_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: list[str]) -> list[str]:
+        try:
+            return [str(Host.parse(host)) for host in hosts]
+        except EncoderError as error:
+            raise ValueError(str(error)) from error
 
 
 class SplitConfig(BaseModel, extra="forbid"):

@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from encoders import DecodeLimits, EmbeddingCache, EmbedResult, Encoder, MediaRef, embed_media
+from encoders import DecodeLimits, Downloads, EmbeddingCache, EmbedResult, Encoder, MediaRef, embed_media
 from etl.tables import QUARANTINE, Tables
 from graph.schema import MEDIA_LABELS, MODALITIES, EdgeType, GraphSchema
 
@@ -66,13 +66,14 @@ def build_media(
     *,
     cache: EmbeddingCache | None = None,
     limits: DecodeLimits | None = None,
+    downloads: Downloads | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> MediaGraph:
     """Media nodes and HAS_* links of validated tables.
 
-    Without an encoder a modality leaves its raw media out. `progress` counts pieces of raw media. Bad media are
-    in `rejected`; `EncoderError` is for an encoder that cannot run.
+    Without an encoder a modality leaves its raw media out, without `downloads` its URLs. `progress` counts pieces of
+    raw media. Bad media are in `rejected`; `EncoderError` is for an encoder that cannot run.
     """
     graph = MediaGraph()
     raw = {m: rows for m in MODALITIES if m not in tables.embeddings and (rows := _rows(tables, m))}
@@ -87,7 +88,14 @@ def build_media(
             refs = [MediaRef(modality, row["uri"], row["content"], row["lang"]) for row in raw[modality]]
             encoder, root = wanted[modality], tables.root
             result = embed_media(
-                refs, root=root, encoder=encoder, cache=cache, limits=limits, workers=workers, progress=report
+                refs,
+                root=root,
+                encoder=encoder,
+                cache=cache,
+                limits=limits,
+                downloads=downloads,
+                workers=workers,
+                progress=report,
             )
             done += len(refs)
             parts.append(_encoded(graph, raw[modality], encoder.fingerprint, result))

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from encoders import EmbeddingCache, Encoder, make_encoder
+from encoders import Downloads, EmbeddingCache, Encoder, make_encoder
 from etl.coverage import coverage
 from etl.coverage_report import write_coverage
 from etl.load import load_graph
@@ -39,7 +39,9 @@ def build(config: RunConfig, *, strict: bool, stages: Stages) -> dict[str, Any]:
     config.workspace.mkdir(parents=True, exist_ok=True)
     with stages.stage("encode", "Media to embeddings") as report:
         cache = EmbeddingCache(config.workspace / "embeddings")
-        media = build_media(tables, encoders, cache=cache, limits=config.limits, progress=report)
+        hosts = config.source.media_hosts
+        downloads = Downloads(config.workspace / "downloads", hosts) if hosts else None
+        media = build_media(tables, encoders, cache=cache, limits=config.limits, downloads=downloads, progress=report)
     with stages.stage("link", "Linking similar media") as report:
         media = link_media(media, tables, config.neighbours, progress=report)
     with connect(config.store_address, database=config.database) as store:
