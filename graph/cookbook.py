@@ -11,6 +11,7 @@ from graph.cookbook_catalogue import CATALOGUE
 from graph.cookbook_people import PEOPLE
 from graph.errors import GraphError
 from graph.recipes import Recipe
+from graph.searches import SEARCHES
 
 __all__ = ["COOKBOOK", "Recipe", "find"]
 
@@ -21,7 +22,8 @@ COOKBOOK: Mapping[str, Recipe] = {r.name: r for r in sorted((*CATALOGUE, *PEOPLE
 def find(name: str) -> Recipe:
     """A recipe by its name; `GraphError` that names the nearest one where there is none."""
     if name not in COOKBOOK:
-        near = get_close_matches(name, COOKBOOK, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(COOKBOOK)}"
+        known = (*COOKBOOK, *SEARCHES)
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
         raise GraphError(f"the cookbook has no query {name!r}; {hint}")
     return COOKBOOK[name]

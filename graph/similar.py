@@ -1,8 +1,9 @@
-"""Media like a given piece or a given vector: the vector index on Neo4j, exact search on the embedded store."""
+"""Media like a given piece or a given vector: the vector index on Neo4j, faiss (exact) on the embedded store."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -18,9 +19,15 @@ from graph.store import GraphStore
 _BY_VECTOR = """
 CALL db.index.vector.queryNodes($index, $candidates, $vector) YIELD node
 RETURN node.id AS id, 2 * vector.similarity.cosine(node.embedding, $vector) - 1 AS score
-ORDER BY score DESC, id LIMIT $k"""
+ORDER BY score DESC, id LIMIT $candidates"""
 _VECTOR = "MATCH (m:{label}) WHERE m.id = $id RETURN m.embedding AS vector"
 _VECTOR_OF = {label: _VECTOR.format(label=label) for label in MEDIA_LABELS.values()}
+
+_SPARE = 8
+"""Candidates beyond k, so that equal scores at the border are ordered by id and not by faiss."""
+_DIGITS = 6
+"""Scores are rounded: the stores' float32 sums differ in the last digits."""
+_INNER_PRODUCT = faiss.METRIC_INNER_PRODUCT
 
 Vector = Sequence[float] | npt.NDArray[np.float32]
 
@@ -52,16 +59,16 @@ def similar_to_vector(store: GraphStore, label: str, vector: Vector, k: int = 10
     if query.ndim != 1 or not np.isfinite(query).all() or not query.any():
         raise GraphError(f"a query vector of shape {query.shape} is no direction; give finite numbers, not all 0")
     if isinstance(store, Neo4jStore):
-        parameters: dict[str, Any] = {"index": vector_index_name(label), "vector": query.tolist(), "k": k}
+        parameters: dict[str, Any] = {"index": vector_index_name(label), "vector": query.tolist()}
         parameters["candidates"] = 2 * k + 20
-        found = store.query(_BY_VECTOR, parameters, limit=k)
+        found = store.query(_BY_VECTOR, parameters, limit=parameters["candidates"])
         return _best(found["id"].to_pylist(), found["score"].to_numpy(), k)
     ids: list[str] = []
     scores: list[npt.NDArray[np.float64]] = [np.empty(0)]
     for names, block in _vectors(store, label, len(query)):
-        near = _best(names, _cosine(block, query), k)
-        ids += near["id"].to_pylist()
-        scores.append(near["score"].to_numpy())
+        near, found = faiss.knn(_unit(query[None]), _unit(block), min(k + _SPARE, len(block)), _INNER_PRODUCT)
+        ids += [names[row] for row in found[0]]
+        scores.append(near[0].astype(np.float64))
     return _best(ids, np.concatenate(scores), k)
 
 
@@ -81,11 +88,11 @@ def _vectors(store: GraphStore, label: str, dim: int) -> Iterator[tuple[list[str
             yield kept["id"].to_pylist(), values.astype(np.float32, copy=False).reshape(-1, dim)
 
 
-def _cosine(block: npt.NDArray[np.float32], query: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    lengths = np.linalg.norm(block, axis=1) * np.linalg.norm(query)
-    return cast("npt.NDArray[np.float64]", (block @ query / np.maximum(lengths, 1e-30)).astype(np.float64))
+def _unit(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
 
 
 def _best(ids: Sequence[str], scores: npt.NDArray[np.float64], k: int) -> pa.Table:
+    scores = scores.round(_DIGITS)
     order = np.lexsort((np.asarray(ids, dtype=object).astype(str), -scores))[:k]
     return pa.table({"id": pa.array([ids[i] for i in order], pa.string()), "score": scores[order]})

@@ -24,7 +24,9 @@ def cypher(
         typer.Argument(metavar="[QUERY] [CONFIG]", help="One read-only query, and/or a config file."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Run a query of the cookbook by name.")] = None,
-    param: Annotated[list[str] | None, typer.Option(help="A parameter, `key=value`.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="A parameter: `key=text`, or `key:=JSON` for a number or a list.")
+    ] = None,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the cookbook.")] = False,
     store: StoreOption = None,
     config: ConfigOption = None,
@@ -33,22 +35,21 @@ def cypher(
     as_json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,
 ) -> None:
     """Explore the graph in Cypher, read-only: your own query or a named one of the cookbook."""
-    from graph.cookbook import COOKBOOK, find
+    from graph.cookbook import COOKBOOK
+    from graph.searches import SEARCHES
     from modalweave import show
+    from modalweave.answers import Question, answer
     from modalweave.stores import connect
 
     if list_recipes:
-        show.recipes(COOKBOOK, as_json)
+        show.recipes({**COOKBOOK, **SEARCHES}, as_json)
         return
     query, config_path = _query_and_config(words or [], config)
-    parameters = dict(_parameter(p) for p in param or ())
-    if name is not None:
-        chosen = find(name)
-        query, parameters = chosen.cypher, chosen.arguments(parameters)
-    if query is None:
+    if query is None and name is None:
         raise typer.BadParameter("give a query, --name or --list")
+    question = Question(query, name, dict(_parameter(p) for p in param or ()), config_path)
     with connect(_address(store, config_path), config_path, read_only=True) as graph:
-        table = graph.query(query, parameters, limit=limit, timeout=timeout)
+        table = answer(graph, question, limit=limit, timeout=timeout)
     show.finish({"columns": table.column_names, "rows": table.to_pylist()}, as_json, show.rows)
 
 
@@ -97,7 +98,9 @@ def _address(store: str | None, config: Path | None) -> str:
 
 
 def _parameter(text: str) -> tuple[str, Any]:
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise typer.BadParameter(f"{text!r}: write --param key=value")
-    return key, value
+    from modalweave.answers import parameter
+
+    try:
+        return parameter(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None

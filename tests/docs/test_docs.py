@@ -65,6 +65,7 @@ def check_encoder(spec: str | dict | None) -> None:
 @pytest.mark.parametrize(("guide", "text"), with_blocks("bash"))
 def test_commands_and_options_exist(guide: Path, text: str):
     from graph.cookbook import COOKBOOK
+    from graph.searches import SEARCHES
     from modalweave.cli import app
 
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -78,7 +79,7 @@ def test_commands_and_options_exist(guide: Path, text: str):
             options = {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
             assert {w.split("=")[0] for w in words[2:] if w.startswith("--")} <= options, line
             if "--name" in words:
-                assert words[words.index("--name") + 1] in COOKBOOK, line
+                assert words[words.index("--name") + 1] in {**COOKBOOK, **SEARCHES}, line
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=named)
