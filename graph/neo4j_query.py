@@ -49,7 +49,7 @@ def run_query(
 
 
 def _plain(value: Any) -> Any:
-    """Nodes and relationships as JSON text, dates as ISO text, everything else as it is."""
+    """Nodes and relationships as JSON text (with `_ID`, `_SRC`, `_DST`), dates as ISO text, the rest as it is."""
     if isinstance(value, neo4j.graph.Node | neo4j.graph.Relationship | neo4j.graph.Path):
         return json.dumps(_entity(value), ensure_ascii=False)
     if isinstance(value, list):
@@ -69,8 +69,9 @@ def _entity(value: Any) -> Any:
         }
     properties = {k: _plain(v) for k, v in value.items() if k != "embedding"}
     if isinstance(value, neo4j.graph.Node):
-        return {"labels": sorted(value.labels), **properties}
-    return {"type": value.type, **properties}
+        return {"labels": sorted(value.labels), **properties, "_ID": value.element_id}
+    ends = {"_SRC": value.start_node.element_id, "_DST": value.end_node.element_id}
+    return {"type": value.type, **properties, "_ID": value.element_id, **ends}
 
 
 def _size(value: Any) -> int:

@@ -11,7 +11,9 @@ import pyarrow as pa
 from graph.cookbook import find
 from graph.searches import SEARCHES
 from graph.store import GraphStore
+from graph.subgraph import result_graph
 from modalweave.config import load_config
+from modalweave.picture import draw
 from modalweave.searching import search
 
 
@@ -34,6 +36,13 @@ def answer(store: GraphStore, question: Question, *, limit: int, timeout: float)
         recipe = find(question.name)
         return store.query(recipe.cypher, recipe.arguments(question.parameters), limit=limit, timeout=timeout)
     return store.query(str(question.query), dict(question.parameters), limit=limit, timeout=timeout)
+
+
+def picture(table: pa.Table, question: Question, path: Path) -> dict[str, Any]:
+    """Draw what the rows of an answer hold; what was drawn, as `modalweave.picture.draw` says it."""
+    modality = SEARCHES[question.name].modality if question.name in SEARCHES else None
+    graph = result_graph(table, question.parameters, media=modality)
+    return draw(graph, path, title=question.name or " ".join(str(question.query).split()))
 
 
 def parameter(text: str) -> tuple[str, Any]:

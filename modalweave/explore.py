@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -33,24 +33,42 @@ def cypher(
     limit: Annotated[int, typer.Option(min=1, help="At most this many rows.")] = 100,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds before the query is stopped.")] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,
+    form: Annotated[
+        Literal["table", "json", "csv", "parquet"] | None,
+        typer.Option("--format", help="How to write the rows; else what the ending of --out says, else a table."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File for the rows.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", help="Draw the nodes and relationships of the result: FILE.png or FILE.html."),
+    ] = None,
 ) -> None:
     """Explore the graph in Cypher, read-only: your own query or a named one of the cookbook."""
     from graph.cookbook import COOKBOOK
     from graph.searches import SEARCHES
-    from modalweave import show
-    from modalweave.answers import Question, answer
+    from modalweave import formats, show
+    from modalweave.answers import Question, answer, picture
     from modalweave.stores import connect
 
     if list_recipes:
         show.recipes({**COOKBOOK, **SEARCHES}, as_json)
         return
+    kind = formats.chosen("json" if as_json and out is None else form, out)
     query, config_path = _query_and_config(words or [], config)
     if query is None and name is None:
         raise typer.BadParameter("give a query, --name or --list")
     question = Question(query, name, dict(_parameter(p) for p in param or ()), config_path)
     with connect(_address(store, config_path), config_path, read_only=True) as graph:
         table = answer(graph, question, limit=limit, timeout=timeout)
-    show.finish({"columns": table.column_names, "rows": table.to_pylist()}, as_json, show.rows)
+    if kind == "table":
+        show.rows(formats.as_object(table))
+    else:
+        formats.write(table, kind, out)
+    written = {"out": str(out), "rows": table.num_rows} if out is not None else {}
+    if plot is not None:
+        written |= picture(table, question, plot)
+    if written and (kind == "table" or out is not None):
+        show.finish(written, as_json, show.pairs)
 
 
 def explain(
