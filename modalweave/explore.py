@@ -15,6 +15,7 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="The run who
 def register(app: typer.Typer) -> None:
     """Add the exploration commands to the command line."""
     app.command()(cypher)
+    app.command()(explore)
     app.command()(explain)
 
 
@@ -69,6 +70,34 @@ def cypher(
         written |= picture(table, question, plot)
     if written and (kind == "table" or out is not None):
         show.finish(written, as_json, show.pairs)
+
+
+def explore(
+    config_path: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="The run's config file.")] = None,
+    store: StoreOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many rows.")] = 100,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds before a query is stopped.")] = 30.0,
+) -> None:
+    """An interactive console on the graph, read-only: queries, the cookbook, completion by Tab, history, pictures.
+
+    The history is kept in the workspace of CONFIG. Without a terminal the lines come from a pipe.
+    """
+    import sys
+
+    from modalweave.config import load_config
+    from modalweave.console import out
+    from modalweave.interactive import Console, piped, typed
+    from modalweave.stores import connect
+
+    address = _address(store, config_path)
+    with connect(address, config_path, read_only=True) as graph:
+        console = Console(graph, config_path, limit=limit, timeout=timeout)
+        if piped():
+            console.feed(sys.stdin)
+            raise typer.Exit(1 if console.failed else 0)
+        out.print(f"{address}, read-only. :help tells how, :quit leaves.", markup=False, highlight=False)
+        workspace = load_config(config_path).workspace if config_path else None
+        console.feed(typed(console, workspace / ".explore_history" if workspace else None))
 
 
 def explain(

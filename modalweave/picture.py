@@ -61,8 +61,9 @@ def _png(graph: nx.MultiDiGraph, places: Mapping[Any, Any], path: Path, title: s
     colours = [_COLOURS.get(label, _OTHER) for _, label in graph.nodes(data="label")]
     nx.draw_networkx_edges(graph, places, ax=axes, edge_color="#bbbbbb", arrowsize=9, node_size=110)
     nx.draw_networkx_nodes(graph, places, ax=axes, node_color=colours, node_size=110)
+    above = {node: (x, y + 0.025) for node, (x, y) in places.items()}
     texts = nx.draw_networkx_labels(
-        graph, places, dict(captions(graph, 24)), ax=axes, font_size=7, verticalalignment="bottom"
+        graph, above, dict(captions(graph, 24)), ax=axes, font_size=7, verticalalignment="bottom"
     )
     types = {(a, b): kind for a, b, kind in graph.edges(data="type")} if graph.number_of_edges() <= 60 else {}
     if types:

@@ -10,6 +10,7 @@ from rich.table import Table
 from modalweave.console import out
 
 _WIDEST = 60
+_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
 def finish(result: Mapping[str, Any], as_json: bool, render: Callable[[Mapping[str, Any]], None]) -> None:
@@ -176,8 +177,8 @@ def doctor(report: Mapping[str, Any]) -> None:
 
 
 def _plain(text: str) -> str:
-    """Escaped for rich: a title from a catalogue is never markup."""
-    return str(text).replace("[", "\\[")
+    """Escaped for rich and the terminal: a title from a catalogue is neither markup nor an escape sequence."""
+    return str(text).translate(_CONTROLS).replace("[", "\\[")
 
 
 def _cell(value: Any) -> str:
