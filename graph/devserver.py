@@ -79,7 +79,7 @@ def startable_versions() -> dict[str, Path]:
 
 @contextmanager
 def running_server(
-    version: str = "5.26.30", *, port: int = 0, cache: Path = CACHE, patience: float = 90.0
+    version: str = "5.26.30", *, port: int = 0, cache: Path = CACHE, patience: float = 180.0
 ) -> Iterator[Server]:
     """Start a server (fetching its jars if they are not cached) and stop it at the end.
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import LiteralString
 
+from graph.diff import VECTOR
 from graph.errors import SchemaError
 from graph.schema import MEDIA_LABELS, GraphSchema, NodeKind, RelationshipKind
 
@@ -23,9 +24,19 @@ _VECTOR: LiteralString = (
     "{{`vector.dimensions`: {size}, `vector.similarity_function`: 'cosine'}}}}"
 )
 _WRITE_NODES: LiteralString = "UNWIND $rows AS row MERGE (n:{label} {{id: row.id}}) SET n += row"
+# kept as 32-bit numbers: half the space of a list, and what the bulk import makes
+_WRITE_VECTORS: LiteralString = (
+    "UNWIND $rows AS row MERGE (n:{label} {{id: row.id}}) SET n += row{{.*, {vector}: null}} "
+    "WITH n, row WHERE row.{vector} IS NOT NULL CALL db.create.setNodeVectorProperty(n, '{vector}', row.{vector})"
+)
+_DELETE_NODES: LiteralString = "UNWIND $rows AS id MATCH (n:{label} {{id: id}}) DETACH DELETE n RETURN count(*) AS n"
 _WRITE_RELATIONSHIPS: LiteralString = (
     "UNWIND $rows AS row MATCH (a:{source} {{id: row.source}}) MATCH (b:{target} {{id: row.target}}) "
     "MERGE (a)-[r:{relation}{key}]->(b) SET r += row.properties RETURN count(*) AS n"
+)
+_DELETE_RELATIONSHIPS: LiteralString = (
+    "UNWIND $rows AS row MATCH (a:{source} {{id: row.source}})-[r:{relation}{key}]->(b:{target} {{id: row.target}}) "
+    "DELETE r RETURN count(*) AS n"
 )
 _MISSING_END: LiteralString = (
     "UNWIND $rows AS row OPTIONAL MATCH (a:{source} {{id: row.source}}) "
@@ -90,16 +101,26 @@ def vector_indexes(dimensions: Mapping[str, int]) -> dict[str, LiteralString]:
     }
 
 
-def write_nodes(kind: NodeKind) -> LiteralString:
-    """Insert or update nodes by `id` from `$rows` (maps of all properties)."""
+def write_nodes(kind: NodeKind, *, vectors: bool = False) -> LiteralString:
+    """Insert or update nodes by `id` from `$rows` (maps of all properties, with `vectors` a vector among them)."""
+    if vectors:
+        return _WRITE_VECTORS.format(label=quoted(kind.label), vector=VECTOR)
     return _WRITE_NODES.format(label=quoted(kind.label))
+
+
+def delete_nodes(label: str) -> LiteralString:
+    """Delete the nodes of a label whose ids are `$rows`, with their relationships; returns how many."""
+    return _DELETE_NODES.format(label=quoted(label))
 
 
 def write_relationships(kind: RelationshipKind) -> LiteralString:
     """Insert or update relationships from `$rows` (`source`, `target`, `properties`); returns how many."""
-    key = ", ".join(f"{quoted(d)}: row.properties.{quoted(d)}" for d in kind.discriminators)
-    parts = _ends(kind) | {"key": f" {{{key}}}" if key else ""}
-    return _WRITE_RELATIONSHIPS.format(**parts)
+    return _WRITE_RELATIONSHIPS.format(**_ends(kind), key=_key(kind))
+
+
+def delete_relationships(kind: RelationshipKind) -> LiteralString:
+    """Delete the relationships with the keys in `$rows` (as for writing); returns how many."""
+    return _DELETE_RELATIONSHIPS.format(**_ends(kind), key=_key(kind))
 
 
 def missing_end(kind: RelationshipKind) -> LiteralString:
@@ -132,6 +153,11 @@ def count_relationships(relation: str) -> LiteralString:
 def attributes(label: str) -> LiteralString:
     """The property names that a label's nodes have, and the types of their values."""
     return _ATTRIBUTES.format(label=quoted(label))
+
+
+def _key(kind: RelationshipKind) -> LiteralString:
+    key = ", ".join(f"{quoted(d)}: row.properties.{quoted(d)}" for d in kind.discriminators)
+    return f" {{{key}}}" if key else ""
 
 
 def _ends(kind: RelationshipKind) -> dict[str, LiteralString]:

@@ -8,6 +8,7 @@ import neo4j.exceptions
 
 from graph.errors import GraphError, StoreError
 
+_PASSING = ("DatabaseUnavailable", "TransactionTerminated", "Transaction.Terminated", "NotALeader")
 _FULL = ("no space left", "disk is full", "storage exhausted", "out of disk")
 
 
@@ -20,6 +21,13 @@ def store_errors(address: str, user: str | None, database: str | None) -> Iterat
         raise server_error(address, user, database, error) from error
     except (neo4j.exceptions.DriverError, OSError) as error:
         raise driver_error(address, error) from error
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same transaction may go through a little later: the connection dropped, the server restarts."""
+    if isinstance(error, neo4j.exceptions.Neo4jError):
+        return error.is_retryable() or any(part in (error.code or "") for part in _PASSING)
+    return isinstance(error, neo4j.exceptions.ServiceUnavailable | neo4j.exceptions.SessionExpired | ConnectionError)
 
 
 def driver_error(address: str, error: BaseException) -> StoreError:

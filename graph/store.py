@@ -38,6 +38,16 @@ class GraphStore(Protocol):
     def write_relationships(self, edge: EdgeType, table: pa.Table) -> int:
         """Insert or update relationships by source, target and discriminators; returns how many changed."""
 
+    def replace_relationships(self, edge: EdgeType, table: pa.Table, stale: pa.Table) -> int:
+        """Write `table` and delete the relationships whose keys are in `stale`; returns how many changed or went.
+
+        All that concerns one source happens in one transaction, so its relationships are never half replaced.
+        Either table may be empty; a stale key that does not exist is passed over.
+        """
+
+    def delete_nodes(self, label: str, ids: Sequence[str]) -> int:
+        """Delete nodes by `id`, with their relationships; returns how many there were."""
+
     def read_nodes(self, label: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """`id` and the named properties of every node of a label, in no particular order."""
 

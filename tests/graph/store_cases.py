@@ -180,6 +180,64 @@ class StoreCases:
         assert store.write_nodes("Item", NODES["Item"].slice(0, 0)) == 0
         assert store.write_relationships(RELATED, EDGES[RELATED].slice(0, 0)) == 0
 
+    def test_links_are_replaced_and_only_those_named_go(self, store: GraphStore) -> None:
+        write_tiny(store)
+        links = {"score": [0.9, 0.8], "rank": [1, 2], "created": ["t"] * 2}
+        ann = {"source": ["ann"] * 2, "target": ["film_c", "film_d"]}
+        for model in ("m", "other"):
+            store.write_relationships(RECOMMENDED, pa.table({**ann, **links, "model": [model] * 2}))
+        new = pa.table(
+            {
+                "source": ["ann", "bob"],
+                "target": ["film_c", "film_d"],
+                "score": [0.9, 0.1],
+                "rank": [2, 1],
+                "model": ["m", "m"],
+                "created": ["t", "u"],
+            }
+        )
+        stale = pa.table(
+            {"source": ["ann", "ann", "nobody"], "target": ["film_d", "film_b", "film_d"], "model": ["m"] * 3}
+        )
+        assert store.replace_relationships(RECOMMENDED, new, stale) == 3
+        kept = [(r["source"], r["target"], r["model"], r["rank"]) for r in _links(store)]
+        assert kept == [
+            ("ann", "film_c", "m", 2),
+            ("ann", "film_c", "other", 1),
+            ("ann", "film_d", "other", 2),
+            ("bob", "film_d", "m", 1),
+        ]
+        assert store.replace_relationships(RECOMMENDED, new, stale) == 0
+        assert store.replace_relationships(RECOMMENDED, new.slice(0, 0), new) == 2
+        assert {r["model"] for r in _links(store)} == {"other"}
+
+    def test_a_replacement_with_a_missing_end_changes_nothing(self, store: GraphStore) -> None:
+        write_tiny(store)
+        follows = pa.table({"source": ["cat"], "target": ["ann"]})
+        with pytest.raises(StoreError, match="nobody"):
+            store.replace_relationships(FOLLOWS, pa.table({"source": ["cat"], "target": ["nobody"]}), follows)
+        assert rows(store.read_relationships(FOLLOWS), ["source"]) == follows.to_pylist()
+
+    def test_deleted_nodes_take_their_relationships_along(self, store: GraphStore) -> None:
+        write_tiny(store)
+        assert store.delete_nodes("Item", ["film_c", "nowhere"]) == 1
+        assert [r["id"] for r in rows(store.read_nodes("Item", []), ["id"])] == ["film_a", "film_b", "film_d"]
+        left = store.counts().relationships
+        assert (left["INTERACTED"], left["HAS_IMAGE"], left["RELATED"]) == (5, 2, 4)
+        assert store.delete_nodes("Item", []) == 0
+        assert write_tiny(store) == 5
+        with pytest.raises(SchemaError, match="Robot"):
+            store.delete_nodes("Robot", ["r2"])
+
+    def test_many_rows_between_few_nodes_are_all_written(self, store: GraphStore) -> None:
+        store.create_schema(SCHEMA)
+        store.write_nodes("User", pa.table({"id": [f"u{n}" for n in range(160)]}))
+        pairs = [(f"u{a}", f"u{b}") for a in range(160) for b in range(160)]
+        table = pa.table({"source": [a for a, _ in pairs], "target": [b for _, b in pairs]})
+        assert store.write_relationships(FOLLOWS, table) == 25_600
+        assert store.counts().relationships["FOLLOWS"] == 25_600
+        assert store.write_relationships(FOLLOWS, table) == 0
+
     def test_odd_ids_survive(self, store: GraphStore) -> None:
         store.create_schema(SCHEMA)
         odd = ["", "a'b", 'a"b', "a\\b", "a\nb", "電影", "x" * 2000, "`", "$x", "}) DETACH DELETE n //"]
@@ -300,6 +358,10 @@ class StoreCases:
 
 def _read(store: GraphStore, edge: EdgeType, column: str) -> list[dict[str, Any]]:
     return rows(store.read_relationships(edge, [column]), ["source", "target"])
+
+
+def _links(store: GraphStore) -> list[dict[str, Any]]:
+    return rows(store.read_relationships(RECOMMENDED, ["rank", "model"]), ["source", "target", "model"])
 
 
 TINY_HASH = "71ef5d09849ed8431e7c37defbaee61714ba87e5f4ac4b3387ab3317de0632cb"

@@ -8,8 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graph import GraphError, GraphSchema, SchemaError, StoreError, open_store
-from graph import neo4j as store_module
+from graph import GraphError, GraphSchema, SchemaError, StoreError, neo4j_write, open_store
 from graph.devserver import Server
 from graph.neo4j import Neo4jStore
 from graph.neo4j_cypher import quoted
@@ -73,7 +72,7 @@ class TestServer:
         neo4j_store.create_schema(SCHEMA)
 
     def test_batches_are_cut_by_vector_length(self, neo4j_store: Neo4jStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(store_module, "BATCH_NUMBERS", 6)
+        monkeypatch.setattr(neo4j_write, "BATCH_NUMBERS", 6)
         neo4j_store.create_schema(SCHEMA)
         table = pa.table({"id": list("abcdefg"), "embedding": [[float(n), 1.0] for n in range(7)]})
         assert neo4j_store.write_nodes("Image", table) == 7
