@@ -1,14 +1,8 @@
-"""The graph, or a part of it, as networkx graphs, and what its shape says."""
+"""The graph, or a part of it, as networkx graphs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import networkx as nx
-import numpy as np
-import polars as pl
-import pyarrow as pa
-import scipy.sparse as sp
-from pydantic import BaseModel, PositiveInt
-from scipy.sparse import csgraph
 
 from graph.errors import SchemaError, StoreError
 from graph.schema import EdgeType, GraphSchema
@@ -17,29 +11,44 @@ from graph.store import GraphStore
 Node = tuple[str, str]
 """How a node is named in networkx: `(label, id)`."""
 
-_DEFAULT = tuple(edge for edge in GraphSchema().relationships if edge.relation != "RECOMMENDED")
+TRAIN_GRAPH = tuple(edge for edge in GraphSchema().relationships if edge.relation != "RECOMMENDED")
+"""What a view holds unless told otherwise: everything but links that a model wrote back."""
+
+_CAPTIONS: Mapping[str, str] = {"Item": "title", "Entity": "name"}
+_MOST_ROWS = 1_000_000
+_FORWARD = """
+MATCH (a:{0})-[r:{1}]->(b:{2}) WHERE a.id IN $ids{where}
+RETURN DISTINCT b.id AS id ORDER BY id LIMIT $most"""
+_BACKWARD = """
+MATCH (b:{0})-[r:{1}]->(a:{2}) WHERE a.id IN $ids{where}
+RETURN DISTINCT b.id AS id ORDER BY id LIMIT $most"""
+_BETWEEN = """
+MATCH (a:{0})-[r:{1}]->(b:{2}) WHERE a.id IN $sources AND b.id IN $targets{where}
+RETURN a.id AS source, b.id AS target{properties} ORDER BY source, target"""
+_NODES = "MATCH (n:{label}) WHERE n.id IN $ids RETURN n.id AS id{caption} ORDER BY id"
 
 
-class StatsConfig(BaseModel, extra="forbid"):
-    """What `graph_stats` computes."""
+def links_between(labels: Sequence[str] | None, relations: Sequence[str] | None) -> tuple[EdgeType, ...]:
+    """The kinds of link between `labels`, of the types `relations`; None stands for all but written-back links.
 
-    top: PositiveInt = 10
-    """Nodes listed by PageRank."""
-
-    damping: float = 0.85
-    """PageRank's chance to follow a link (Page et al. 1999)."""
-
-    max_community_edges: PositiveInt = 300_000
-    """Above this many edges communities are not computed: networkx would need minutes."""
-
-    seed: int = 0
-    """Makes the communities the same every time."""
+    Raises `SchemaError` for an unknown name.
+    """
+    schema = GraphSchema()
+    types = dict.fromkeys(edge.relation for edge in schema.relationships)
+    for name, known, what in [
+        *((name, schema.nodes, "label") for name in labels or ()),
+        *((name, types, "relationship type") for name in relations or ()),
+    ]:
+        if name not in known:
+            raise SchemaError(f"{what} {name!r} is unknown; use one of {', '.join(known)}")
+    kept = TRAIN_GRAPH if relations is None else [e for e in schema.relationships if e.relation in relations]
+    return tuple(edge for edge in kept if labels is None or {edge.source, edge.target} <= set(labels))
 
 
 def to_networkx(
     store: GraphStore,
     *,
-    edges: Sequence[EdgeType] = _DEFAULT,
+    edges: Sequence[EdgeType] = TRAIN_GRAPH,
     labels: Sequence[str] | None = None,
     splits: Sequence[str] = ("train",),
     properties: Mapping[str, Sequence[str]] | None = None,
@@ -69,71 +78,86 @@ def ego_network(
     identifier: str,
     *,
     hops: int = 1,
-    edges: Sequence[EdgeType] = _DEFAULT,
+    edges: Sequence[EdgeType] = TRAIN_GRAPH,
     splits: Sequence[str] = ("train",),
     limit: int = 500,
 ) -> nx.MultiDiGraph:
     """What lies within `hops` links of a node, whatever their direction: at most `limit` nodes, nearest first.
 
-    Raises `StoreError` where the node does not exist, `SchemaError` for an unknown label.
+    Only the neighbourhood is read. Raises `StoreError` where the node does not exist, `SchemaError` for an unknown
+    label or kind of link.
     """
-    if label not in GraphSchema().nodes:
-        raise SchemaError(f"label {label!r} is unknown; use one of {', '.join(GraphSchema().nodes)}")
-    whole = to_networkx(store, edges=edges, splits=splits, properties={"Item": ["title"], "Entity": ["name"]})
-    centre = (label, identifier)
-    if centre not in whole:
+    known = GraphSchema()
+    if label not in known.nodes:
+        raise SchemaError(f"label {label!r} is unknown; use one of {', '.join(known.nodes)}")
+    unknown = [edge for edge in edges if edge not in known.relationships]
+    if unknown:
+        raise SchemaError(f"{'-'.join(unknown[0])} is no kind of link of the graph")
+    centre: Node = (label, identifier)
+    if not store.query(_NODES.format(label=label, caption=""), {"ids": [identifier]}).num_rows:
         raise StoreError(f"{label} {identifier!r} is not in {store.address}; give an id that is")
-    distances = nx.single_source_shortest_path_length(whole.to_undirected(as_view=True), centre, cutoff=hops)
-    nearest = sorted(distances, key=lambda node: (distances[node], node))[:limit]
-    return whole.subgraph(nearest).copy()
+    kept, frontier = [centre], [centre]
+    for _ in range(hops):
+        seen = set(kept)
+        frontier = sorted(_neighbours(store, frontier, edges, splits, limit + len(kept)) - seen)
+        kept = [*kept, *frontier][:limit]
+        if len(kept) == limit or not frontier:
+            break
+    return _induced(store, _by_label(kept), edges, splits)
 
 
-class GraphStats(BaseModel, extra="forbid"):
-    """The shape of the graph."""
-
-    nodes: int
-    """Nodes in all."""
-    edges: int
-    """Relationships in all."""
-    degree: dict[str, dict[str, float]]
-    """Label -> mean, median, max and the share of nodes without any link."""
-    components: int
-    """Weakly connected components."""
-    largest_component: float
-    """Share of all nodes in the largest."""
-    communities: int | None
-    """Communities by label propagation; None above the configured number of edges."""
-    modularity: float | None
-    """How much denser those communities are than chance (Newman 2004)."""
-    pagerank: list[tuple[str, str, float]]
-    """The top nodes: label, id, PageRank."""
+def _neighbours(
+    store: GraphStore, frontier: Sequence[Node], edges: Sequence[EdgeType], splits: Sequence[str], most: int
+) -> set[Node]:
+    """The nodes one link away; of each kind of link the first `most` by id."""
+    ids, found = _by_label(frontier), set[Node]()
+    for edge in edges:
+        for statement, here, there in (
+            (_FORWARD, edge.source, edge.target),
+            (_BACKWARD, edge.target, edge.source),
+        ):
+            if here in ids:
+                where, values = _of_split(edge, splits)
+                cypher = statement.format(*edge, where=where)
+                rows = store.query(cypher, {**values, "ids": ids[here], "most": most}, limit=most)
+                found.update((there, str(name)) for name in rows["id"].to_pylist())
+    return found
 
 
-def graph_stats(store: GraphStore, *, config: StatsConfig | None = None) -> GraphStats:
-    """Degrees, components, communities and PageRank of the train graph, links taken as undirected."""
-    config = config or StatsConfig()
-    nodes = pl.concat([_node_frame(store, label) for label in GraphSchema().nodes]).sort("label", "id")
-    nodes = nodes.with_row_index("index")
-    pairs = np.concatenate([_pairs(store, edge, nodes) for edge in _DEFAULT], axis=1)
-    size = nodes.height
-    links = sp.coo_matrix((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(size, size)).tocsr()
-    links = links + links.T
-    degree = np.asarray(links.sum(axis=1)).ravel()
-    count, component = csgraph.connected_components(links, directed=False)
-    communities, modularity = _communities(links, config) if pairs.shape[1] > 0 else (None, None)
-    rank = _pagerank(links, degree, config.damping)
-    order = np.lexsort((np.arange(size), -rank))[: config.top]
-    names = nodes.select("label", "id").rows()
-    return GraphStats(
-        nodes=size,
-        edges=int(pairs.shape[1]),
-        degree=_degrees(nodes["label"], degree),
-        components=int(count),
-        largest_component=float(np.bincount(component).max() / size) if size else 0.0,
-        communities=communities,
-        modularity=modularity,
-        pagerank=[(*names[i], float(rank[i])) for i in order],
-    )
+def _induced(
+    store: GraphStore, ids: Mapping[str, list[str]], edges: Sequence[EdgeType], splits: Sequence[str]
+) -> nx.MultiDiGraph:
+    """The nodes and every link between them."""
+    graph = nx.MultiDiGraph()
+    for label, names in ids.items():
+        caption = f", n.{_CAPTIONS[label]} AS {_CAPTIONS[label]}" if label in _CAPTIONS else ""
+        rows = store.query(_NODES.format(label=label, caption=caption), {"ids": names}, limit=_MOST_ROWS)
+        graph.add_nodes_from(((label, row["id"]), {"label": label, **row}) for row in rows.to_pylist())
+    for edge in edges:
+        if edge.source not in ids or edge.target not in ids:
+            continue
+        where, values = _of_split(edge, splits)
+        names = GraphSchema().relationships[edge].properties.names
+        returned = "".join(f", r.{name} AS {name}" for name in names)
+        cypher = _BETWEEN.format(*edge, where=where, properties=returned)
+        found = store.query(
+            cypher, {**values, "sources": ids[edge.source], "targets": ids[edge.target]}, limit=_MOST_ROWS
+        )
+        for row in found.to_pylist():
+            source, target = (edge.source, row.pop("source")), (edge.target, row.pop("target"))
+            graph.add_edge(source, target, **row, type=edge.relation)
+    return graph
+
+
+def _by_label(nodes: Sequence[Node]) -> dict[str, list[str]]:
+    ids: dict[str, list[str]] = {}
+    for label, identifier in nodes:
+        ids.setdefault(label, []).append(identifier)
+    return ids
+
+
+def _of_split(edge: EdgeType, splits: Sequence[str]) -> tuple[str, dict[str, list[str]]]:
+    return (" AND r.split IN $splits", {"splits": list(splits)}) if edge.relation == "INTERACTED" else ("", {})
 
 
 def _edge_rows(store: GraphStore, edge: EdgeType, splits: Sequence[str]) -> Iterator[dict[str, object]]:
@@ -142,55 +166,3 @@ def _edge_rows(store: GraphStore, edge: EdgeType, splits: Sequence[str]) -> Iter
         for row in batch.to_pylist():
             if edge.relation != "INTERACTED" or row["split"] in splits:
                 yield row
-
-
-def _node_frame(store: GraphStore, label: str) -> pl.DataFrame:
-    ids = [batch["id"] for batch in store.read_nodes(label, [])]
-    series = pl.Series("id", pa.chunked_array(ids, pa.string()), dtype=pl.String)
-    return pl.DataFrame({"label": pl.repeat(label, len(series), eager=True), "id": series})
-
-
-def _pairs(store: GraphStore, edge: EdgeType, nodes: pl.DataFrame) -> np.ndarray:
-    """`[2, E]` node indices of the edge kind, train interactions only."""
-    columns = ["split"] if edge.relation == "INTERACTED" else []
-    batches = [b.select(["source", "target", *columns]) for b in store.read_relationships(edge, columns)]
-    schema = pa.schema([(name, pa.string()) for name in ("source", "target", *columns)])
-    frame = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([b.cast(schema) for b in batches], schema)))
-    if columns:
-        frame = frame.filter(split="train")
-    ends = []
-    for end, label in (("source", edge.source), ("target", edge.target)):
-        index = nodes.filter(label=label).select(pl.col("id").alias(end), pl.col("index").alias("__index"))
-        ends.append(frame.join(index, on=end, how="left", maintain_order="left")["__index"].to_numpy())
-    return np.stack(ends).astype(np.int64)
-
-
-def _degrees(labels: pl.Series, degree: np.ndarray) -> dict[str, dict[str, float]]:
-    frame = pl.DataFrame({"label": labels, "degree": degree})
-    value = pl.col("degree")
-    summary = frame.group_by("label", maintain_order=True).agg(
-        mean=value.mean(), median=value.median(), max=value.max(), isolated=(value == 0).mean()
-    )
-    return {row.pop("label"): row for row in summary.to_dicts()}
-
-
-def _communities(links: sp.csr_matrix, config: StatsConfig) -> tuple[int | None, float | None]:
-    if links.nnz // 2 > config.max_community_edges:
-        return None, None
-    graph = nx.from_scipy_sparse_array(links)
-    found = list(nx.community.fast_label_propagation_communities(graph, weight="weight", seed=config.seed))
-    return len(found), float(nx.community.modularity(graph, found))
-
-
-def _pagerank(links: sp.csr_matrix, degree: np.ndarray, damping: float) -> np.ndarray:
-    """Power iteration; nodes without links spread their rank over all."""
-    size = len(degree)
-    rank = np.full(size, 1 / max(1, size))
-    share = np.divide(1.0, degree, out=np.zeros(size), where=degree > 0)
-    for _ in range(100):
-        spread = links.T @ (rank * share) + rank[degree == 0].sum() / max(1, size)
-        following = damping * spread + (1 - damping) / max(1, size)
-        if np.abs(following - rank).sum() < 1e-10:
-            return following
-        rank = following
-    return rank

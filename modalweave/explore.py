@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add the exploration commands to the command line."""
     app.command()(cypher)
     app.command()(explore)
+    app.command()(stats)
     app.command()(explain)
 
 
@@ -98,6 +99,36 @@ def explore(
         out.print(f"{address}, read-only. :help tells how, :quit leaves.", markup=False, highlight=False)
         workspace = load_config(config_path).workspace if config_path else None
         console.feed(typed(console, workspace / ".explore_history" if workspace else None))
+
+
+def stats(
+    config_path: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="The run's config file.")] = None,
+    store: StoreOption = None,
+    around: Annotated[str | None, typer.Option(help="Only near a node, `LABEL:ID`, e.g. `Item:lamp`.")] = None,
+    hops: Annotated[int, typer.Option(min=1, max=6, help="With --around: how many links away.")] = 1,
+    limit: Annotated[int, typer.Option(min=1, help="With --around: at most this many nodes, nearest first.")] = 500,
+    label: Annotated[list[str] | None, typer.Option(help="Only nodes of this label; may be repeated.")] = None,
+    relation: Annotated[
+        list[str] | None, typer.Option(help="Only relationships of this type; may be repeated.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Nodes listed by PageRank.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="One object on stdout.")] = False,
+) -> None:
+    """Degrees, components, communities and PageRank of the graph, of a part of it, or around a node."""
+    from graph.stats import StatsConfig, graph_stats, view_stats
+    from graph.views import ego_network, links_between
+    from modalweave import show
+    from modalweave.stores import connect
+
+    edges, settings = links_between(label, relation), StatsConfig(top=top)
+    with connect(_address(store, config_path), config_path, read_only=True) as graph:
+        if around is None:
+            found = graph_stats(graph, config=settings, edges=edges, labels=label)
+        else:
+            kind, _, identifier = around.partition(":")
+            view = ego_network(graph, kind, identifier, hops=hops, limit=limit, edges=edges)
+            found = view_stats(view, config=settings)
+    show.finish(found.model_dump(), as_json, show.stats)
 
 
 def explain(

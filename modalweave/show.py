@@ -120,6 +120,25 @@ def recipes(cookbook: Mapping[str, Any], as_json: bool) -> None:
     out.print(grid)
 
 
+def stats(result: Mapping[str, Any]) -> None:
+    """The shape of the graph: one row a label, then the whole, then the nodes that stand out."""
+    grid = Table(title="Links of a node", title_justify="left")
+    for column in ("label", "mean", "median", "max", "without any"):
+        grid.add_column(column, justify="left" if column == "label" else "right")
+    for label, degree in result["degree"].items():
+        numbers = (f"{degree['mean']:.2f}", f"{degree['median']:g}", f"{degree['max']:g}", f"{degree['isolated']:.1%}")
+        grid.add_row(_plain(label), *numbers)
+    out.print(grid)
+    out.print(f"{result['nodes']:,} nodes, {result['edges']:,} relationships")
+    out.print(f"{result['components']:,} components, the largest with {result['largest_component']:.1%} of the nodes")
+    if result["communities"] is None:
+        out.print("Communities are not computed for a graph of this size; narrow it with --around or --label")
+    else:
+        out.print(f"{result['communities']:,} communities, modularity {result['modularity']:.3f}")
+    columns = ["label", "id", "pagerank"]
+    rows({"columns": columns, "rows": [dict(zip(columns, row, strict=True)) for row in result["pagerank"]]})
+
+
 def paths(result: Mapping[str, Any]) -> None:
     """The paths behind one recommendation, strongest first."""
     user, item = _plain(result["user"]), _plain(result["item"])

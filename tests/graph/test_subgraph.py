@@ -13,7 +13,7 @@ from tests.graph.tiny_graph import write_tiny
 
 QUERIES = [
     "MATCH (u:User)-[r:INTERACTED]->(i:Item) WHERE r.split = 'train' RETURN u, r, i",
-    "MATCH p = (:Item)-[:HAS_IMAGE]->(:Image)<-[:HAS_IMAGE]-(:Item) RETURN p",
+    "MATCH p = (a:Item)-[:HAS_IMAGE]->(:Image)<-[:HAS_IMAGE]-(b:Item) WHERE a.id < b.id RETURN p",
     "MATCH (u:User)-[:INTERACTED]->(i:Item) RETURN u, collect(i) AS items",
 ]
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import networkx as nx
 import pytest
 
-from graph import GraphStore, SchemaError, StoreError, open_store
-from graph.views import StatsConfig, ego_network, graph_stats, to_networkx
+from graph import EdgeType, GraphError, GraphStore, SchemaError, StoreError, open_store
+from graph.neo4j import Neo4jStore
+from graph.stats import StatsConfig, graph_stats, view_stats
+from graph.views import ego_network, to_networkx
 from tests.graph.tiny_graph import INTERACTED, write_tiny
 
 
@@ -41,6 +43,38 @@ def test_ego_network(store: GraphStore) -> None:
         ego_network(store, "Entity", "nobody")
     with pytest.raises(SchemaError, match="Robot"):
         ego_network(store, "Robot", "r2")
+
+
+def test_an_ego_network_is_the_neighbourhood_of_the_whole(store: GraphStore) -> None:
+    whole = to_networkx(store, properties={"Item": ["title"], "Entity": ["name"]})
+    for centre in whole.nodes:
+        for hops in (1, 2, 3):
+            near = ego_network(store, *centre, hops=hops)
+            wanted = whole.subgraph(nx.single_source_shortest_path_length(whole.to_undirected(), centre, cutoff=hops))
+            assert set(near.nodes) == set(wanted.nodes)
+            assert sorted(near.edges(data="type")) == sorted(wanted.edges(data="type"))
+            assert {n: dict(d) for n, d in near.nodes(data=True)} == {n: dict(d) for n, d in wanted.nodes(data=True)}
+    with pytest.raises(SchemaError, match="User-LIKES-Item"):
+        ego_network(store, "User", "ann", edges=[EdgeType("User", "LIKES", "Item")])
+
+
+@pytest.mark.neo4j
+def test_both_stores_give_the_same_views(neo4j_store: Neo4jStore, store: GraphStore) -> None:
+    write_tiny(neo4j_store)
+    for centre in (("User", "ann"), ("Entity", "dora")):
+        ours, theirs = (ego_network(s, *centre, hops=2) for s in (neo4j_store, store))
+        assert nx.utils.graphs_equal(nx.DiGraph(ours), nx.DiGraph(theirs))
+    assert graph_stats(neo4j_store) == graph_stats(store)
+
+
+def test_statistics_of_a_part(store: GraphStore) -> None:
+    everything = graph_stats(store)
+    assert view_stats(to_networkx(store)) == everything
+    part = graph_stats(store, labels=["User", "Item"])
+    assert (part.nodes, part.edges, set(part.degree)) == (7, 6, {"User", "Item"})
+    assert view_stats(ego_network(store, "Entity", "dora")).edges == 3
+    with pytest.raises(GraphError, match="over the limit of 3"):
+        graph_stats(store, config=StatsConfig(max_edges=3))
 
 
 def test_statistics(store: GraphStore) -> None:
