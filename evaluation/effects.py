@@ -49,13 +49,20 @@ def seeded_mean(values: Values, spread: tuple[float, int] = (0.0, 0), *, level: 
 def effects(
     models: Mapping[str, Values], pairs: Mapping[str, tuple[str, str]], *, seed: int, resamples: int = 1000
 ) -> dict[str, dict[str, Any]]:
-    """Test pairs of models (with, without) on the same users; p-values are Holm-corrected over all pairs.
+    """`raw_effects` with p-values Holm-corrected over all pairs, and a verdict each."""
+    return corrected(raw_effects(models, pairs, seed=seed, resamples=resamples))
+
+
+def raw_effects(
+    models: Mapping[str, Values], pairs: Mapping[str, tuple[str, str]], *, seed: int, resamples: int = 1000
+) -> dict[str, dict[str, Any]]:
+    """Test pairs of models (with, without) on the same users.
 
     A model trained once may stand beside one of several seeds.
 
     Returns:
         name -> `{"with", "without", "mean", "baseline", "difference", "ci95", "relative", "relative_ci95" (shares of
-        the baseline, null where that is 0), "p_bootstrap", "p_wilcoxon", "p_seeds" (corrected), "verdict", "users"}`.
+        the baseline, null where that is 0), "p_bootstrap", "p_wilcoxon", "p_seeds", "users"}`.
     """
     spread = seed_spread(models)
     found: dict[str, dict[str, Any]] = {}
@@ -82,12 +89,18 @@ def effects(
             "p_seeds": float(2 * scipy.stats.t.sf(abs(difference) / error, freedom)) if error else 1.0,
             "users": left.shape[1],
         }
-    for test in TESTS:
-        for row, p in zip(found.values(), holm([row[test] for row in found.values()]), strict=True):
-            row[test] = p
-    for row in found.values():
-        row["verdict"] = _verdict(row)
     return found
+
+
+def corrected(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Rows of raw p-values with Holm's correction over all of them, each with its verdict."""
+    rows = {name: dict(row) for name, row in found.items()}
+    for test in TESTS:
+        for row, p in zip(rows.values(), holm([row[test] for row in rows.values()]), strict=True):
+            row[test] = p
+    for row in rows.values():
+        row["verdict"] = _verdict(row)
+    return rows
 
 
 def _seed_variance(table: Values, spread: tuple[float, int]) -> float:

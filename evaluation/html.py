@@ -57,6 +57,16 @@ def paragraph(text: str, *, soft: bool = False) -> str:
     return f"<p{' class=soft' if soft else ''}>{escape(text)}</p>"
 
 
+def bullets(items: Sequence[str]) -> str:
+    """A list of plain text."""
+    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
+
+
+def figure(drawing: str, caption: str) -> str:
+    """An SVG drawing (our own markup, not escaped) over its caption."""
+    return f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "", *, words: bool = False) -> str:
     """A table, numbers to the right unless it is all `words`; wide ones scroll."""
     head = "".join(f'<th scope="col">{escape(header)}</th>' for header in headers)

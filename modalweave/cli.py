@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from modalweave import explore
+from modalweave import experiments, explore
+from modalweave.options import AsJson, Config, Override
 
 app = typer.Typer(
     name="modalweave",
@@ -22,12 +23,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 explore.register(app)
+experiments.register(app)
 
-Config = Annotated[Path, typer.Argument(help="The run's YAML config file.", show_default=False)]
-Override = Annotated[
-    list[str] | None, typer.Option("--set", help="Override one key, e.g. `--set gnn.embedding_dim=128`.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one machine-readable object on stdout.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad row instead of quarantining it.")]
 
 
@@ -128,6 +125,22 @@ def score(
     stages = Stages(quiet=as_json)
     result = pipeline.score(bundle, out_dir, options, users_file=users, write_back=write_back, stages=stages)
     show.finish(result, as_json, show.scores)
+
+
+@app.command()
+def retract(
+    config: Annotated[Path | None, typer.Argument(help="The run whose store to clean.")] = None,
+    model: Annotated[str, typer.Option(help="The links' `model`: the bundle's hash.", show_default=False)] = ...,  # type: ignore[assignment]
+    store: Annotated[
+        str | None, typer.Option(help="`ladybug:PATH` or a Bolt address; else the config's store.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the RECOMMENDED links that a model wrote back; other models' links stay."""
+    from modalweave import show
+    from modalweave.stores import retract_model
+
+    show.finish(retract_model(store, config, model), as_json, show.pairs)
 
 
 @app.command()

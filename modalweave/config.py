@@ -14,6 +14,7 @@ from evaluation.config import EvaluationConfig
 from gnn.settings import GNNConfig
 from graph.schema import MODALITIES
 from modalweave.errors import ConfigError
+from modalweave.experiment_config import StudyConfig, TuneConfig
 from scoring.config import ScoringConfig
 
 
@@ -55,6 +56,12 @@ class RunConfig(BaseModel, extra="forbid"):
 
     scoring: ScoringConfig = Field(default_factory=ScoringConfig)
     """The batch job."""
+
+    study: StudyConfig = Field(default_factory=StudyConfig)
+    """Variants side by side."""
+
+    tune: TuneConfig = Field(default_factory=TuneConfig)
+    """The search on validation."""
 
     seed: NonNegativeInt = 0
     """Seed of every random choice: split, initial vectors, batches, bootstrap."""

@@ -45,3 +45,8 @@ class Stages:
         self.seconds[name] = round(self.seconds.get(name, 0.0) + elapsed, 3)
         if not self._quiet and not shown:
             err.print(f"{label:<34} {elapsed:7.1f} s")
+
+    def note(self, text: str) -> None:
+        """One line between the stages."""
+        if not self._quiet:
+            err.print(text, markup=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch_geometric.data import HeteroData
 
 from evaluation.bootstrap import summarise
@@ -60,13 +60,14 @@ def slices(
         held_out(data, split),
         interactions(data),
         config.k,
-        has_modality={m: mask for m in MODALITIES if (mask := _has(data, m)).any() and not mask.all()},
+        has_modality={m: mask for m in MODALITIES if (mask := items_with(data, m)).any() and not mask.all()},
         seed=seed,
         resamples=min(config.resamples, 200),
     )
 
 
-def _has(data: HeteroData, modality: str) -> np.ndarray:
+def items_with(data: HeteroData, modality: str) -> Bool[np.ndarray, "items"]:
+    """Which items have the modality."""
     mask = np.zeros(int(data["Item"].num_nodes), dtype=bool)
     mask[data["Item", HAS[modality], MEDIA_LABELS[modality]].edge_index[0].numpy()] = True
     return mask

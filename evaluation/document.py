@@ -1,0 +1,93 @@
+"""A document of headed sections, written once and rendered as one HTML page or as Markdown with PNG plots."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from evaluation import html
+from evaluation.html import Cell
+from evaluation.plots import as_svg, save_png
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure and what it shows."""
+
+    name: str
+    """Of its PNG file."""
+    figure: Figure
+    caption: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table; numbers to the right unless it is all words."""
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    caption: str = ""
+    words: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it, in this order; empty ones are left out."""
+
+    heading: str
+    paragraphs: Sequence[str] = ()
+    points: Sequence[str] = ()
+    plots: Sequence[Plot] = ()
+    grids: Sequence[Grid] = field(default=())
+
+
+def as_html(title: str, sections: Sequence[Section]) -> str:
+    """One self-contained page."""
+    parts = []
+    for number, section in enumerate(sections):
+        body = [html.paragraph(text) for text in section.paragraphs]
+        body += [html.bullets(section.points)] if section.points else []
+        body += [html.figure(as_svg(p.figure, f"{number}-{p.name}"), p.caption) for p in section.plots]
+        body += [html.table(g.headers, g.rows, g.caption, words=g.words) for g in section.grids if g.rows]
+        parts.append(html.section(section.heading, *body))
+    return html.page(title, *parts)
+
+
+def write_markdown(folder: Path, name: str, title: str, sections: Sequence[Section]) -> Path:
+    """`NAME.md` and its plots as `NAME-PLOT.png` in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [f"# {_escaped(title)}", ""]
+    for section in sections:
+        lines += [f"## {_escaped(section.heading)}", ""]
+        for text in section.paragraphs:
+            lines += [_escaped(text), ""]
+        lines += [*(f"- {_escaped(text)}" for text in section.points), *[""] * bool(section.points)]
+        for plot in section.plots:
+            file = f"{name}-{plot.name}.png"
+            save_png(plot.figure, folder / file)
+            lines += [f"![{_escaped(plot.caption)}]({file})", ""]
+        for grid in section.grids:
+            lines += _table(grid) if grid.rows else []
+    path = folder / f"{name}.md"
+    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    return path
+
+
+def _table(grid: Grid) -> list[str]:
+    marks = ["---"] + ["---" if grid.words else "---:"] * (len(grid.headers) - 1)
+    rows = [
+        [_escaped(cell if isinstance(cell, str) else f"{cell[0]} ({cell[1]})") for cell in row] for row in grid.rows
+    ]
+    lines = [f"{_escaped(grid.caption)}:", ""] if grid.caption else []
+    for cells in ([*map(_escaped, grid.headers)], marks, *rows):
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _escaped(text: str) -> str:
+    """One line that no name of a catalogue can turn into markup."""
+    flat = " ".join(text.split())
+    for mark in "\\`*[]<>|":
+        flat = flat.replace(mark, f"\\{mark}")
+    return flat

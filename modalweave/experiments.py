@@ -1,0 +1,59 @@
+"""The commands that compare and search: `study` and `tune`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from modalweave.options import AsJson, Config, Override
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(study)
+    app.command()(tune)
+
+
+def study(
+    config: Config,
+    seeds: Annotated[str | None, typer.Option(help="Training seeds, e.g. `0,1,2`.")] = None,
+    variants: Annotated[str | None, typer.Option(help="Only these variants, comma-separated.")] = None,
+    split: Annotated[Literal["test", "valid"], typer.Option(help="Which held-out interactions.")] = "test",
+    markdown: Annotated[Path | None, typer.Option(help="Folder for NAME.md and its plots as PNG.")] = None,
+    list_variants: Annotated[bool, typer.Option("--list", help="List the variants and run none.")] = False,
+    override: Override = None,
+    as_json: AsJson = False,
+) -> None:
+    """Variants side by side over seeds: what each modality, relation and fusion is worth (study.html)."""
+    from modalweave import show_experiments, study
+    from modalweave.config import load_config
+    from modalweave.console import Stages
+
+    given = list(override or ())
+    given += [f"study.seeds=[{seeds}]"] if seeds is not None else []
+    given += [f"study.variants=[{variants}]"] if variants is not None else []
+    settings, stages = load_config(config, given), Stages(quiet=as_json)
+    if list_variants:
+        found = {"variants": [{"name": v.name, "label": v.label, "gnn": v.gnn} for v in study.listed(settings, stages)]}
+        show_experiments.finish(found, as_json, show_experiments.variants)
+        return
+    result = study.study(settings, split=split, markdown=markdown, stages=stages)
+    result["workspace"] = str(settings.workspace)
+    show_experiments.finish(result, as_json, show_experiments.study)
+
+
+def tune(
+    config: Config,
+    trials: Annotated[int | None, typer.Option(min=1, help="Settings to try in all, earlier ones included.")] = None,
+    override: Override = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search for better settings on validation; the same call again goes on; writes tuned.yaml."""
+    from modalweave import show_experiments
+    from modalweave.config import load_config
+    from modalweave.console import Stages
+    from modalweave.tune import tune
+
+    given = [*(override or ()), *([f"tune.trials={trials}"] if trials is not None else [])]
+    result = tune(load_config(config, given), stages=Stages(quiet=as_json))
+    show_experiments.finish(result, as_json, show_experiments.tune)
