@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, LiteralString
 
 import neo4j
@@ -58,8 +59,7 @@ def write_relationships(connection: Connection, kind: RelationshipKind, table: p
 
     def send(block: pa.Table) -> None:
         for part in batches(block):
-            rows = _nested(part)
-            connection.transact(lambda transaction, rows=rows: _merge(transaction, connection.address, kind, rows))
+            connection.transact(partial(_merge, address=connection.address, kind=kind, rows=_nested(part)))
 
     for blocks in _rounds(table, one_label=kind.edge.source == kind.edge.target):
         _together(send, blocks)

@@ -88,13 +88,18 @@ def test_training_again_gives_the_same_bundle(trained: Path, modalweave: Run) ->
 def test_scores_written_back_are_links_of_the_graph(trained: Path, modalweave: Run) -> None:
     workspace = trained.parent / "run"
     store = f"ladybug:{workspace / 'graph'}"
-    done = modalweave(
-        "score", workspace / "bundle", "--out", workspace / "more", "--top-k", 3, "--write-back", store, "--json"
-    )
+    arguments = ("score", workspace / "bundle", "--out", workspace / "more", "--top-k", 3, "--write-back", store)
+    done = modalweave(*arguments, "--json")
     assert done.code == 0, done.err
     count = modalweave(
         "cypher", "MATCH (:User)-[r:RECOMMENDED]->(:Item) RETURN count(r) AS n", trained, "--json"
     ).json()
     assert count["rows"] == [{"n": done.json()["rows"]}]
+    model = done.json()["bundle"]
+    gone = modalweave("retract", "--model", model, "--store", store, "--json")
+    assert gone.code == 0 and gone.json()["removed"] == done.json()["rows"]
+    again = modalweave("retract", trained, "--model", model)
+    assert again.code == 1 and "no links of model" in again.err
+    assert modalweave(*arguments).code == 0
     # links of the model itself must not change what it is trained and measured on
     assert modalweave("evaluate", trained, "--json").code == 0

@@ -12,7 +12,7 @@ from graph.store import GraphStore
 from scoring.config import ScoringConfig
 from scoring.errors import ScoringError
 from scoring.job import run_job
-from scoring.writeback import write_back
+from scoring.writeback import retract, write_back
 
 EDGE = EdgeType("User", "RECOMMENDED", "Item")
 
@@ -55,6 +55,28 @@ def test_models_keep_their_own_links(bundle: Path, other_bundle: Path, store: Gr
     write_back(store, tmp_path / "a", model_id="a", created="t")
     write_back(store, tmp_path / "b", model_id="b", created="t")
     assert dict(links(store)["model"].value_counts().rows()) == {"a": first, "b": second}
+
+
+def test_a_new_list_takes_the_place_of_the_old_one(bundle: Path, store: GraphStore, tmp_path: Path) -> None:
+    long, short = (run_job(bundle, tmp_path / str(k), ScoringConfig(top_k=k))["rows"] for k in (5, 3))
+    write_back(store, tmp_path / "5", model_id="m", created="t")
+    assert write_back(store, tmp_path / "3", model_id="m", created="later") == long - short
+    left = links(store)
+    assert len(left) == short and set(left["rank"]) == {1, 2, 3} and set(left["created"]) == {"t"}
+    few = tmp_path / "few"
+    run_job(bundle, few, ScoringConfig(top_k=5), users=["u5", "u6"])
+    assert write_back(store, few, model_id="m", created="later") == 4
+    assert len(links(store)) == short + 4
+
+
+def test_a_retracted_model_is_gone_and_the_other_stays(bundle: Path, store: GraphStore, tmp_path: Path) -> None:
+    rows = run_job(bundle, tmp_path / "a", ScoringConfig(top_k=3))["rows"]
+    for model in ("a", "b"):
+        write_back(store, tmp_path / "a", model_id=model, created="t")
+    assert retract(store, "a") == rows
+    assert set(links(store)["model"]) == {"b"} and len(links(store)) == rows
+    with pytest.raises(ScoringError, match="no links of model 'a'; it has those of b"):
+        retract(store, "a")
 
 
 def test_an_unfinished_job_is_refused(store: GraphStore, tmp_path: Path) -> None:
