@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import polars as pl
 import pyarrow as pa
 
+from etl import prune as pruning
 from etl.media import MediaGraph
 from etl.tables import Tables
 from graph.schema import HAS, MEDIA_LABELS, EdgeType, GraphSchema
@@ -34,12 +35,24 @@ class LoadReport:
     """Relationship type -> rows, all label pairs added up."""
     written: int = 0
     """Nodes and relationships that were new or changed."""
+    stale: dict[str, int] = field(default_factory=dict)
+    """Label or relationship type -> how many the store still holds that the source no longer has."""
+    removed: int = 0
+    """Nodes and relationships that pruning took out."""
 
 
-def load_graph(store: GraphStore, tables: Tables, media: MediaGraph, *, progress: Progress | None = None) -> LoadReport:
+def load_graph(
+    store: GraphStore,
+    tables: Tables,
+    media: MediaGraph,
+    *,
+    prune: bool = False,
+    progress: Progress | None = None,
+) -> LoadReport:
     """Write validated, split tables and their media. `progress` counts rows.
 
-    Held-out interactions are written with their split; whoever reads the graph for training leaves them out.
+    With `prune` what the source no longer has is removed afterwards, but for RECOMMENDED links. Held-out
+    interactions are written with their split; whoever reads the graph for training leaves them out.
     """
     nodes = dict(graph_nodes(tables, media))
     edges = dict(graph_relationships(tables, media))
@@ -54,7 +67,13 @@ def load_graph(store: GraphStore, tables: Tables, media: MediaGraph, *, progress
         written += store.write_relationships(edge, table)
         relationships[edge.relation] = relationships.get(edge.relation, 0) + len(table)
         done = _tell(progress, done + len(table), total)
-    return LoadReport({label: len(t) for label, t in nodes.items()}, relationships, written)
+    given = {label: len(table) for label, table in nodes.items()}
+    stale = pruning.stale(store, given, relationships)
+    removed = 0
+    if prune and stale:
+        removed = pruning.prune(store, nodes, edges, stale)
+        stale = pruning.stale(store, given, relationships)
+    return LoadReport(given, relationships, written, stale, removed)
 
 
 def graph_schema(nodes: dict[str, pa.Table], media: MediaGraph) -> GraphSchema:

@@ -25,11 +25,11 @@ from modalweave.stores import connect
 QUARANTINE = "quarantine.parquet"
 
 
-def build(config: RunConfig, *, strict: bool, stages: Stages) -> dict[str, Any]:
+def build(config: RunConfig, *, strict: bool, stages: Stages, prune: bool = False) -> dict[str, Any]:
     """Fill the run's graph store from its source; what was left out is in `quarantine.parquet`.
 
     Nothing is opened for writing before the source has been read and checked whole. The same input again writes
-    nothing to the store.
+    nothing to the store. With `prune` what the source no longer has is removed from it.
     """
     with stages.stage("read", "Reading the source"):
         tables = validate(read_source(config.source), strict=strict or config.source.strict)
@@ -46,7 +46,7 @@ def build(config: RunConfig, *, strict: bool, stages: Stages) -> dict[str, Any]:
         media = link_media(media, tables, config.neighbours, progress=report)
     with connect(config.store_address, database=config.database) as store:
         with stages.stage("load", "Loading the graph") as report:
-            loaded = load_graph(store, tables, media, progress=report)
+            loaded = load_graph(store, tables, media, prune=prune, progress=report)
         counts = store.counts()
     rejected = pa.concat_tables([tables.rejected, media.rejected])
     with stages.stage("coverage", "Coverage report"):
@@ -57,6 +57,8 @@ def build(config: RunConfig, *, strict: bool, stages: Stages) -> dict[str, Any]:
         "nodes": counts.nodes,
         "relationships": counts.relationships,
         "written": loaded.written,
+        "removed": loaded.removed,
+        "stale": loaded.stale,
         "quarantined": rejected.num_rows,
         "coverage": {m: covered["modalities"][m]["share_of_items"] for m in media.nodes},
         "seconds": dict(stages.seconds),

@@ -48,14 +48,20 @@ def demo(
 
 
 @app.command()
-def build(config: Config, override: Override = None, strict: Strict = False, as_json: AsJson = False) -> None:
+def build(
+    config: Config,
+    override: Override = None,
+    strict: Strict = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what the source no longer has.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Source -> tables -> embeddings -> graph store; prints the coverage report."""
     from modalweave import building, show
     from modalweave.config import load_config
     from modalweave.console import Stages
 
     settings = load_config(config, override or ())
-    result = building.build(settings, strict=strict, stages=Stages(quiet=as_json))
+    result = building.build(settings, strict=strict, prune=prune, stages=Stages(quiet=as_json))
     show.finish(result, as_json, show.build)
 
 

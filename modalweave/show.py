@@ -34,6 +34,11 @@ def build(result: Mapping[str, Any]) -> None:
     shares = ", ".join(f"{modality} {share:.0%}" for modality, share in result["coverage"].items())
     out.print(f"Items with media: {shares or 'none'}")
     out.print(f"{result['written']:,} written, {result['quarantined']:,} quarantined (quarantine.parquet says why)")
+    if result.get("removed"):
+        out.print(f"{result['removed']:,} removed that the source no longer has")
+    if result.get("stale"):
+        left = ", ".join(f"{number:,} {kind}" for kind, number in result["stale"].items())
+        out.print(f"[yellow]note[/yellow] the store holds {left} that the source lacks; `--prune` removes them")
     for warning in result.get("warnings", ()):
         out.print(f"[yellow]note[/yellow] {_plain(warning)}")
 
