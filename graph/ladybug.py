@@ -18,10 +18,10 @@ from graph.diff import (
     node_keys,
     relationship_keys,
 )
-from graph.errors import SchemaError, StoreError
+from graph.errors import QueryRefused, SchemaError, StoreError
 from graph.ladybug_catalog import Catalog, quoted
 from graph.ladybug_errors import open_error, run_error
-from graph.readonly import check_read_only
+from graph.readonly import MAX_RESULT_BYTES, check_read_only
 from graph.schema import EdgeType, GraphSchema, NodeKind, RelationshipKind
 from graph.store import Counts
 
@@ -29,6 +29,7 @@ FILE_NAME = "graph.lbug"
 """The database's file in the store's folder."""
 
 _CHUNK = 65_536
+_MOST_ROWS = 1_000_000
 _LIMIT = "row_limit__"
 _writing: set[Path] = set()
 
@@ -117,7 +118,8 @@ class LadybugStore:
     ) -> pa.Table:
         """Run one read-only query in a read-only transaction; at most `limit` rows, `timeout` seconds.
 
-        Raises `QueryRefused` for anything but reading, `StoreError` for a mistake in the query or its time.
+        Raises `QueryRefused` for anything but reading and for a result over 64 MiB, `StoreError` for a mistake in
+        the query or its time.
         """
         check_read_only(cypher, "ladybug")
         self._alive()
@@ -128,10 +130,14 @@ class LadybugStore:
         try:
             connection.set_query_timeout(max(1, int(timeout * 1000)))
             self._run("BEGIN TRANSACTION READ ONLY", connection=connection)
-            table = self._run(cypher, values, connection=connection, timeout=timeout)
+            most = max(limit, _MOST_ROWS)  # a UNION takes no limit at its end
+            table = self._run(cypher, values, connection=connection, timeout=timeout, most=most)
         finally:
             connection.close()
-        return _plain(table.slice(0, limit))
+        table = table.slice(0, limit)
+        if table.nbytes > MAX_RESULT_BYTES:
+            raise QueryRefused(f"the result passes {MAX_RESULT_BYTES:,} bytes; return less")
+        return _plain(table)
 
     def counts(self) -> Counts:
         """Nodes of each label and relationships of each type, 0 where there are none."""
@@ -190,6 +196,7 @@ class LadybugStore:
         *,
         connection: Any = None,
         timeout: float | None = None,
+        most: int | None = None,
     ) -> pa.Table:
         self._alive()
         connection = connection or self._connection
@@ -197,7 +204,10 @@ class LadybugStore:
         try:
             # Not execute(text): its statement cache keeps pointers to Arrow tables that are gone by then.
             statement = ladybug.PreparedStatement(connection, cypher, given)
-            return connection.execute(statement, given).get_as_arrow(_CHUNK)
+            result = connection.execute(statement, given)
+            if most is not None and result.get_num_tuples() > most:  # turning them into Arrow knows no time limit
+                raise QueryRefused(f"the result has {result.get_num_tuples():,} rows; add a LIMIT to each part")
+            return result.get_as_arrow(_CHUNK)
         except RuntimeError as error:
             raise run_error(self.address, error, timeout) from error
 

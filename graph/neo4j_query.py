@@ -9,10 +9,7 @@ import neo4j.exceptions
 import pyarrow as pa
 
 from graph.errors import QueryRefused, StoreError
-from graph.readonly import check_read_only
-
-MAX_RESULT_BYTES = 64 * 2**20
-"""A result over this size is refused while it streams."""
+from graph.readonly import MAX_RESULT_BYTES, check_read_only
 
 
 def run_query(

@@ -26,6 +26,9 @@ Dialect = Literal["neo4j", "ladybug"]
 MAX_QUERY_CHARACTERS = 100_000
 """A longer query is refused unread."""
 
+MAX_RESULT_BYTES = 64 * 2**20
+"""A result over this size is refused."""
+
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
       | (?P<comment>//[^\r\n]*|/\*.*?\*/)

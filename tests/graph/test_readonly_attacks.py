@@ -1,15 +1,18 @@
 """Ways to write, administer or reach outside through `query`: every one is refused, and nothing changes."""
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import graph.ladybug
 import graph.neo4j_query
-from graph import GraphStore, QueryRefused, StoreError, open_store
+from graph import GraphSchema, GraphStore, QueryRefused, StoreError, open_store
 from graph.neo4j import Neo4jStore
 from graph.readonly import Dialect, check_read_only, tokenise
 from tests.graph.tiny_graph import EDGE_COUNTS, NODE_COUNTS, write_tiny
@@ -139,6 +142,18 @@ ALLOWED: dict[str, tuple[Dialect, ...]] = {
 }
 
 
+ENDLESS = [
+    "MATCH (a:Item), (b:Item), (c:Item), (d:Item) WHERE a.id + b.id + c.id = d.id RETURN count(*) AS n",
+    "MATCH (a:Item), (b:Item) RETURN a.id AS x, b.id AS y",
+    "MATCH (a:Item), (b:Item) RETURN a.id AS x, b.id AS y LIMIT 99999999999",
+    "MATCH (a:Item), (b:Item) RETURN a.id AS x UNION ALL MATCH (a:Item), (b:Item) RETURN a.id AS x",
+    "MATCH (a:Item), (b:Item), (c:Item) RETURN collect(a.title + b.title) AS x",
+    "MATCH (a:Item), (b:Item), (c:Item) RETURN a.id AS x, b.id AS y ORDER BY x, y, c.id LIMIT 5",
+    "MATCH (a:Item), (b:Item), (c:Item) WITH DISTINCT a.id + b.id + c.id AS x RETURN count(x) AS n",
+]
+"""Reading that would not end by itself."""
+
+
 @pytest.fixture(scope="module")
 def ladybug_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphStore]:
     path: Path = tmp_path_factory.mktemp("attacks") / "graph"
@@ -162,6 +177,20 @@ def assert_unchanged(store: GraphStore) -> None:
     assert write_tiny(store) == 0
 
 
+def endless(store: GraphStore) -> None:
+    """Products of 6,000 nodes: each ends soon, refused, stopped, or with no more rows than were asked for."""
+    store.create_schema(GraphSchema())
+    store.write_nodes("Item", pa.table({"id": [f"i{n}" for n in range(6000)], "title": ["x" * 20] * 6000}))
+    for cypher in ENDLESS:
+        started = time.monotonic()
+        try:
+            assert store.query(cypher, limit=100, timeout=1).num_rows <= 100
+        except (QueryRefused, StoreError) as error:
+            assert re.search("stopped|time|rows|bytes|memory", str(error)), (cypher, error)
+        assert time.monotonic() - started < 30, cypher
+    assert store.counts().nodes["Item"] == 6000
+
+
 def allowed(dialect: Dialect) -> list[str]:
     return [cypher for cypher, dialects in ALLOWED.items() if dialect in dialects]
 
@@ -179,6 +208,15 @@ class TestLadybug:
     @pytest.mark.parametrize("cypher", allowed("ladybug"))
     def test_reading_is_allowed(self, ladybug_store: GraphStore, cypher: str) -> None:
         assert ladybug_store.query(cypher).num_columns >= 1
+
+    def test_a_large_result_is_refused(self, ladybug_store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(graph.ladybug, "MAX_RESULT_BYTES", 10)
+        with pytest.raises(QueryRefused, match="bytes"):
+            ladybug_store.query("MATCH (n:Item) RETURN n.id AS id")
+
+    def test_endless_products_end(self, tmp_path: Path) -> None:
+        with open_store(f"ladybug:{tmp_path}") as store:
+            endless(store)
 
     def test_without_the_rules_the_engine_still_refuses(
         self, ladybug_store: GraphStore, monkeypatch: pytest.MonkeyPatch
@@ -202,6 +240,9 @@ class TestNeo4j:
         write_tiny(neo4j_store)
         for cypher in allowed("neo4j"):
             assert neo4j_store.query(cypher, {"index": "modalweave_image"}).num_columns >= 1
+
+    def test_endless_products_end(self, neo4j_store: Neo4jStore) -> None:
+        endless(neo4j_store)
 
     def test_without_the_rules_the_servers_verdict_still_refuses(
         self, neo4j_store: Neo4jStore, monkeypatch: pytest.MonkeyPatch
@@ -227,7 +268,8 @@ class TestNeo4j:
 
 
 def test_the_list_is_long_enough() -> None:
-    assert len(ATTACKS) >= 60
+    assert len(ATTACKS) >= 100
+    assert len(set(ATTACKS.values())) == len(ATTACKS)
 
 
 @given(st.text(max_size=60))
