@@ -7,40 +7,51 @@ TEMPLATES: Mapping[str, tuple[str, str, str]] = {
     "alone": (
         "{Subject} on top of behaviour: {metric} rises by {size}.",
         "{Subject} on top of behaviour harms: {metric} falls by {size}.",
-        "{Subject} on top of behaviour: no gain that the tests confirm ({size}).",
+        "{Subject} on top of behaviour: no gain that the tests confirm: {size}.",
     ),
     "added": (
         "{Subject} beside the other modalities: {metric} rises by another {size}.",
         "{Subject} beside the other modalities harms: {metric} falls by {size}.",
-        "{Subject} beside the other modalities: no gain that the tests confirm ({size}).",
+        "{Subject} beside the other modalities: no gain that the tests confirm: {size}.",
     ),
     "media": (
-        "{Subject}: {metric} rises by {size} over behaviour alone.",
-        "{Subject} harm: {metric} falls by {size} against behaviour alone.",
-        "{Subject}: no gain over behaviour alone that the tests confirm ({size}).",
+        "{Subject}: {metric} rises over behaviour alone by {size}.",
+        "{Subject} harm: {metric} falls against behaviour alone by {size}.",
+        "{Subject}: no gain over behaviour alone that the tests confirm: {size}.",
     ),
     "relation": (
         "{Subject} help here: {metric} rises by {size}.",
         "{Subject} harm here: {metric} falls by {size}.",
-        "{Subject} do not help here: the difference of {size} may be chance.",
+        "{Subject} do not help here: the difference, {size}, may be chance.",
     ),
     "fusion": (
-        "Joint fusion is ahead of {subject}: by {size}.",
-        "Joint fusion is behind {subject}: by {size}.",
-        "Joint fusion and {subject} are not told apart ({size}).",
+        "Joint fusion is ahead of {subject} by {size}.",
+        "Joint fusion is behind {subject} by {size}.",
+        "Joint fusion and {subject} are not told apart: {size}.",
     ),
     "augmentation": (
         "{subject} helps: {metric} rises by {size}.",
         "{subject} harms: {metric} falls by {size}.",
-        "{subject} does not help here: the difference of {size} may be chance.",
+        "{subject} does not help here: the difference, {size}, may be chance.",
     ),
     "baseline": (
-        "The joint network is ahead of {subject}: by {size}.",
-        "The joint network is behind {subject}: by {size}.",
-        "The joint network and {subject} are not told apart ({size}).",
+        "The joint network is ahead of {subject} by {size}.",
+        "The joint network is behind {subject} by {size}.",
+        "The joint network and {subject} are not told apart: {size}.",
     ),
 }
 """Kind of question -> what is said where it is better, worse or unclear."""
+
+LABELS: Mapping[str, str] = {
+    "alone": "{}, on top of behaviour",
+    "added": "{}, beside the other modalities",
+    "media": "{}",
+    "relation": "{}",
+    "fusion": "joint over {}",
+    "augmentation": "{}",
+    "baseline": "joint over {}",
+}
+"""Kind of question -> its row in a table or plot."""
 
 _ORDER = {"better": 0, "worse": 1, "unclear": 2}
 
@@ -58,18 +69,22 @@ def finding(row: Mapping[str, Any], metric: str) -> str:
     subject = str(row["subject"])
     text = TEMPLATES[row["kind"]][_ORDER[row["verdict"]]]
     named = subject[:1].upper() + subject[1:]
-    return text.format(subject=subject, Subject=named, metric=metric, size=size(row))
+    said = text.format(subject=subject, Subject=named, metric=metric, size=size(row))
+    low, high = row["ci95"]
+    if row["verdict"] == "unclear" and (low > 0 or high < 0):
+        said += " Alone it would count, but not among as many comparisons as were made."
+    return said
 
 
 def size(row: Mapping[str, Any]) -> str:
-    """`12.3 % (95 % interval 8.1 % to 16.4 %)`; of a fall the same without its sign; absolute over a baseline of 0."""
+    """`12.3 % [95 % interval 8.1 % to 16.4 %]`; of a fall the same without its sign; absolute over a baseline of 0."""
     flip = -1 if row["verdict"] == "worse" else 1
     sign = "+" if row["verdict"] == "unclear" else ""
     if row["relative"] is None:
         low, high = sorted(flip * edge for edge in row["ci95"])
-        return f"{flip * row['difference']:{sign}.4f} (95 % interval {low:.4f} to {high:.4f})"
+        return f"{flip * row['difference']:{sign}.4f} [95 % interval {low:.4f} to {high:.4f}]"
     low, high = sorted(flip * 100 * edge for edge in row["relative_ci95"])
-    return f"{flip * 100 * row['relative']:{sign}.1f} % (95 % interval {low:.1f} % to {high:.1f} %)"
+    return f"{flip * 100 * row['relative']:{sign}.1f} % [95 % interval {low:.1f} % to {high:.1f} %]"
 
 
 def slice_findings(rows: Sequence[Mapping[str, Any]], subjects: Mapping[str, str]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from evaluation.document import Grid, Plot, Section
 from evaluation.effects import TESTS
-from evaluation.findings import findings, slice_findings
+from evaluation.findings import LABELS, findings, slice_findings
 from evaluation.html import Cell
 from evaluation.plots import Estimate, interval_plot, share_plot
 
@@ -70,7 +70,7 @@ def _variants(result: Mapping[str, Any], metric: str) -> Section:
 
 def _effects(result: Mapping[str, Any], metric: str) -> Section:
     rows = result["effects"]
-    labelled = [(f"{row['with']} against {row['without']}", row) for row in rows]
+    labelled = [(LABELS[row["kind"]].format(row["subject"]), row) for row in rows]
     caption = f"Difference of {metric}; blue where it is claimed"
     plots = [Plot("effects", _forest(labelled), caption)] if rows else []
     return Section("What each part is worth", [_HELP], plots=plots, grids=[_tested(labelled, "comparison")])
@@ -83,8 +83,10 @@ def _slices(result: Mapping[str, Any]) -> Section:
         caption = f"Gain of {question['subject']} in recall within each slice; blue where it is claimed"
         plots.append(Plot(f"slices-{question['name']}", _forest(rows), caption))
     names = {question["name"]: question["subject"] for question in result["slice_questions"]}
-    table = [(f"{names[row['question']]}: {_slice_label(row)}", row) for row in result["slices"]]
-    return Section("Where media help", plots=plots, grids=[_tested(table, "gain of")])
+    claimed = [row for row in result["slices"] if row["verdict"] != "unclear"]
+    table = [(f"{names[row['question']]}: {_slice_label(row)}", row) for row in claimed]
+    text = f"Claimed after Holm's correction over all {len(result['slices'])} slices and questions: {len(claimed)}."
+    return Section("Where media help", [text], plots=plots, grids=[_tested(table, "gain of")])
 
 
 def _knocked_out(result: Mapping[str, Any], metric: str) -> Section:
@@ -147,7 +149,7 @@ def _tested(rows: Sequence[tuple[str, Mapping[str, Any]]], first: str) -> Grid:
         claim = {"better": "gain", "worse": "loss", "unclear": "no claim"}[row["verdict"]]
         body.append([label, (f"{row['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}"), relative, *tests, claim])
     headers = [first, "difference", "relative", "p (bootstrap)", "p (Wilcoxon)", "p (users and seeds)", "verdict"]
-    return Grid(headers, body, "Paired over users; p-values Holm-corrected over all rows")
+    return Grid(headers, body, "Paired over users; p-values Holm-corrected")
 
 
 def _slice_label(row: Mapping[str, Any]) -> str:

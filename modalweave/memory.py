@@ -1,7 +1,6 @@
 """Memory of this process and of this machine, in bytes."""
 
 import ctypes
-import gc
 import resource
 import sys
 from collections.abc import Iterator
@@ -29,7 +28,6 @@ class Peak:
 def peak_memory() -> Iterator[Peak]:
     """Watch the peak of one block. Where the system keeps one peak a process only, it is that of the whole run."""
     peak = Peak()
-    gc.collect()
     _give_back()
     with suppress(OSError):
         (_PROC / "clear_refs").write_text("5")
