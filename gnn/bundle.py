@@ -1,6 +1,7 @@
 """The trained model on disk: safetensors, parquet and JSON, each file vouched for by its SHA-256; no pickle.
 
-A bundle is `manifest.json`, `model.safetensors`, `seen.safetensors`, `users.parquet`, `items.parquet`, `README.md`.
+A bundle is `manifest.json`, `model.safetensors`, `seen.safetensors`, `users.parquet`, `items.parquet`, `README.md`
+and, where scores can be explained by it, `terms.safetensors`.
 """
 
 import hashlib
@@ -22,13 +23,21 @@ from safetensors.numpy import load, save
 
 from gnn.card import model_card
 from gnn.errors import BundleError
-from gnn.scorer_io import csr_from_tensors, csr_to_tensors, scorer_from_tensors, scorer_to_tensors
+from gnn.scorer_io import (
+    csr_from_tensors,
+    csr_to_tensors,
+    scorer_from_tensors,
+    scorer_to_tensors,
+    terms_to_tensors,
+    with_terms,
+)
 from gnn.scorers import Scorer
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 
 _MAX_MANIFEST = 4 << 20
+TERMS = "terms.safetensors"
 _REQUIRED = ("model.safetensors", "seen.safetensors", "users.parquet", "items.parquet")
 
 
@@ -68,6 +77,8 @@ def save_bundle(
     try:
         tensors, structure = scorer_to_tensors(scorer)
         write_file(folder / "model.safetensors", save(tensors))
+        if terms := terms_to_tensors(scorer):
+            write_file(folder / TERMS, save(terms))
         write_file(folder / "seen.safetensors", save(csr_to_tensors(seen, "seen")))
         _write_ids(folder / "users.parquet", "user_id", user_ids)
         _write_ids(folder / "items.parquet", "item_id", item_ids)
@@ -93,19 +104,21 @@ def seal(folder: Path, manifest: Mapping[str, Any]) -> str:
     return _sha256(text.encode())
 
 
-def load_bundle(path: Path) -> Bundle:
-    """Read a bundle after checking every file against its hash.
+def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
+    """Read a bundle after checking every file against its hash; `terms` adds what explains the scores, if it is there.
 
     Raises `BundleError` in one line where the folder is no bundle, a file is missing, extra or altered, a name would
     leave the folder, or a part does not fit the others.
     """
     path = Path(path)
     manifest, digest = read_manifest(path)
-    files = _verified_files(path, manifest)
+    files = _verified_files(path, manifest, (*_REQUIRED, TERMS) if terms else _REQUIRED)
     users = _read_ids(path, files["users.parquet"], "users.parquet", "user_id")
     items = _read_ids(path, files["items.parquet"], "items.parquet", "item_id")
     try:
         scorer = scorer_from_tensors(load(files["model.safetensors"]), manifest.get("scorer"))
+        if TERMS in files:
+            scorer = with_terms(scorer, load(files[TERMS]))
         seen = csr_from_tensors(load(files["seen.safetensors"]), "seen")
     except (SafetensorError, ValueError, KeyError) as error:
         raise BundleError(f"{path}: a safetensors file cannot be read ({error}); train again") from error
@@ -136,8 +149,8 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
     return manifest, _sha256(raw)
 
 
-def _verified_files(path: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
-    """Every listed file's bytes; nothing missing, nothing extra, nothing altered."""
+def _verified_files(path: Path, manifest: Mapping[str, Any], kept: Sequence[str]) -> dict[str, bytes]:
+    """The bytes of the files to keep; of those listed nothing is missing, extra or altered."""
     listed = manifest["files"]
     for name in listed:
         if PurePosixPath(name).name != name or name in ("", ".", "..", MANIFEST) or "\\" in name or "\0" in name:
@@ -157,7 +170,7 @@ def _verified_files(path: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]
         content = file.read_bytes()
         if _sha256(content) != digest:
             raise BundleError(f"{path}: {name} does not match its hash; copy the whole bundle again or train again")
-        if name in _REQUIRED:
+        if name in kept:
             files[name] = content
     return files
 

@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from gnn.linalg import truncated_svd
 from gnn.matrices import interactions
-from gnn.scorers import DotScorer, ItemItemScorer, Progress, Scorer
+from gnn.scorers import DotScorer, ItemItemScorer, Progress, Scorer, UserTerms
 from gnn.selection import Validation
 
 
@@ -112,7 +112,8 @@ class _LowRank:
         scaled = (self.basis * np.sqrt(shrink)).astype(np.float32)
         own = 1 - (scaled**2).sum(axis=1, keepdims=True)
         users = torch.from_numpy(np.ascontiguousarray(self.history @ scaled, dtype=np.float32))
-        return DotScorer(users, torch.from_numpy(scaled / np.maximum(own, 1e-6)))
+        terms = UserTerms(torch.from_numpy(scaled), exponent=0.0)
+        return DotScorer(users, torch.from_numpy(scaled / np.maximum(own, 1e-6)), terms=terms)
 
 
 def ease_weights(gram: Tensor, regularisation: float) -> Tensor:

@@ -14,7 +14,8 @@ from gnn.config import NetworkConfig
 from gnn.fusion import Channel, make_fusion
 from gnn.messages import MessageGraph, user_means
 from gnn.operators import SparseOperator, degree_normalised
-from gnn.propagation import make_propagation
+from gnn.propagation import LightPropagation, make_propagation
+from gnn.scorers import UserTerms
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,37 @@ class HeteroNetwork(nn.Module):
         gates = self._gates(users) * weight
         return gates / gates.sum(dim=1, keepdim=True).clamp_min(1e-12)
 
+    @torch.no_grad()
+    def user_terms(self, *, cosine: bool) -> UserTerms | None:
+        """What the user vectors are summed from; None where the propagation is not linear in the items.
+
+        `cosine` says that scores are taken between vectors of unit length.
+        """
+        if not isinstance(self.propagation, LightPropagation):
+            return None
+        channels = dict(zip(self.fusion.names, self.fusion(self._features(Perturbation())), strict=True))
+        content = self._content(list(channels.values()))
+        own = self.item_start * self._known_items[:, None]
+        start = own if content is None else own + content
+        layers = self.config.layers
+        users, _ = self._propagate(start, self._known_items, self.interacted)
+        # layer l of a user sums layer l - 1 of the history: all item layers but the last
+        earlier = self._propagate(start, self._known_items, self.interacted, layers - 1)[1] if layers else 0 * start
+        sent = {}
+        for number, (name, channel) in enumerate(channels.items()):
+            spread = self._spread(channel, start)
+            if spread is not None:
+                sent[name] = self.similar_weights[number] * spread * self._known_items[:, None]
+        names = sorted(sent)
+        gates = self._gates(users)[:, [self.fusion.names.index(name) for name in names]] if names else None
+        lengths = self().users.norm(dim=1).clamp_min(1e-12)
+        return UserTerms(
+            messages=earlier * layers / (layers + 1),
+            channels={name: sent[name] for name in names},
+            gates=gates,
+            scale=1 / lengths if cosine else None,
+        )
+
     def _features(self, seen: Perturbation) -> dict[str, Tensor]:
         features = {}
         for name, medium in self.graph.media.items():
@@ -122,11 +154,14 @@ class HeteroNetwork(nn.Module):
         parts = [self.content_weights[n] * c.content for n, c in enumerate(channels) if c.content is not None]
         return torch.stack(parts).sum(dim=0) if parts else None
 
-    def _propagate(self, start: Tensor, identity: Tensor, interacted: SparseOperator) -> tuple[Tensor, Tensor]:
+    def _propagate(
+        self, start: Tensor, identity: Tensor, interacted: SparseOperator, layers: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        layers = self.config.layers if layers is None else layers
         users, items = self.user_start * self._known_users[:, None], start
         entities: Tensor | None = self.entity_start
         all_users, all_items = users, items
-        for _ in range(self.config.layers):
+        for _ in range(layers):
             to_users, to_items = self.propagation(interacted, users, items)
             to_items = to_items * identity[:, None]
             if self.follow_weight is not None and self.graph.follows is not None:
@@ -143,7 +178,7 @@ class HeteroNetwork(nn.Module):
                 entities = to_entities
             users, items = to_users, to_items
             all_users, all_items = all_users + users, all_items + items
-        return all_users / (self.config.layers + 1), all_items / (self.config.layers + 1)
+        return all_users / (layers + 1), all_items / (layers + 1)
 
     def _add_channels(
         self,

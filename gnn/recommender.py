@@ -1,6 +1,7 @@
 """The hetero GNN as a recommender: a graph in, vectors out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -53,7 +54,9 @@ class HeteroGNN:
             progress=progress,
             on_epoch=self.on_epoch,
         )
-        return finished_scorer(self.network, LOSSES[self.config.loss].cosine)  # type: ignore[attr-defined]
+        cosine = LOSSES[self.config.loss].cosine  # type: ignore[attr-defined]
+        scorer = finished_scorer(self.network, cosine)
+        return replace(scorer, terms=self.network.user_terms(cosine=cosine))
 
     def modality_gates(self) -> dict[str, Float[Tensor, "users"]]:
         """Channel name -> each user's share of attention (the shares add up to 1); empty before `fit`."""

@@ -1,6 +1,7 @@
 """Scorers to flat named arrays and back: the part of the bundle that knows what a scorer is made of."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import scipy.sparse as sp
 import torch
 
 from gnn.errors import BundleError
-from gnn.scorers import DotScorer, ItemItemScorer, Scorer, SumScorer
+from gnn.scorers import DotScorer, ItemItemScorer, Scorer, SumScorer, UserTerms
 
 Tensors = dict[str, np.ndarray]
 
@@ -62,6 +63,41 @@ def scorer_from_tensors(tensors: Mapping[str, np.ndarray], structure: Any, prefi
     if kind == "sum":
         return _sum_from_tensors(tensors, structure, prefix, depth)
     raise BundleError(f"scorer kind {kind!r} is unknown; use dot, item_item or sum")
+
+
+def terms_to_tensors(scorer: Scorer, prefix: str = "") -> Tensors:
+    """The terms of the scorer's dot products as arrays; empty where it has none."""
+    if isinstance(scorer, SumScorer):
+        parts = [terms_to_tensors(part, f"{prefix}{number}.") for number, part in enumerate(scorer.parts)]
+        return {name: array for part in parts for name, array in part.items()}
+    terms = scorer.terms if isinstance(scorer, DotScorer) else None
+    if terms is None:
+        return {}
+    found = {"messages": terms.messages, **{f"channel.{name}": c for name, c in terms.channels.items()}}
+    found |= {name: t for name, t in (("gates", terms.gates), ("scale", terms.scale)) if t is not None}
+    arrays = {prefix + name: np.ascontiguousarray(tensor.numpy()) for name, tensor in found.items()}
+    return {**arrays, f"{prefix}exponent": np.array([terms.exponent])}
+
+
+def with_terms(scorer: Scorer, tensors: Mapping[str, np.ndarray], prefix: str = "") -> Scorer:
+    """The scorer with the terms that `terms_to_tensors` gave; arrays that do not fit raise `BundleError`."""
+    if isinstance(scorer, SumScorer):
+        parts = [with_terms(part, tensors, f"{prefix}{number}.") for number, part in enumerate(scorer.parts)]
+        return replace(scorer, parts=parts)
+    if not isinstance(scorer, DotScorer) or f"{prefix}messages" not in tensors:
+        return scorer
+    start = f"{prefix}channel."
+    # the gates' columns follow the channels in the order of their names
+    channels = {n.removeprefix(start): _matrix(tensors, n) for n in sorted(tensors) if n.startswith(start)}
+    gates = _matrix(tensors, f"{prefix}gates") if channels else None
+    scale = torch.from_numpy(tensors[f"{prefix}scale"]) if f"{prefix}scale" in tensors else None
+    exponent = _array(tensors, f"{prefix}exponent")
+    terms = UserTerms(_matrix(tensors, f"{prefix}messages"), channels, gates, scale, float(exponent.reshape(-1)[0]))
+    fits = all(t.shape == scorer.item_vectors.shape for t in (terms.messages, *channels.values()))
+    fits = fits and (gates is None or gates.shape == (scorer.num_users, len(channels)))
+    if not fits or (scale is not None and scale.shape != (scorer.num_users,)):
+        raise BundleError("the terms of a dot product do not fit its vectors; train again")
+    return replace(scorer, terms=terms)
 
 
 def csr_to_tensors(matrix: sp.csr_matrix, name: str) -> Tensors:

@@ -3,8 +3,8 @@
 Three kinds cover every model of this room, so the bundle and the batch job know nothing of training.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -38,12 +38,34 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True)
+class UserTerms:
+    """What user vectors are summed from, where they are linear in the history: scores are explained by it.
+
+    `user = scale * (own + sum over the history h of (d_user d_h)^-exponent * messages[h]
+    + gate[user, c] / d_user * channels[c][h])`, d the lengths of histories; `own` is what is left.
+    """
+
+    messages: Float[Tensor, "items dim"]
+    """What an item of the history sends over INTERACTED."""
+    channels: Mapping[str, Float[Tensor, "items dim"]] = field(default_factory=dict)
+    """Modality -> what an item of the history sends by what its media resemble."""
+    gates: Float[Tensor, "users channels"] | None = None
+    """How much each channel counts for each user; None without channels."""
+    scale: Float[Tensor, "users"] | None = None
+    """1 / length of the vector where vectors are of unit length; None = 1."""
+    exponent: float = 0.5
+    """0 sums the messages as they are."""
+
+
+@dataclass(frozen=True)
 class DotScorer:
     """Inner products of user and item vectors: what any vector index can serve."""
 
     user_vectors: Float[Tensor, "users dim"]
     item_vectors: Float[Tensor, "items dim"]
     kind: str = "dot"
+    terms: UserTerms | None = field(default=None, repr=False, compare=False)
+    """For explanations only; scores never need it."""
 
     @property
     def num_users(self) -> int:
