@@ -35,7 +35,7 @@ def fit_weights(scorers: Sequence[Scorer], validation: Validation) -> tuple[list
             if weight:
                 total.add_(block, alpha=weight)
         total[seen] = -torch.inf
-        return validation.block_quality(total, users)
+        return float(validation.block_quality(total, users).mean())
 
     alone = [quality([float(n == m) for n in range(len(scorers))]) for m in range(len(scorers))]
     order = list(np.argsort(alone)[::-1])

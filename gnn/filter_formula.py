@@ -59,15 +59,13 @@ def dense_filter(
 ) -> Float[np.ndarray, "items items"]:
     """Q as one dense matrix."""
     gram = cooccurrence(history, parameters.user_exponent)
-    base = normalised(gram, history, parameters).toarray()
+    base = normalised(gram, history, parameters)
     mixed = mixed_links(media, parameters)
     once, twice = parameters.hops
-    if mixed is None or not (once or twice):
-        weights = base
-    else:
-        # al M S + a2 M M S, with the products taken right to left so that each is sparse x dense
-        weights = mixed @ (once * base + twice * (mixed @ base))
-        weights += base
+    weights = base.toarray()
+    if mixed is not None and (once or twice):
+        # al M S + a2 M M S, right to left: M S is still sparse, and the second product sparse x dense
+        weights += mixed @ (once * base + twice * (mixed @ base)).toarray()
     if parameters.low_rank_weight and low_rank:
         left, values, right = truncated_svd(weights, low_rank, seed=seed)
         weights += parameters.low_rank_weight * ((left * values) @ right.T)

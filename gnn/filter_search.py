@@ -27,12 +27,18 @@ from gnn.selection import Validation
 
 _Move = Callable[[FilterParameters, float], FilterParameters]
 
+LOW_RANK_WEIGHTS = (0.25, 0.5)
+"""Weights tried for the filter's own truncation, beside 0."""
+
+_BLOCK_USERS = 128
+"""Users scored at once."""
+
 
 class FilterSearch:
     """Climbs from the default parameters, one at a time, while validation quality rises.
 
     Output exponent and hops only rescale and mix score blocks that are already there; user and input exponent,
-    power, diagonal and modality weights need the blocks again. The second round halves the steps.
+    power, diagonal and modality weights need the blocks again. Each round halves the steps.
     """
 
     def __init__(
@@ -51,7 +57,6 @@ class FilterSearch:
         self.validation = Validation.of(data, seed=seed, limit=users)
         self.blocks = _Blocks(history, media, self.validation, entries, low_rank, seed)
         self.modalities = tuple(media)
-        self.evaluations = 0
 
     def run(self, start: FilterParameters, rounds: int, progress: Progress | None) -> FilterParameters:
         """The best parameters found; `start` where the graph has no validation pairs."""
@@ -60,46 +65,65 @@ class FilterSearch:
         shares = modality_shares(self.modalities, start.modality_weights)
         best = start.model_copy(update={"modality_weights": shares})
         quality = self._quality(best)
-        moves = self._moves()
-        for number in range(rounds):
-            for step, (move, size) in enumerate(moves):
-                best, quality = self._climb(best, quality, move, size / 2**number)
-                if progress:
-                    progress(number * len(moves) + step + 1, rounds * len(moves))
-        if self.blend:
-            best, quality = self._climb(best, quality, _field("low_rank_weight"), 0.25)
-        return best
+        cheap, dear = self._cheap(), self._dear()
+        moves = [(move, size / 2**n) for n in range(rounds) for move, size in [*cheap, *dear]]
+        moves += [(move, size / 2**rounds) for move, size in cheap]
+        for number, (move, size) in enumerate(moves):
+            best, quality = self._climb(best, quality, move, size)
+            if progress:
+                progress(number + 1, len(moves) + 1)
+        return self._blended(best, float(quality.mean())) if self.blend else best
 
     def _climb(
-        self, best: FilterParameters, quality: float, move: _Move, size: float
-    ) -> tuple[FilterParameters, float]:
+        self, best: FilterParameters, quality: Tensor, move: _Move, size: float
+    ) -> tuple[FilterParameters, Tensor]:
         for direction in (size, -size):
-            improved = False
+            start = best
             while (candidate := move(best, direction)) != best:
                 reached = self._quality(candidate)
-                if reached <= quality:
+                if not clearly_better(reached, quality):
                     break
-                best, quality, improved = candidate, reached, True
-            if improved:
+                best, quality = candidate, reached
+            if best != start:
                 break
         return best, quality
 
-    def _quality(self, parameters: FilterParameters) -> float:
-        self.evaluations += 1
-        return self.validation.block_quality(self.blocks.scores(parameters), self.validation.users)
+    def _blended(self, best: FilterParameters, quality: float) -> FilterParameters:
+        """The low-rank weight that does best: one number with no default to stay near, so any gain decides."""
+        start = best
+        for weight in LOW_RANK_WEIGHTS:
+            candidate = start.model_copy(update={"low_rank_weight": weight})
+            reached = float(self._quality(candidate).mean())
+            if reached > quality:
+                best, quality = candidate, reached
+        return best
 
-    def _moves(self) -> list[tuple[_Move, float]]:
-        """What is tried, cheap moves first and again at the end."""
+    def _quality(self, parameters: FilterParameters) -> Tensor:
+        """Each sampled user's validation quality."""
+        users = self.validation.users
+        found = []
+        for start in range(0, len(users), _BLOCK_USERS):
+            block = slice(start, start + _BLOCK_USERS)
+            found.append(self.validation.block_quality(self.blocks.scores(parameters, block), users[block]))
+        return torch.cat(found)
+
+    def _cheap(self) -> list[tuple[_Move, float]]:
         cheap = [(_field("output_exponent"), 0.1)]
-        if self.modalities:
-            cheap += [(_field("cold_weight"), 0.5), (_hop(0), 0.5), (_hop(1), 1.0)]
+        return [*cheap, (_field("cold_weight"), 0.5), (_hop(0), 0.5), (_hop(1), 1.0)] if self.modalities else cheap
+
+    def _dear(self) -> list[tuple[_Move, float]]:
         if self.blocks.entries is not None:
-            return cheap  # each other move costs a co-occurrence matrix of the whole catalogue
+            return []  # each of them costs a co-occurrence matrix of the whole catalogue
         dear = [(_field(name), 0.1) for name in ("user_exponent", "input_exponent")]
         dear += [(_field("power"), 0.15), (_field("diagonal"), 0.5)]
-        if len(self.modalities) > 1:
-            dear += [(_share(modality), 0.2) for modality in self.modalities]
-        return [*cheap, *dear, *cheap]
+        shared = self.modalities if len(self.modalities) > 2 else self.modalities[1:]  # of two, one decides both
+        return [*dear, *((_share(modality), 0.2) for modality in shared)]
+
+
+def clearly_better(candidate: Tensor, current: Tensor) -> bool:
+    """Better on average over the same users, by more than the standard error of the difference."""
+    gain = candidate - current
+    return bool(gain.mean() > gain.std() / len(gain) ** 0.5) if len(gain) > 1 else bool(gain.mean() > 0)
 
 
 class _Blocks:
@@ -116,28 +140,26 @@ class _Blocks:
     ) -> None:
         self.history, self.media, self.entries = history, media, entries
         self.low_rank, self.seed = low_rank, seed
-        self.rows = history[validation.users.numpy()]
-        self.seen = row_pairs(history, validation.users)
+        self.users, self.rows = validation.users, history[validation.users.numpy()]
         self._gram: tuple[float, sp.csr_matrix] | None = None
         self._parts: tuple[Any, list[np.ndarray]] | None = None
         self._cut: tuple[FilterParameters, np.ndarray] | None = None
+        self._reach: tuple[Any, sp.csr_matrix | None] | None = None
 
-    def scores(self, parameters: FilterParameters) -> Tensor:
-        """Masked scores of the sampled users."""
-        parts = self._current(parameters)
-        total = parts[0].copy()
+    def scores(self, parameters: FilterParameters, block: slice) -> Tensor:
+        """Masked scores of a block of the sampled users: small enough that it stays in the processor's cache."""
+        parts = [torch.from_numpy(part[block]) for part in self._current(parameters)]
+        total = parts[0].clone()
         for weight, part in zip(parameters.hops, parts[1:], strict=False):
-            if weight:
-                total += np.float32(weight) * part
-        total *= output_scale(self.history, parameters)
+            total.add_(part, alpha=weight)
+        total.mul_(torch.from_numpy(output_scale(self.history, parameters)))
         if parameters.low_rank_weight:
-            total += np.float32(parameters.low_rank_weight) * self._low_rank(parameters)
-        reach = cold_reach(self.history, mixed_links(self.media, parameters), parameters)
+            total.add_(torch.from_numpy(self._low_rank(parameters)[block]), alpha=parameters.low_rank_weight)
+        reach = self._cold_reach(parameters)
         if reach is not None:
-            total += (reach.T @ total.T).T
-        scores = torch.from_numpy(total)
-        scores[self.seen] = -torch.inf
-        return scores
+            total += torch.from_numpy((reach.T @ total.T.contiguous().numpy()).T)
+        total[row_pairs(self.history, self.users[block])] = -torch.inf
+        return total
 
     def _low_rank(self, parameters: FilterParameters) -> np.ndarray:
         """The sampled users' scores under the filter cut to `low_rank` singular vectors."""
@@ -148,12 +170,18 @@ class _Blocks:
             self._cut = (plain, (self.rows @ (left * values)) @ right.T)
         return self._cut[1]
 
+    def _cold_reach(self, parameters: FilterParameters) -> sp.csr_matrix | None:
+        key = (parameters.cold_weight, tuple(sorted(parameters.modality_weights.items())))
+        if self._reach is None or self._reach[0] != key:
+            self._reach = (key, cold_reach(self.history, mixed_links(self.media, parameters), parameters))
+        return self._reach[1]
+
     def _current(self, parameters: FilterParameters) -> list[np.ndarray]:
         p = parameters
         weights = tuple(sorted(p.modality_weights.items()))
         key = (p.user_exponent, p.input_exponent, p.power, p.diagonal, weights)
         if self._parts is None or self._parts[0] != key:
-            self._parts = (key, self._compute(parameters))
+            self._parts = (key, [np.asarray(part, dtype=np.float32) for part in self._compute(parameters)])
         return self._parts[1]
 
     def _compute(self, parameters: FilterParameters) -> list[np.ndarray]:
@@ -162,13 +190,13 @@ class _Blocks:
         if self.entries is not None:
             base = sparse_similarity(self.history, neutral, self.entries)
             smoothed = [self.rows] if mixed is None else [self.rows, self.rows @ mixed, self.rows @ mixed @ mixed]
-            return [(rows @ base).toarray().astype(np.float32) for rows in smoothed]
-        dense = normalised(self._cooccurrence(parameters.user_exponent), self.history, neutral).toarray()
-        parts = [self.rows @ dense]
-        for _ in range(0 if mixed is None else 2):
-            dense = mixed @ dense
-            parts.append(self.rows @ dense)
-        return parts
+            return [(rows @ base).toarray() for rows in smoothed]
+        base = normalised(self._cooccurrence(parameters.user_exponent), self.history, neutral)
+        if mixed is None:
+            return [self.rows @ base.toarray()]
+        once = (mixed @ base).toarray()  # M S is still sparse: a tenth of the time of M times a dense S
+        used = np.flatnonzero(self.rows.getnnz(axis=0))
+        return [(self.rows @ base).toarray(), self.rows @ once, self.rows[:, used] @ (mixed[used] @ once)]
 
     def _cooccurrence(self, user_exponent: float) -> sp.csr_matrix:
         if self._gram is None or self._gram[0] != user_exponent:

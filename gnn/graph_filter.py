@@ -22,12 +22,12 @@ class GraphFilterConfig(BaseModel, extra="forbid"):
     low_rank: NonNegativeInt = 16
     """Singular vectors of the truncation that `low_rank_weight` blends in (dense form only)."""
 
-    search_users: PositiveInt = 4000
+    search_users: PositiveInt = 3000
     """Validation users the search looks at (a seeded sample); an eighth of them above `dense_limit` items, where
     only output exponent, hops and cold weight are searched."""
 
-    search_rounds: PositiveInt = 2
-    """Passes of the coordinate search over all parameters."""
+    search_rounds: PositiveInt = 1
+    """Passes of the coordinate search over all parameters; a last one over the quick ones follows."""
 
     dense_limit: PositiveInt = 20_000
     """Items above which every matrix stays sparse and rows are pruned."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -40,16 +41,17 @@ class Validation:
 
     def quality(self, scorer: Scorer) -> float:
         """Mean over users of (recall@20 + ndcg@20) / 2 on validation, train items masked."""
-        total = 0.0
-        for _, block in user_blocks(self.users, scorer.num_items):
-            total += self.block_quality(masked_scores(scorer, block, self.seen), block) * len(block)
-        return total / max(len(self.users), 1)
+        blocks = [
+            self.block_quality(masked_scores(scorer, block, self.seen), block)
+            for _, block in user_blocks(self.users, scorer.num_items)
+        ]
+        return float(torch.cat(blocks).mean()) if blocks else 0.0
 
-    def block_quality(self, scores: Tensor, users: Tensor) -> float:
-        """The same over one block of already masked scores (-inf on seen items)."""
+    def block_quality(
+        self, scores: Float[Tensor, "block items"], users: Int[Tensor, "block"]
+    ) -> Float[Tensor, "block"]:
+        """The same for each user of a block of already masked scores (-inf on seen items)."""
         rows, columns = row_pairs(self.positives, users)
-        if not len(rows):
-            return 0.0
         ranks = positive_ranks(scores, rows, columns)
         counts = torch.bincount(rows, minlength=len(users)).clamp_min(1)
         hit = ranks <= DEPTH
@@ -59,23 +61,20 @@ class Validation:
         ndcg = (
             torch.zeros(len(users), dtype=torch.float64).index_add(0, rows, gain) / ideal[counts.clamp_max(DEPTH) - 1]
         )
-        return float((recall + ndcg).mean() / 2)
+        return (recall + ndcg) / 2
 
 
-def positive_ranks(scores: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """1-based rank of each (row, column) within its row; an equal score counts as ahead only at a lower column."""
-    ranks = torch.empty(len(rows), dtype=torch.int64)
-    width = scores.shape[1]
-    chunk = max(1, (1 << 24) // max(width, 1))
-    for start in range(0, len(rows), chunk):
-        row, column = rows[start : start + chunk], columns[start : start + chunk]
-        block = scores[row]
-        target = scores[row, column][:, None]
-        ahead = (block > target).sum(dim=1)
-        level = (block == target).sum(dim=1)
-        several = (level > 1).nonzero().squeeze(1)
-        if len(several):
-            before = torch.arange(width) < column[several, None]
-            ahead[several] += ((block[several] == target[several]) & before).sum(dim=1)
-        ranks[start : start + chunk] = ahead + 1
-    return ranks
+def positive_ranks(
+    scores: Float[Tensor, "block items"], rows: Int[Tensor, "pairs"], columns: Int[Tensor, "pairs"]
+) -> Int[Tensor, "pairs"]:
+    """1-based rank of each (row, column) within its row, `DEPTH + 1` for every one below the judged list.
+
+    An equal score counts as ahead only at a lower column.
+    """
+    target = scores[rows, columns]
+    best = scores.topk(min(DEPTH, scores.shape[1]), dim=1, sorted=False).values
+    ranks = (best[rows] > target[:, None]).sum(dim=1) + 1
+    listed = (ranks <= DEPTH).nonzero().squeeze(1)
+    level = (scores[rows[listed]] == target[listed, None]) & (torch.arange(scores.shape[1]) < columns[listed, None])
+    ranks[listed] += level.sum(dim=1)
+    return ranks.clamp_max(DEPTH + 1)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gnn.filter_formula import FilterParameters, dense_filter, media_matrices, sparse_filter
-from gnn.filter_search import FilterSearch
+from gnn.filter_search import FilterSearch, clearly_better
 from gnn.graph_filter import GraphFilter, GraphFilterConfig
 from gnn.matrices import interactions
 from gnn.rank import top_items
@@ -99,11 +99,21 @@ def test_search_scores_what_the_filter_scores(mixed_graph, entries: int | None) 
         plain.model_copy(update={"output_exponent": 0.5}),
         plain,
     ):  # cached blocks in between
-        found = search.blocks.scores(parameters)
+        found = search.blocks.scores(parameters, slice(0, None))
         expected = torch.from_numpy(history @ dense_filter(history, media, parameters, 6, 0))[search.validation.users]
         shown = found > -torch.inf
         assert int((~shown).sum()) == history.nnz
         assert torch.allclose(found[shown], expected[shown], atol=1e-4)
+
+
+def test_a_gain_within_its_standard_error_is_not_taken() -> None:
+    current = torch.zeros(100, dtype=torch.float64)
+    lucky = current.clone()
+    lucky[0], lucky[1] = 1.0, -0.5  # mean .005, standard error .011
+    assert not clearly_better(lucky, current)
+    lucky[:5] = 1.0  # mean .05, standard error .022
+    assert clearly_better(lucky, current)
+    assert not clearly_better(current, lucky)
 
 
 def test_search_does_not_end_below_its_start_and_repeats(mixed_graph) -> None:
