@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from typing import Any, Literal, LiteralString
 
 from graph.errors import StoreError
-from graph.paths_cypher import COUNT_ITEMS, ENTITY, FIND_ITEM, FIND_USER, SHARED, SIMILAR, USER
+from graph.paths_cypher import (
+    COUNT_ITEMS,
+    ENTITY,
+    FIND_ITEM,
+    FIND_USER,
+    SHARED,
+    SHOW_ENTITY,
+    SHOW_SHARED,
+    SHOW_SIMILAR,
+    SHOW_USER,
+    SIMILAR,
+    USER,
+)
 from graph.schema import MEDIA_LABELS
 from graph.store import GraphStore
 
@@ -38,6 +50,13 @@ class GraphPath:
     """The query that shows it (with the others of its kind) on either store."""
     parameters: Mapping[str, Any]
     """The query's parameters."""
+    show: LiteralString
+    """The query that returns it whole, with `$user`, `$item` and `$history`, a list: its second node."""
+
+    @property
+    def history(self) -> str:
+        """The id of the item of the user's history that it starts from."""
+        return self.nodes[1].id
 
 
 def explain_paths(store: GraphStore, user_id: str, item_id: str, *, limit: int = 10) -> list[GraphPath]:
@@ -79,6 +98,7 @@ class _Search:
                     1.0,
                     f"has the same {modality} as {self.item.title}",
                     SHARED[modality],
+                    SHOW_SHARED[modality],
                 )
                 for row in self._rows(SHARED[modality])
             ]
@@ -94,6 +114,7 @@ class _Search:
                     f"has {_KIND_WORDS[modality]} much like that of {self.item.title} "
                     f"(similarity {row['score'] or 0.0:.2f})",
                     SIMILAR[modality],
+                    SHOW_SIMILAR[modality],
                 )
                 for row in self._rows(SIMILAR[modality])
             ]
@@ -108,6 +129,7 @@ class _Search:
                 f"is related to {entity.title} ({_words(row['relation'])}), "
                 f"as is {self.item.title} ({_words(row['item_relation'])})",
                 ENTITY,
+                SHOW_ENTITY,
             )
             for row in self._rows(ENTITY)
         ]
@@ -121,6 +143,7 @@ class _Search:
                 self._rarity(row["degree"]),
                 f"was chosen by {row['other']}, who also chose {self.item.title}",
                 USER,
+                SHOW_USER,
             )
             for row in self._rows(USER)
         ]
@@ -139,11 +162,12 @@ class _Search:
         score: float,
         rest: str,
         cypher: LiteralString,
+        show: LiteralString,
     ) -> GraphPath:
         history = _node("Item", row["history"], row["history_title"])
         nodes = (self.user, history, *between, self.item)
         sentence = f"{self.user.title} chose {history.title}, which {rest}."
-        return GraphPath(kind, nodes, score, sentence, cypher, self._parameters())
+        return GraphPath(kind, nodes, score, sentence, cypher, self._parameters(), show)
 
     def _rarity(self, degree: int) -> float:
         return max(0.0, math.log(self.items / max(1, degree)) / math.log(max(2, self.items)))

@@ -70,6 +70,29 @@ RETURN a.id AS history, a.title AS history_title, v.id AS other, count(DISTINCT 
 ORDER BY degree, history, other LIMIT $limit"""
 """Another user chose both items; `degree` is how many items that user chose."""
 
+
+def _shown(middle: LiteralString) -> LiteralString:
+    return (
+        "MATCH p = (u:User {id: $user})-[r:INTERACTED]->(a:Item)" + middle + "(b:Item {id: $item})\n"
+        "WHERE r.split = 'train' AND a.id IN $history AND a.id <> b.id\n"
+        "RETURN p LIMIT 100"
+    )
+
+
+SHOW_SHARED: Mapping[str, LiteralString] = {
+    "text": _shown("-[:HAS_TEXT]->(:Text)<-[:HAS_TEXT]-"),
+    "image": _shown("-[:HAS_IMAGE]->(:Image)<-[:HAS_IMAGE]-"),
+    "audio": _shown("-[:HAS_AUDIO]->(:Audio)<-[:HAS_AUDIO]-"),
+}
+SHOW_SIMILAR: Mapping[str, LiteralString] = {
+    "text": _shown("-[:HAS_TEXT]->(:Text)-[:SIMILAR]-(:Text)<-[:HAS_TEXT]-"),
+    "image": _shown("-[:HAS_IMAGE]->(:Image)-[:SIMILAR]-(:Image)<-[:HAS_IMAGE]-"),
+    "audio": _shown("-[:HAS_AUDIO]->(:Audio)-[:SIMILAR]-(:Audio)<-[:HAS_AUDIO]-"),
+}
+SHOW_ENTITY: LiteralString = _shown("-[:RELATED]->(:Entity)<-[:RELATED]-")
+SHOW_USER: LiteralString = _shown("<-[s:INTERACTED {split: 'train'}]-(v:User)-[t:INTERACTED {split: 'train'}]->")
+"""The same as whole paths, for a picture or Neo4j Browser: `$history` names the history's items to start from."""
+
 FIND_USER: LiteralString = "MATCH (u:User {id: $user}) RETURN u.id AS id"
 FIND_ITEM: LiteralString = "MATCH (i:Item {id: $item}) RETURN i.title AS title"
 COUNT_ITEMS: LiteralString = "MATCH (i:Item) RETURN count(i) AS items"

@@ -30,9 +30,8 @@ def vocabulary(store: GraphStore) -> Vocabulary:
     schema = GraphSchema()
     labels = set(schema.nodes)
     types = {edge.relation for edge in schema.relationships}
-    properties = {
-        name for kind in (*schema.nodes.values(), *schema.relationships.values()) for name in kind.properties.names
-    }
+    properties = {name for node in schema.nodes.values() for name in node.properties.names}
+    properties.update(name for kind in schema.relationships.values() for name in kind.properties.names)
     if isinstance(store, Neo4jStore):
         for names, statement in zip((labels, types, properties), _NEO4J, strict=True):
             names.update(store.query(statement)["name"].to_pylist())

@@ -1,6 +1,5 @@
-"""The commands that look into the graph: `cypher` and `explain`."""
+"""The commands that look into the graph: `cypher`, `explore`, `stats` and `explain`."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -137,19 +136,25 @@ def explain(
     item: Annotated[str, typer.Option(help="Item id.", show_default=False)] = ...,  # type: ignore[assignment]
     store: StoreOption = None,
     config: ConfigOption = None,
+    bundle: Annotated[Path | None, typer.Option(help="The model whose score to take apart; else the run's.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many paths.")] = 10,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the paths: FILE.png or FILE.html.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One object on stdout.")] = False,
 ) -> None:
-    """Show the graph's paths from what a user liked to an item: shared pictures, sounds, words, makers, people."""
-    from graph.paths import explain_paths
+    """Why an item: the graph's paths from what a user liked to it, and each liked item's share of the model's score.
+
+    Paths lead over shared or alike pictures, sounds and words, shared makers and topics, and people with the same
+    taste. With the Cypher that shows them in Neo4j Browser.
+    """
     from modalweave import show
+    from modalweave.explaining import explain_item, find_bundle
+    from modalweave.show_explanation import explanation
     from modalweave.stores import connect
 
     path = config_path or config
     with connect(_address(store, path), path, read_only=True) as graph:
-        paths = explain_paths(graph, user, item, limit=limit)
-    result = {"user": user, "item": item, "paths": [asdict(path) for path in paths]}
-    show.finish(result, as_json, show.paths)
+        result = explain_item(graph, user, item, bundle=find_bundle(bundle, path), limit=limit, plot=plot)
+    show.finish(result, as_json, explanation)
 
 
 def _query_and_config(words: list[str], config: Path | None) -> tuple[str | None, Path | None]:

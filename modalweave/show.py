@@ -40,7 +40,7 @@ def build(result: Mapping[str, Any]) -> None:
         left = ", ".join(f"{number:,} {kind}" for kind, number in result["stale"].items())
         out.print(f"[yellow]note[/yellow] the store holds {left} that the source lacks; `--prune` removes them")
     for warning in result.get("warnings", ()):
-        out.print(f"[yellow]note[/yellow] {_plain(warning)}")
+        out.print(f"[yellow]note[/yellow] {plain(warning)}")
 
 
 def metrics(result: Mapping[str, Any]) -> None:
@@ -59,28 +59,26 @@ def metrics(result: Mapping[str, Any]) -> None:
         table.add_row(metric, *cells)
     out.print(table)
     if result.get("chosen"):
-        out.print(f"Chosen on validation: {_plain(json.dumps(result['chosen']))}")
+        out.print(f"Chosen on validation: {plain(json.dumps(result['chosen']))}")
 
 
 def scores(result: Mapping[str, Any]) -> None:
     """What the batch job wrote."""
-    out.print(f"{result['rows']:,} links in {len(result['parts'])} parts in {_plain(str(result['out']))}")
+    out.print(f"{result['rows']:,} links in {len(result['parts'])} parts in {plain(str(result['out']))}")
     if result.get("written_back") is not None:
-        out.print(f"{result['written_back']:,} RECOMMENDED links written to {_plain(result['store'])}")
+        out.print(f"{result['written_back']:,} RECOMMENDED links written to {plain(result['store'])}")
 
 
 def pairs(result: Mapping[str, Any]) -> None:
     """A flat result, one `name: value` a line."""
     for name, value in result.items():
-        out.print(f"{name}: {_plain(str(value))}", soft_wrap=True)
+        out.print(f"{name}: {plain(str(value))}", soft_wrap=True)
 
 
 def cache(result: Mapping[str, Any]) -> None:
     """The embedding cache, encoder by encoder."""
     rows({"columns": list(result["encoders"][0]) if result["encoders"] else [], "rows": result["encoders"]})
-    out.print(
-        f"{result['bytes'] / 1e6:.1f} MB in {_plain(result['folder'])}; {result['removed_bytes']:,} bytes removed"
-    )
+    out.print(f"{result['bytes'] / 1e6:.1f} MB in {plain(result['folder'])}; {result['removed_bytes']:,} bytes removed")
 
 
 def run(result: Mapping[str, Any]) -> None:
@@ -103,7 +101,7 @@ def rows(result: Mapping[str, Any]) -> None:
     """Query results."""
     grid = Table()
     for column in result["columns"]:
-        grid.add_column(_plain(column), overflow="fold")
+        grid.add_column(plain(column), overflow="fold")
     for row in result["rows"]:
         grid.add_row(*(_cell(value) for value in row.values()))
     out.print(grid)
@@ -121,7 +119,7 @@ def recipes(cookbook: Mapping[str, Any], as_json: bool) -> None:
         grid.add_column(column, overflow="fold")
     for name, recipe in cookbook.items():
         defaults = ", ".join(f"{k}={v}" if v is not None else k for k, v in recipe.parameters.items())
-        grid.add_row(name, recipe.description, _plain(defaults))
+        grid.add_row(name, recipe.description, plain(defaults))
     out.print(grid)
 
 
@@ -132,7 +130,7 @@ def stats(result: Mapping[str, Any]) -> None:
         grid.add_column(column, justify="left" if column == "label" else "right")
     for label, degree in result["degree"].items():
         numbers = (f"{degree['mean']:.2f}", f"{degree['median']:g}", f"{degree['max']:g}", f"{degree['isolated']:.1%}")
-        grid.add_row(_plain(label), *numbers)
+        grid.add_row(plain(label), *numbers)
     out.print(grid)
     out.print(f"{result['nodes']:,} nodes, {result['edges']:,} relationships")
     out.print(f"{result['components']:,} components, the largest with {result['largest_component']:.1%} of the nodes")
@@ -142,20 +140,6 @@ def stats(result: Mapping[str, Any]) -> None:
         out.print(f"{result['communities']:,} communities, modularity {result['modularity']:.3f}")
     columns = ["label", "id", "pagerank"]
     rows({"columns": columns, "rows": [dict(zip(columns, row, strict=True)) for row in result["pagerank"]]})
-
-
-def paths(result: Mapping[str, Any]) -> None:
-    """The paths behind one recommendation, strongest first."""
-    user, item = _plain(result["user"]), _plain(result["item"])
-    if not result["paths"]:
-        out.print(f"No path of the graph leads from what {user} liked to {item}.")
-        return
-    grid = Table(title=f"Why {item} for {user}", title_justify="left")
-    for column in ("kind", "strength", "because"):
-        grid.add_column(column, overflow="fold")
-    for path in result["paths"]:
-        grid.add_row(path["kind"], f"{path['score']:.3f}", _plain(path["sentence"]))
-    out.print(grid)
 
 
 def demo(result: Mapping[str, Any]) -> None:
@@ -170,16 +154,16 @@ def demo(result: Mapping[str, Any]) -> None:
     for row in range(max(len(liked), len(recommended))):
         best = recommended[row] if row < len(recommended) else None
         lists.add_row(
-            _plain(liked[row]) if row < len(liked) else "",
-            _plain(best["title"]) if best else "",
+            plain(liked[row]) if row < len(liked) else "",
+            plain(best["title"]) if best else "",
             f"{best['score']:.3f}" if best else "",
         )
     out.print(lists)
-    paths_table = Table(title=f"Why {_plain(result['recommended'][0]['title'])}", title_justify="left")
+    paths_table = Table(title=f"Why {plain(result['recommended'][0]['title'])}", title_justify="left")
     for column in ("kind", "because"):
         paths_table.add_column(column, overflow="fold")
     for path in result["paths"]:
-        paths_table.add_row(path["kind"], _plain(path["sentence"]))
+        paths_table.add_row(path["kind"], plain(path["sentence"]))
     out.print(paths_table)
     metrics(result["evaluate"])
     products(Path(result["workspace"]))
@@ -196,11 +180,11 @@ def doctor(report: Mapping[str, Any]) -> None:
     colours = {"ok": "green", "missing": "yellow", "failed": "red"}
     for check in report["checks"]:
         state = f"[{colours[check['state']]}]{check['state']}[/]"
-        grid.add_row(check["name"], state, _plain(check["found"]), _plain(check["fix"]))
+        grid.add_row(check["name"], state, plain(check["found"]), plain(check["fix"]))
     out.print(grid)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Escaped for rich and the terminal: a title from a catalogue is neither markup nor an escape sequence."""
     return str(text).translate(_CONTROLS).replace("[", "\\[")
 
@@ -209,4 +193,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
-    return _plain(text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…")
+    return plain(text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…")

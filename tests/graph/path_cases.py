@@ -5,6 +5,7 @@ import pytest
 
 from graph import GraphStore, StoreError
 from graph.paths import explain_paths
+from graph.subgraph import result_graph
 from tests.graph.tiny_graph import INTERACTED
 
 
@@ -39,6 +40,13 @@ class PathCases:
             rows = tiny.query(path.cypher, path.parameters).to_pylist()
             between = {node.id for node in path.nodes[1:-1]}
             assert any(between <= set(row.values()) for row in rows)
+
+    def test_the_path_can_be_shown_whole(self, tiny: GraphStore) -> None:
+        for path in (*explain_paths(tiny, "ann", "film_c"), *explain_paths(tiny, "ann", "film_d")):
+            values = {"user": "ann", "item": path.nodes[-1].id, "history": [path.history]}
+            shown = result_graph(tiny.query(path.show, values))
+            found = {(data["label"], data["properties"]["id"]) for _, data in shown.nodes(data=True)}
+            assert {(node.label, node.id) for node in path.nodes} <= found
 
     def test_only_train_interactions_are_followed(self, tiny: GraphStore) -> None:
         # ann holds film_d in test: cat's way to it over ann, and ann's history with it, must not exist.
