@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import scipy.sparse as sp
 from torch_geometric.data import HeteroData
 
-from gnn.combined import ensemble_section, finished
+from gnn.combined import NORMALISATIONS, ensemble_section, finished
 from gnn.config import NetworkConfig
 from gnn.ensemble import fit_weights
 from gnn.parts import make_part, resolved
@@ -109,10 +109,10 @@ class Auto:
         for copy in range(1, copies):
             fitted.append(_fit(best.part.model_copy(update={"seed_offset": copy}), data, seed, steps))
         scorers = [scorer for _, scorer in fitted]
-        weights, _ = fit_weights(scorers, validation)
-        dimensions = self.config.ensemble.max_dimensions
-        self.chosen = ensemble_section([part for part, _ in fitted], weights, dimensions)
-        return finished(scorers, weights, dimensions, seed)
+        weights, _ = fit_weights(scorers, validation, NORMALISATIONS[self.config.ensemble.normalise])
+        ensemble = self.config.ensemble
+        self.chosen = ensemble_section([part for part, _ in fitted], weights, ensemble)
+        return finished(scorers, weights, ensemble, seed)
 
     def candidates(self, history: sp.csr_matrix) -> list[NetworkConfig]:
         """The softmax networks to compare, with the settings that were given held fixed, each candidate once."""

@@ -1,5 +1,6 @@
 """The ensemble as a recommender: fits its parts, then weighs them on validation."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch_geometric.data import HeteroData
@@ -8,13 +9,16 @@ from gnn.compress import one_dot
 from gnn.ensemble import fit_weights, weighted_sum
 from gnn.errors import GnnError
 from gnn.parts import describe, make_part, resolved
-from gnn.scorers import Progress, Scorer
+from gnn.scorers import Normalisation, Progress, Scorer
 from gnn.selection import Validation
 from gnn.settings import EnsembleConfig, PartConfig
 
+NORMALISATIONS: Mapping[str, Normalisation] = {"z": True, "rank": "rank"}
+"""The settings' names for what `SumScorer` takes."""
+
 
 class Ensemble:
-    """A z-scored weighted sum of recommenders, or the same as one dot product."""
+    """A normalised weighted sum of recommenders, or the same as one dot product."""
 
     def __init__(self, config: EnsembleConfig | None = None) -> None:
         self.config = config or EnsembleConfig()
@@ -37,26 +41,26 @@ class Ensemble:
             if progress:
                 progress(number + 1, len(kept))
         if given is None:
-            weights, _ = fit_weights(scorers, Validation.of(data, seed=seed))
+            weights, _ = fit_weights(scorers, Validation.of(data, seed=seed), NORMALISATIONS[self.config.normalise])
         else:
             weights = [given[n] for n in kept]
-        self.chosen = ensemble_section(parts, weights, self.config.max_dimensions)
-        return finished(scorers, weights, self.config.max_dimensions, seed)
+        self.chosen = ensemble_section(parts, weights, self.config)
+        return finished(scorers, weights, self.config, seed)
 
 
-def finished(scorers: list[Scorer], weights: list[float], max_dimensions: int | None, seed: int) -> Scorer:
+def finished(scorers: list[Scorer], weights: list[float], config: EnsembleConfig, seed: int) -> Scorer:
     """The weighted sum, as one dot product where a length is asked for."""
-    total = weighted_sum(scorers, weights)
-    return total if max_dimensions is None else one_dot(total, max_dimensions=max_dimensions, seed=seed)
+    total = weighted_sum(scorers, weights, NORMALISATIONS[config.normalise])
+    length = config.max_dimensions
+    return total if length is None else one_dot(total, max_dimensions=length, seed=seed)
 
 
-def ensemble_section(parts: list[PartConfig], weights: list[float], max_dimensions: int | None) -> dict[str, Any]:
+def ensemble_section(parts: list[PartConfig], weights: list[float], config: EnsembleConfig) -> dict[str, Any]:
     """The `gnn:` section that fits these parts with these weights, without those that weigh 0."""
     kept = [(part, weight) for part, weight in zip(parts, weights, strict=True) if weight]
     section: dict[str, Any] = {
         "parts": [describe(part) for part, _ in kept],
         "weights": [round(weight, 6) for _, weight in kept],
     }
-    if max_dimensions is not None:
-        section["max_dimensions"] = max_dimensions
+    section |= config.model_dump(mode="json", include={"normalise", "max_dimensions"}, exclude_defaults=True)
     return {"model": "ensemble", "ensemble": section}

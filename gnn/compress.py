@@ -28,6 +28,8 @@ def one_dot(scorer: Scorer, *, max_dimensions: int, seed: int, progress: Progres
     room = max_dimensions - sum(part.item_vectors.shape[1] for part, _ in exact)
     rest = [(part, w) for part, w in zip(parts, weights, strict=True) if not isinstance(part, DotScorer)]
     normalise = scorer.normalise if isinstance(scorer, SumScorer) else False
+    if normalise == "rank":  # places are no dot products, whatever their parts are
+        exact, rest, room = [], list(zip(parts, weights, strict=True)), max_dimensions
     if room < (1 if rest else 0):
         exact, rest, room = [], list(zip(parts, weights, strict=True)), max_dimensions
     users, items = [], []

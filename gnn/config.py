@@ -26,7 +26,8 @@ class NetworkConfig(BaseModel, extra="forbid"):
 
     fusion: str = "joint"
     """How modalities meet: `joint` (a channel and a gate each), `feature` (vectors concatenated into one item
-    feature before propagation) or `attended` (one item feature, a learned weighted mean)."""
+    feature before propagation), `attended` (one item feature, a learned weighted mean) or `decision` (a network
+    for behaviour and one for each modality, their scores summed with weights from validation)."""
 
     modalities: tuple[Modality, ...] = ("text", "image", "audio")
     """Modalities used where the graph has them; empty = the same network without media."""

@@ -61,6 +61,9 @@ def decompose(scorer: Scorer, user: int, item: int, seen: sp.csr_matrix) -> Deco
     if isinstance(scorer, DotScorer):
         return _dot(scorer, user, item, seen)
     assert isinstance(scorer, SumScorer)
+    if scorer.normalise == "rank":  # places do not add up over the history
+        whole = float(scorer.scores(torch.tensor([user]))[0, item])
+        return Decomposition(whole, (), {"ranks": whole})
     rest: dict[str, float] = {}
     ways: dict[tuple[int, str, bool], float] = {}
     score = 0.0

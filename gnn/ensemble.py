@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gnn.rank import row_pairs
-from gnn.scorers import Scorer, SumScorer
+from gnn.scorers import Normalisation, Scorer, SumScorer, normalised
 from gnn.selection import Validation
 
 GRID = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4)
@@ -17,8 +17,10 @@ _CACHE_CELLS = 50_000_000
 """Scores of each part held for the search (200 MB); more users than fit are sampled."""
 
 
-def fit_weights(scorers: Sequence[Scorer], validation: Validation) -> tuple[list[float], float]:
-    """Weights of the scorers' z-scored sum with the best validation quality, and that quality.
+def fit_weights(
+    scorers: Sequence[Scorer], validation: Validation, normalise: Normalisation = True
+) -> tuple[list[float], float]:
+    """Weights of the scorers' normalised sum with the best validation quality, and that quality.
 
     The best scorer alone is weighted 1; the others are then searched in turn, best first, over `GRID`, twice. A
     part that does not help stays at 0. Without validation pairs all weigh the same.
@@ -26,7 +28,7 @@ def fit_weights(scorers: Sequence[Scorer], validation: Validation) -> tuple[list
     if not validation.num_pairs:
         return [1.0 / len(scorers)] * len(scorers), 0.0
     users = _affordable(validation.users, scorers[0].num_items)
-    blocks = [_standardised(scorer, users) for scorer in scorers]
+    blocks = [normalised(scorer.scores(users), normalise) for scorer in scorers]
     seen = row_pairs(validation.seen, users)
 
     def quality(weights: Sequence[float]) -> float:
@@ -52,12 +54,12 @@ def fit_weights(scorers: Sequence[Scorer], validation: Validation) -> tuple[list
     return [weight / total for weight in weights], best
 
 
-def weighted_sum(scorers: Sequence[Scorer], weights: Sequence[float]) -> Scorer:
-    """The z-scored sum without the parts that weigh 0; a single part is handed on as it is."""
+def weighted_sum(scorers: Sequence[Scorer], weights: Sequence[float], normalise: Normalisation = True) -> Scorer:
+    """The normalised sum without the parts that weigh 0; a single part is handed on as it is."""
     kept = [(scorer, weight) for scorer, weight in zip(scorers, weights, strict=True) if weight]
     if len(kept) == 1:
         return kept[0][0]
-    return SumScorer([scorer for scorer, _ in kept], [weight for _, weight in kept], normalise=True)
+    return SumScorer([scorer for scorer, _ in kept], [weight for _, weight in kept], normalise)
 
 
 def _affordable(users: Tensor, num_items: int) -> Tensor:
@@ -66,9 +68,3 @@ def _affordable(users: Tensor, num_items: int) -> Tensor:
     if len(users) <= most:
         return users
     return users[torch.linspace(0, len(users) - 1, most).long()]
-
-
-def _standardised(scorer: Scorer, users: Tensor) -> Tensor:
-    """A part's scores as `SumScorer` sees them: divided by each user's deviation over all items."""
-    scores = scorer.scores(users)
-    return scores / scores.std(dim=1, keepdim=True).clamp_min(1e-12)

@@ -90,8 +90,7 @@ FUSIONS: dict[str, Callable[[Mapping[str, Medium], NetworkConfig, torch.Generato
     "feature": FeatureFusion,
     "attended": AttendedFusion,
 }
-"""Fusion kinds by name. Decision-level fusion is an ensemble of one network for each modality
-(`modalities=("image",)`)."""
+"""Kinds of fusion inside one network, by name; decision-level fusion stands in `gnn/decision.py`."""
 
 
 def make_fusion(media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator) -> Fusion:

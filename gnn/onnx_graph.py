@@ -94,10 +94,21 @@ class _Writer:
         for number, (part, weight) in enumerate(zip(structure["parts"], structure["weights"], strict=True)):
             name = f"{prefix}{number}.scores"
             self.add(part, f"{prefix}{number}.", name, items)
-            if structure["normalise"]:
+            if structure["normalise"] == "rank":
+                name = self._places(name, items)
+            elif structure["normalise"]:
                 name = self._node("Div", [name, self._deviation(name, items)])
             terms.append(self._node("Mul", [name, self._constant(f"{prefix}{number}.weight", np.float32(weight))]))
         self._node("Sum", terms, output)
+
+    def _places(self, scores: str, items: int) -> str:
+        """Each item's place in its row, from 1 (best) to 0; of equal scores the lower index is first."""
+        count = self._constant(f"{scores}.count", np.array([items], dtype=np.int64))
+        order = f"{scores}.order"
+        self.nodes.append(helper.make_node("TopK", [scores, count], [f"{scores}.sorted", order], axis=1))
+        places = self._constant(f"{scores}.places", np.linspace(1, 0, items, dtype=np.float32)[None])
+        shape = self._node("Shape", [scores])
+        return self._node("ScatterElements", [scores, order, self._node("Expand", [places, shape])], axis=1)
 
     def _deviation(self, scores: str, items: int) -> str:
         """Sample standard deviation of each row, at least 1e-12."""

@@ -7,6 +7,7 @@ from torch_geometric.data import HeteroData
 
 from gnn.auto import Auto
 from gnn.combined import Ensemble
+from gnn.decision import DecisionFusion
 from gnn.errors import GnnError
 from gnn.parts import make_part
 from gnn.scorers import Progress, Scorer
@@ -44,6 +45,8 @@ RECOMMENDERS: Mapping[str, Callable[[GNNConfig], Recommender]] = {
 
 def make_recommender(config: GNNConfig) -> Recommender:
     """The recommender `config.model` names; after `fit` its `chosen` (a dict) says what validation decided."""
+    if config.fusion == "decision" and config.model in ("auto", "hetero"):
+        return DecisionFusion(config)
     if config.model not in RECOMMENDERS:
         raise GnnError(f"model {config.model!r} is unknown; use one of {', '.join(RECOMMENDERS)}")
     return RECOMMENDERS[config.model](config)

@@ -132,7 +132,8 @@ def _sum_from_tensors(
 ) -> SumScorer:
     kinds, weights, normalise = structure.get("parts"), structure.get("weights"), structure.get("normalise")
     listed = isinstance(kinds, list) and isinstance(weights, list) and 0 < len(kinds) == len(weights) <= _MAX_PARTS
-    if not listed or not all(isinstance(w, int | float) for w in weights or ()) or not isinstance(normalise, bool):
+    numbers = all(isinstance(w, int | float) for w in weights or ())
+    if not listed or not numbers or not (isinstance(normalise, bool) or normalise == "rank"):
         raise BundleError(
             "the manifest's sum scorer needs equally many parts and weights, and 'normalise'; train again"
         )

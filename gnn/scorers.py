@@ -5,13 +5,16 @@ Three kinds cover every model of this room, so the bundle and the batch job know
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+Normalisation = bool | Literal["rank"]
+"""How the rows of a sum's parts are made comparable: by their deviation (True), by ranks, or not at all (False)."""
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in total)."""
@@ -117,8 +120,9 @@ class SumScorer:
 
     parts: Sequence[Scorer]
     weights: Sequence[float]
-    normalise: bool = True
-    """Divide each part's row by its standard deviation over all items first, so that weights compare."""
+    normalise: Normalisation = True
+    """Divide each part's row by its standard deviation over all items first, so that weights compare; `rank` takes
+    each item's place instead, from 1 (best) down to 0."""
     kind: str = "sum"
 
     @property
@@ -137,8 +141,14 @@ class SumScorer:
         for part, weight in zip(self.parts, self.weights, strict=True):
             if weight == 0:
                 continue
-            block = part.scores(users)
-            if self.normalise:
-                block = block / block.std(dim=1, keepdim=True).clamp_min(1e-12)
-            total += weight * block
+            total += weight * normalised(part.scores(users), self.normalise)
         return total
+
+
+def normalised(scores: Float[Tensor, "block items"], how: Normalisation) -> Float[Tensor, "block items"]:
+    """Rows that can be weighed against those of another scorer; of equal scores the lower item index ranks first."""
+    if how == "rank":
+        order = scores.argsort(dim=1, descending=True, stable=True)
+        places = torch.linspace(1, 0, scores.shape[1]).expand_as(scores)
+        return torch.empty_like(scores).scatter_(1, order, places)
+    return scores / scores.std(dim=1, keepdim=True).clamp_min(1e-12) if how else scores

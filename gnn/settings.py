@@ -35,13 +35,16 @@ class PartConfig(BaseModel, extra="forbid"):
 
 
 class EnsembleConfig(BaseModel, extra="forbid"):
-    """A z-scored weighted sum of recommenders."""
+    """A weighted sum of recommenders, each user's scores normalised first."""
 
     parts: tuple[PartConfig, ...] = Field((PartConfig(model="hetero"), PartConfig(model="graph_filter")), min_length=1)
     """What is summed."""
 
     weights: tuple[NonNegativeFloat, ...] | None = None
     """One weight a part; None chooses them on validation (0 is allowed and leaves a part out)."""
+
+    normalise: Literal["z", "rank"] = "z"
+    """How parts are made comparable: scores over their deviation, or each item's place in the part's ranking."""
 
     max_dimensions: PositiveInt | None = None
     """Deliver one dot product of at most this many dimensions, for vector indexes; None keeps the exact sum."""

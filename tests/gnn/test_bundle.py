@@ -29,7 +29,8 @@ def _parts() -> dict[str, Scorer]:
     dense = ItemItemScorer(history, torch.from_numpy(weights))
     sparse = ItemItemScorer(history, sp.csr_matrix(weights * (weights > 0)))
     nested = SumScorer([dot, SumScorer([dense, sparse], [1.0, 0.5], normalise=False)], [0.7, 0.3])
-    return {"dot": dot, "dense": dense, "sparse": sparse, "sum": nested}
+    ranks = SumScorer([dot, dense], [0.7, 0.3], normalise="rank")
+    return {"dot": dot, "dense": dense, "sparse": sparse, "sum": nested, "ranks": ranks}
 
 
 PARTS = _parts()

@@ -15,7 +15,7 @@ from gnn.errors import GnnError
 from gnn.matrices import interactions
 from gnn.rank import top_items
 from gnn.registry import RECOMMENDERS, make_recommender
-from gnn.scorers import DotScorer, ItemItemScorer, SumScorer
+from gnn.scorers import DotScorer, ItemItemScorer, SumScorer, normalised
 from gnn.selection import Validation, positive_ranks
 from gnn.settings import AutoConfig, EnsembleConfig, GNNConfig, PartConfig
 
@@ -75,6 +75,33 @@ def test_parts_that_complete_each_other_are_both_used() -> None:
 def test_without_validation_pairs_all_weigh_the_same() -> None:
     weights, _ = fit_weights([_dot(np.eye(3)), _dot(np.eye(3))], _validation(np.zeros((3, 3))))
     assert weights == [0.5, 0.5]
+
+
+def test_ranks_run_from_one_to_nothing_with_ties_by_index() -> None:
+    scores = torch.tensor([[3.0, 9.0, 3.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
+    expected = torch.tensor([[2 / 3, 1, 1 / 3, 0], [1, 2 / 3, 1 / 3, 0]])
+    assert torch.allclose(normalised(scores, "rank"), expected)
+
+
+def test_rank_normalisation_is_not_led_by_one_wild_part() -> None:
+    generator = np.random.default_rng(3)
+    positives = (generator.random((40, 60)) < 0.05).astype(float)
+    wild = _dot(np.where(generator.random((40, 60)) < 0.02, 1e4, 0) + generator.random((40, 60)) + positives)
+    good = _dot(positives + 0.5 * generator.random((40, 60)))
+    validation = _validation(positives)
+    qualities = [validation.quality(SumScorer([wild, good], [1, 1], how)) for how in (False, "rank")]
+    assert qualities[1] > qualities[0]
+
+
+def test_decision_fusion_weighs_one_network_for_behaviour_and_one_a_modality(mixed_graph) -> None:
+    ensemble = EnsembleConfig(normalise="rank")
+    recommender = make_recommender(GNNConfig(fusion="decision", ensemble=ensemble, **QUICK))
+    scorer = recommender.fit(mixed_graph, seed=0)
+    section = recommender.chosen["ensemble"]
+    used = [part["network"].get("modalities") for part in section["parts"]]
+    assert section["normalise"] == "rank" and all(names is None or len(names) <= 1 for names in used)
+    again = make_recommender(GNNConfig.model_validate(recommender.chosen)).fit(mixed_graph, seed=0)
+    assert torch.allclose(scorer.scores(torch.arange(60)), again.scores(torch.arange(60)), atol=1e-4)
 
 
 def _mixed_sum(users: int = 50, items: int = 30) -> SumScorer:
