@@ -1,6 +1,5 @@
 """The automatic choice: one procedure for every dataset, decided by validation alone."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import scipy.sparse as sp
@@ -9,7 +8,7 @@ from torch_geometric.data import HeteroData
 from gnn.combined import NORMALISATIONS, ensemble_section, finished
 from gnn.config import NetworkConfig
 from gnn.ensemble import fit_weights
-from gnn.parts import make_part, resolved
+from gnn.parts import Watch, make_part, resolved
 from gnn.scorers import Progress, Scorer
 from gnn.selection import Validation
 from gnn.settings import GNNConfig, PartConfig
@@ -21,11 +20,22 @@ SPARSE: tuple[dict[str, Any], ...] = (
         "learning_rate": 4e-3,
         "identity_dropout": 0.3,
         "cold_negatives": False,
-        "patience": 5,
-        "evaluate_every": 2,
+        "patience": 4,
+        "evaluate_every": 3,
+    },
+    {
+        "loss": "softmax",
+        "similar_hops": 2,
+        "edge_dropout": 0.5,
+        "temperature": 0.4,
+        "batch_users": 1024,
+        "learning_rate": 7e-3,
+        "patience": 3,
+        "evaluate_every": 3,
     },
 )
-"""Compared where histories are short: cosine softmax that also stands in for new items."""
+"""Compared where histories are short: cosine softmax with the media links followed once, which also stands in for new
+items, and with the links followed twice and half of the interactions left out of each epoch."""
 
 DENSE: tuple[dict[str, Any], ...] = (
     {
@@ -54,32 +64,20 @@ DENSE: tuple[dict[str, Any], ...] = (
 )
 """Compared where histories are long: wider networks that rest on behaviour and media links."""
 
-PAIRWISE: dict[str, Any] = {
-    "loss": "bpr",
-    "similar_hops": 2,
-    "edge_dropout": 0.8,
-    "learning_rate": 1e-3,
-    "regularisation": 1e-3,
-    "content": False,
-    "patience": 4,
-    "evaluate_every": 5,
-}
-"""BPR with edges pruned by degree. It takes several times as long, so it is tried only where no softmax network alone
-beats the closed forms on validation, as on catalogues whose media tell more than behaviour."""
-
 LONG_HISTORY = 15
 """Mean training interactions per user from which the dense space is compared."""
 
 
 class Auto:
-    """Fits the closed forms, trains each network of the space, copies the winner, and weighs all on validation.
+    """Fits the closed forms and each network of the space, copies the best network, and weighs all on validation.
 
-    A network wins by the validation quality of its best sum with the closed forms, not alone: what counts is what
-    it adds. `chosen` is then a plain `model: ensemble` section that gives the same scorer without searching.
+    The best network is the one with the best validation quality in a sum with the closed forms, not alone: what
+    counts is what it adds. `chosen` is then a plain `model: ensemble` section that gives the same scorer without
+    searching.
     """
 
-    def __init__(self, config: GNNConfig | None = None) -> None:
-        self.config = config or GNNConfig()
+    def __init__(self, config: GNNConfig | None = None, watch: Watch = Watch()) -> None:  # noqa: B008 (frozen)
+        self.config, self.watch = config or GNNConfig(), watch
         self.chosen: dict[str, Any] = {}
         """The `gnn:` section of the choice, after `fit`."""
         self.trials: list[dict[str, Any]] = []
@@ -87,32 +85,32 @@ class Auto:
 
     def fit(self, data: HeteroData, *, seed: int, progress: Progress | None = None) -> Scorer:
         """Deterministic by seed: no clock decides anything."""
-        auto = self.config.auto
+        auto, ensemble = self.config.auto, self.config.ensemble
+        normalise = NORMALISATIONS[ensemble.normalise]
         validation = Validation.of(data, seed=seed)
         large = validation.seen.nnz > auto.max_pairs
         networks = self.candidates(validation.seen)[: 1 if large or not validation.num_pairs else None]
-        steps = _Steps(progress, len(auto.closed_forms) + len(networks) + auto.copies - 1)
+        copies = 0 if large else auto.copies - 1
+        steps = _Steps(progress, len(auto.closed_forms) + len(networks) + copies)
 
-        fitted = [_fit(self._part(name), data, seed, steps) for name in auto.closed_forms]
-        trials = [self._try(network, fitted, validation, data, seed, steps) for network in networks]
-        if not large and self._pairwise_wanted(trials, fitted, validation):
-            steps.fits += 1
-            network = NetworkConfig.model_validate({**PAIRWISE, **self.config.fixed()})
-            trials.append(self._try(network, fitted, validation, data, seed, steps))
+        closed = [self._fit(self._part(name), data, seed, steps) for name in auto.closed_forms]
+        trained, qualities = [], []
+        for network in networks:
+            trained.append(self._fit(PartConfig(model="hetero", network=network), data, seed, steps))
+            _, quality = fit_weights([trained[-1].scorer, *(c.scorer for c in closed)], validation, normalise)
+            qualities.append(quality)
         self.trials = [
-            {"network": t.part.network.model_dump(mode="json", exclude_defaults=True), "quality": t.quality}
-            for t in trials
+            {"network": network.model_dump(mode="json", exclude_defaults=True), "quality": quality}
+            for network, quality in zip(networks, qualities, strict=True)
         ]
-        best = max(trials, key=lambda trial: trial.quality)
-        copies = 1 if large or best.part.network.loss == PAIRWISE["loss"] else auto.copies
-        fitted.append((best.part, best.scorer))
-        for copy in range(1, copies):
-            fitted.append(_fit(best.part.model_copy(update={"seed_offset": copy}), data, seed, steps))
-        scorers = [scorer for _, scorer in fitted]
-        weights, _ = fit_weights(scorers, validation, NORMALISATIONS[self.config.ensemble.normalise])
-        ensemble = self.config.ensemble
-        self.chosen = ensemble_section([part for part, _ in fitted], weights, ensemble)
-        return finished(scorers, weights, ensemble, seed)
+        best = trained[qualities.index(max(qualities))].part
+        copied = [
+            self._fit(best.model_copy(update={"seed_offset": n}), data, seed, steps) for n in range(1, copies + 1)
+        ]
+        fitted = [*closed, *trained, *copied]
+        weights, _ = fit_weights([f.scorer for f in fitted], validation, normalise)
+        self.chosen = ensemble_section([f.part for f in fitted], weights, ensemble)
+        return finished([f.scorer for f in fitted], weights, ensemble, seed)
 
     def candidates(self, history: sp.csr_matrix) -> list[NetworkConfig]:
         """The softmax networks to compare, with the settings that were given held fixed, each candidate once."""
@@ -122,26 +120,11 @@ class Auto:
             networks = tuple(NetworkConfig.model_validate({**entry, **self.config.fixed()}) for entry in space)
         return [network for n, network in enumerate(networks) if network not in networks[:n]]
 
-    def _try(
-        self,
-        network: NetworkConfig,
-        fitted: Sequence[tuple[PartConfig, Scorer]],
-        validation: Validation,
-        data: HeteroData,
-        seed: int,
-        steps: "_Steps",
-    ) -> "_Trial":
-        part, scorer = _fit(PartConfig(model="hetero", network=network), data, seed, steps)
-        _, quality = fit_weights([scorer, *(other for _, other in fitted)], validation)
-        return _Trial(part, scorer, quality)
-
-    def _pairwise_wanted(
-        self, trials: Sequence["_Trial"], fitted: Sequence[tuple[PartConfig, Scorer]], validation: Validation
-    ) -> bool:
-        if self.config.auto.networks is not None or "loss" in self.config.fixed() or not validation.num_pairs:
-            return False
-        closed = max((validation.quality(scorer) for _, scorer in fitted), default=0.0)
-        return max(validation.quality(trial.scorer) for trial in trials) < closed
+    def _fit(self, part: PartConfig, data: HeteroData, seed: int, steps: "_Steps") -> "_Fitted":
+        recommender = make_part(part, self.watch)
+        scorer = recommender.fit(data, seed=seed + part.seed_offset, progress=steps.inner)
+        steps.finish()
+        return _Fitted(resolved(part, recommender), scorer)
 
     def _part(self, name: str) -> PartConfig:
         return PartConfig.model_validate(
@@ -154,12 +137,11 @@ class Auto:
         )
 
 
-class _Trial(NamedTuple):
-    """One network of the space, and the validation quality of its best sum with the closed forms."""
+class _Fitted(NamedTuple):
+    """A part with what was chosen in its fit written in, and what came of it."""
 
     part: PartConfig
     scorer: Scorer
-    quality: float
 
 
 class _Steps:
@@ -178,10 +160,3 @@ class _Steps:
         self.done += 1
         if self.progress:
             self.progress(100 * self.done, 100 * self.fits)
-
-
-def _fit(part: PartConfig, data: HeteroData, seed: int, steps: _Steps) -> tuple[PartConfig, Scorer]:
-    recommender = make_part(part)
-    scorer = recommender.fit(data, seed=seed + part.seed_offset, progress=steps.inner)
-    steps.finish()
-    return resolved(part, recommender), scorer

@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 from gnn.compress import one_dot
 from gnn.ensemble import fit_weights, weighted_sum
 from gnn.errors import GnnError
-from gnn.parts import describe, make_part, resolved
+from gnn.parts import Watch, describe, make_part, resolved
 from gnn.scorers import Normalisation, Progress, Scorer
 from gnn.selection import Validation
 from gnn.settings import EnsembleConfig, PartConfig
@@ -20,8 +20,8 @@ NORMALISATIONS: Mapping[str, Normalisation] = {"z": True, "rank": "rank"}
 class Ensemble:
     """A normalised weighted sum of recommenders, or the same as one dot product."""
 
-    def __init__(self, config: EnsembleConfig | None = None) -> None:
-        self.config = config or EnsembleConfig()
+    def __init__(self, config: EnsembleConfig | None = None, watch: Watch = Watch()) -> None:  # noqa: B008 (frozen)
+        self.config, self.watch = config or EnsembleConfig(), watch
         self.chosen: dict[str, Any] = {}
         """A `gnn:` section that gives the same ensemble without searching, after `fit`."""
 
@@ -35,7 +35,7 @@ class Ensemble:
         kept = [n for n in range(len(self.config.parts)) if given is None or given[n]]
         scorers, parts = [], []
         for number, part in enumerate(self.config.parts[n] for n in kept):
-            recommender = make_part(part)
+            recommender = make_part(part, self.watch)
             scorers.append(recommender.fit(data, seed=seed + part.seed_offset, progress=None))
             parts.append(resolved(part, recommender))
             if progress:

@@ -5,6 +5,7 @@ from typing import Any
 from torch_geometric.data import HeteroData
 
 from gnn.combined import Ensemble
+from gnn.parts import Watch
 from gnn.scorers import Progress, Scorer
 from gnn.settings import EnsembleConfig, GNNConfig, PartConfig
 from graph.schema import MEDIA_LABELS
@@ -13,8 +14,8 @@ from graph.schema import MEDIA_LABELS
 class DecisionFusion:
     """Each modality scores alone and the scores are weighed, where the other kinds fuse vectors."""
 
-    def __init__(self, config: GNNConfig) -> None:
-        self.config = config
+    def __init__(self, config: GNNConfig, watch: Watch) -> None:
+        self.config, self.watch = config, watch
         self.chosen: dict[str, Any] = {}
         """A plain `model: ensemble` section that gives the same, after `fit`."""
 
@@ -27,7 +28,7 @@ class DecisionFusion:
             for used in ((), *present)
         ]
         given = self.config.ensemble.model_dump(include={"normalise", "max_dimensions"})
-        ensemble = Ensemble(EnsembleConfig(parts=tuple(parts), **given))
+        ensemble = Ensemble(EnsembleConfig(parts=tuple(parts), **given), self.watch)
         scorer = ensemble.fit(data, seed=seed, progress=progress)
         self.chosen = ensemble.chosen
         return scorer

@@ -1,6 +1,10 @@
 """The recommenders an ensemble can sum, by name; each knows how to name what it chose."""
 
+import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch_geometric.data import HeteroData
@@ -21,19 +25,38 @@ class Part(Protocol):
         """Equal data, seed and settings give an equal scorer."""
 
 
-PARTS: Mapping[str, Callable[[PartConfig], Part]] = {
-    "popularity": lambda _: Popularity(),
-    "ease": lambda part: EASE(part.ease),
-    "item_knn": lambda part: ItemKNN(part.item_knn),
-    "graph_filter": lambda part: GraphFilter(part.graph_filter),
-    "hetero": lambda part: HeteroGNN(part.network),
+@dataclass(frozen=True)
+class Watch:
+    """Where long fits leave their state, and who hears of each epoch."""
+
+    checkpoints: Path | None = None
+    """Folder with one file a network; a fit killed and begun again goes on from it to the same end."""
+    on_epoch: Callable[[str, Mapping[str, float]], None] | None = None
+    """Called with a network's name (by its settings) and `epoch, loss, ndcg@20, recall@20, seconds`."""
+
+    def network(self, part: PartConfig) -> HeteroGNN:
+        """The network a part describes, under watch."""
+        text = f"{part.seed_offset}:{part.network.model_dump_json()}"
+        name = f"network-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        checkpoint = self.checkpoints / f"{name}.safetensors" if self.checkpoints else None
+        return HeteroGNN(
+            part.network, checkpoint=checkpoint, on_epoch=partial(self.on_epoch, name) if self.on_epoch else None
+        )
+
+
+PARTS: Mapping[str, Callable[[PartConfig, Watch], Part]] = {
+    "popularity": lambda _part, _watch: Popularity(),
+    "ease": lambda part, _: EASE(part.ease),
+    "item_knn": lambda part, _: ItemKNN(part.item_knn),
+    "graph_filter": lambda part, _: GraphFilter(part.graph_filter),
+    "hetero": lambda part, watch: watch.network(part),
 }
 """Name -> what makes it."""
 
 
-def make_part(part: PartConfig) -> Part:
+def make_part(part: PartConfig, watch: Watch) -> Part:
     """The recommender a part names."""
-    return PARTS[part.model](part)
+    return PARTS[part.model](part, watch)
 
 
 def resolved(part: PartConfig, fitted: Part) -> PartConfig:

@@ -9,7 +9,7 @@ from gnn.auto import Auto
 from gnn.combined import Ensemble
 from gnn.decision import DecisionFusion
 from gnn.errors import GnnError
-from gnn.parts import make_part
+from gnn.parts import Watch, make_part
 from gnn.scorers import Progress, Scorer
 from gnn.settings import GNNConfig, PartConfig
 
@@ -21,8 +21,8 @@ class Recommender(Protocol):
         """Equal data, seed and settings give an equal scorer."""
 
 
-def _single(name: str) -> Callable[[GNNConfig], Recommender]:
-    def make(config: GNNConfig) -> Recommender:
+def _single(name: str) -> Callable[[GNNConfig, Watch], Recommender]:
+    def make(config: GNNConfig, watch: Watch) -> Recommender:
         part = PartConfig(
             model=name,
             network=config.network(),
@@ -30,23 +30,26 @@ def _single(name: str) -> Callable[[GNNConfig], Recommender]:
             ease=config.ease,
             item_knn=config.item_knn,
         )
-        return make_part(part)
+        return make_part(part, watch)
 
     return make
 
 
-RECOMMENDERS: Mapping[str, Callable[[GNNConfig], Recommender]] = {
+RECOMMENDERS: Mapping[str, Callable[[GNNConfig, Watch], Recommender]] = {
     **{name: _single(name) for name in ("popularity", "ease", "item_knn", "graph_filter", "hetero")},
-    "ensemble": lambda config: Ensemble(config.ensemble),
+    "ensemble": lambda config, watch: Ensemble(config.ensemble, watch),
     "auto": Auto,
 }
 """Name -> what makes it from the config; a new closed form or network is one line in `gnn/parts.py` and here."""
 
 
-def make_recommender(config: GNNConfig) -> Recommender:
-    """The recommender `config.model` names; after `fit` its `chosen` (a dict) says what validation decided."""
+def make_recommender(config: GNNConfig, watch: Watch = Watch()) -> Recommender:  # noqa: B008 (frozen)
+    """The recommender `config.model` names; after `fit` its `chosen` (a dict) says what validation decided.
+
+    `watch` keeps checkpoints of the networks inside and hears of their epochs.
+    """
     if config.fusion == "decision" and config.model in ("auto", "hetero"):
-        return DecisionFusion(config)
+        return DecisionFusion(config, watch)
     if config.model not in RECOMMENDERS:
         raise GnnError(f"model {config.model!r} is unknown; use one of {', '.join(RECOMMENDERS)}")
-    return RECOMMENDERS[config.model](config)
+    return RECOMMENDERS[config.model](config, watch)

@@ -64,7 +64,7 @@ class AutoConfig(BaseModel, extra="forbid"):
     """Network settings that are compared; None takes the declared space of `gnn/auto.py`."""
 
     copies: PositiveInt = 2
-    """Networks trained with the winning settings, each with its own seed, and averaged."""
+    """Networks trained with the winning settings, each with its own seed."""
 
     max_pairs: PositiveInt = 3_000_000
     """Training interactions above which only the first network of the space is trained, once."""
