@@ -63,6 +63,9 @@ class RunConfig(BaseModel, extra="forbid"):
     tune: TuneConfig = Field(default_factory=TuneConfig)
     """The search on validation."""
 
+    tensorboard: bool = False
+    """Write each network's training curves into the workspace's `tensorboard/` (needs the extra of that name)."""
+
     seed: NonNegativeInt = 0
     """Seed of every random choice: split, initial vectors, batches, bootstrap."""
 

@@ -1,0 +1,40 @@
+"""A fit under watch: every epoch is heard, and one that was killed goes on to the same end."""
+
+import pytest
+import torch
+
+from gnn.parts import Watch
+from gnn.registry import make_recommender
+from gnn.settings import AutoConfig, GNNConfig
+
+CONFIG = GNNConfig(epochs=4, embedding_dim=16, auto=AutoConfig(copies=2))
+
+
+class Killed(Exception):
+    pass
+
+
+def test_an_automatic_choice_killed_at_any_network_ends_the_same(mixed_graph, tmp_path) -> None:
+    heard: list[tuple[str, float]] = []
+    whole = make_recommender(CONFIG, Watch(on_epoch=lambda name, row: heard.append((name, row["epoch"]))))
+    expected = whole.fit(mixed_graph, seed=0)
+    networks = len({name for name, _ in heard})
+    assert networks >= 3  # two of the space and a copy
+    for last in (2, len(heard) // 2, len(heard) - 1):
+        folder = tmp_path / str(last)
+        folder.mkdir()
+        before: list[str] = []
+
+        def kill(name: str, row: object, before: list[str] = before, last: int = last) -> None:
+            before.append(name)
+            if len(before) == last:
+                raise Killed
+
+        with pytest.raises(Killed):
+            make_recommender(CONFIG, Watch(folder, kill)).fit(mixed_graph, seed=0)
+        after: list[str] = []
+        resumed = make_recommender(CONFIG, Watch(folder, lambda name, row, after=after: after.append(name)))
+        found = resumed.fit(mixed_graph, seed=0)
+        assert torch.equal(found.scores(torch.arange(60)), expected.scores(torch.arange(60)))
+        assert resumed.chosen == whole.chosen
+        assert len(before) + len(after) == len(heard)  # nothing was trained twice
