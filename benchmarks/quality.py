@@ -106,7 +106,8 @@ def table(name: str, result: dict[str, Any]) -> str:
     lines += [
         "",
         "Mean ± deviation over seeds, 95 % bootstrap interval over users; "
-        f"{seconds:.0f} s and {memory:.0f} MB to train. As one dot product of at most {ONE_DOT} dimensions: {kept:.1%} of recall@20.",
+        f"{seconds:.0f} s and {memory:.0f} MB to train. "
+        f"As one dot product of at most {ONE_DOT} dimensions: {kept:.1%} of recall@20.",
         "",
     ]
     cold = [run["cold"] for run in runs if run["cold"]["pairs"]]
