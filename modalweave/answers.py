@@ -40,7 +40,8 @@ def answer(store: GraphStore, question: Question, *, limit: int, timeout: float)
 
 def picture(table: pa.Table, question: Question, path: Path) -> dict[str, Any]:
     """Draw what the rows of an answer hold; what was drawn, as `modalweave.picture.draw` says it."""
-    modality = SEARCHES[question.name].modality if question.name in SEARCHES else None
+    found = SEARCHES.get(question.name or "")
+    modality = found.modality if found else None
     graph = result_graph(table, question.parameters, media=modality)
     return draw(graph, path, title=question.name or " ".join(str(question.query).split()))
 

@@ -39,6 +39,9 @@ _KEYWORDS = (
 )
 
 
+_MISTAKES: tuple[type[Exception], ...] = (*EXPECTED, ValueError)
+
+
 class Console:
     """What was typed, line by line; `failed` counts what went wrong."""
 
@@ -136,13 +139,14 @@ class Console:
         return self._last
 
     def _parameters_of(self, start: str) -> list[str]:
-        found = {**COOKBOOK, **SEARCHES}.get(start.split()[1])
-        return [f"{name}=" for name in found.parameters] if found else []
+        name = start.split()[1]
+        found = COOKBOOK.get(name) or SEARCHES.get(name)
+        return [f"{key}=" for key in found.parameters] if found else []
 
     def _guarded(self, work: Callable[[str], None], line: str) -> None:
         try:
             work(line)
-        except (*EXPECTED, ValueError) as error:
+        except _MISTAKES as error:
             self.failed += 1
             err.print(" ".join(str(error).split()), markup=False, soft_wrap=True)
         except KeyboardInterrupt:
