@@ -25,6 +25,8 @@ from encoders.pool import DecodePool, Outcome
 
 Progress = Callable[[int, int], None]
 
+_BLOCK = 1024
+
 
 class MediaRef(NamedTuple):
     """One piece of media that a catalogue names: exactly one of `uri` (below the root, or a URL) and `content`
@@ -44,7 +46,7 @@ class EmbedResult:
     """Per ref: SHA-256 (hex) of the file's bytes or the text's UTF-8, None if refused."""
     reasons: list[str | None]
     """Per ref: None, or the one line that says why it was refused."""
-    facts: list[dict[str, int | float | str]]
+    facts: list[Facts]
     """Per ref: `width`, `height` | `duration`, `sample_rate` | `lang`; empty if refused."""
     unique_ids: list[str]
     """Distinct ids in the order they first appear."""
@@ -96,12 +98,11 @@ def _workers(wanted: int | None, modality: str) -> int:
 
 @dataclass(slots=True)
 class _Content:
-    """One distinct content and what became of it; `row` is its place in `_Run.rows`."""
+    """One distinct content and what became of it; its vector, if it has one, is the row of its number."""
 
     key: str
     facts: Facts = field(default_factory=dict)
     reason: str | None = None
-    row: tuple[int, int] | None = None
 
 
 @dataclass
@@ -118,13 +119,14 @@ class _Run:
     known: dict[str, int] = field(default_factory=dict)
     of_ref: list[int | str] = field(default_factory=list)
     """Per ref: its content's number, or the reason it could not be read."""
-    blocks: list[np.ndarray] = field(default_factory=list)
     hits: int = 0
     encoded: int = 0
 
     def __post_init__(self) -> None:
         self.limits_hash = hashlib.sha256(self.limits.model_dump_json().encode()).hexdigest()[:16]
-        self.block_rows: list[np.ndarray] = []
+        # Rows nothing is written to take no memory, so duplicates and refused files cost none.
+        self.vectors = np.empty((len(self.refs), self.encoder.dim), dtype=np.float32)
+        self.embedded = np.zeros(len(self.refs), dtype=bool)
 
     def go(self, workers: int) -> None:
         waiting: list[tuple[int, np.ndarray]] = []
@@ -139,31 +141,25 @@ class _Run:
                 self._encode(waiting)
                 waiting = []
         self._encode(waiting)
-        self._keep_rows()
         self._tell(len(self.refs))
 
     def result(self) -> EmbedResult:
         """Vectors by first appearance, whatever order they were made in."""
-        good = [c for c in self.contents if c.row is not None]
-        vectors = np.empty((len(good), self.encoder.dim), dtype=np.float32)
-        places: list[list[tuple[int, int]]] = [[] for _ in self.blocks]
-        for at, content in enumerate(good):
-            if content.row is not None:
-                places[content.row[0]].append((at, content.row[1]))
-        for pairs in reversed(places):  # block by block, each let go once it is copied: no second copy in memory
-            block = self.blocks.pop()
-            vectors[[at for at, _ in pairs]] = block[[row for _, row in pairs]]
+        good = np.flatnonzero(self.embedded)
+        for start in range(0, len(good), _BLOCK):  # rows only move forward: no second copy in memory
+            rows = good[start : start + _BLOCK]
+            self.vectors[start : start + len(rows)] = self.vectors[rows]
         ids: list[str | None] = []
         reasons: list[str | None] = []
-        facts: list[dict[str, int | float | str]] = []
+        facts: list[Facts] = []
         for ref, number in zip(self.refs, self.of_ref, strict=True):
             found = _Content("", reason=number) if isinstance(number, str) else self.contents[number]
             ok = found.reason is None
             ids.append(found.key if ok else None)
             reasons.append(found.reason)
-            lang = {"lang": ref.lang} if ok and ref.lang else {}
-            facts.append({**found.facts, **lang} if ok else {})
-        return EmbedResult(ids, reasons, facts, [c.key for c in good], vectors, self.hits, self.encoded)
+            facts.append(({**found.facts, "lang": ref.lang} if ref.lang else found.facts) if ok else {})
+        unique = [self.contents[number].key for number in good]
+        return EmbedResult(ids, reasons, facts, unique, self.vectors[: len(good)], self.hits, self.encoded)
 
     def _outcomes(self, workers: int) -> Iterator[Outcome]:
         misses = self._misses()
@@ -226,7 +222,7 @@ class _Run:
         content.reason = found.reason or self.limits.violation(found.facts)
         if content.reason is None and found.vector is not None:
             content.facts = found.facts
-            self._row(content, found.vector)
+            self._row(number, found.vector)
         return True
 
     def _refuse(self, content: _Content, outcome: Outcome) -> None:
@@ -244,21 +240,13 @@ class _Run:
             if not np.isfinite(vector).all() or not vector.any():
                 content.reason = f"{self.encoder.name} gave a vector that is zero or not finite"
                 continue
-            self._row(content, vector)
+            self._row(number, vector)
             if self.part is not None:
                 self.part.put(content.key, vector, content.facts)
         self._tell(len(self.of_ref) - 1)
 
-    def _row(self, content: _Content, vector: np.ndarray) -> None:
-        content.row = (len(self.blocks), len(self.block_rows))
-        self.block_rows.append(np.array(vector, dtype=np.float32))
-        if len(self.block_rows) >= 1024:
-            self._keep_rows()
-
-    def _keep_rows(self) -> None:
-        if self.block_rows:
-            self.blocks.append(np.stack(self.block_rows))
-            self.block_rows = []
+    def _row(self, number: int, vector: np.ndarray) -> None:
+        self.vectors[number], self.embedded[number] = vector, True
 
     def _tell(self, done: int) -> None:
         if self.progress is not None:

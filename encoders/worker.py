@@ -58,7 +58,7 @@ def receive(connection: Connection) -> Prepared | str:
     if dtype.kind not in "uifU":
         raise OSError(f"decoder sent an array of {dtype}")
     array = np.frombuffer(connection.recv_bytes(), dtype=dtype).reshape([int(n) for n in head["shape"]])
-    return Prepared(array, head["facts"])
+    return Prepared(array, {sys.intern(name): value for name, value in head["facts"].items()})
 
 
 def _limit_memory(most: int) -> None:

@@ -1,0 +1,170 @@
+"""Builds from raw media, as real processes: broken files, a kill in the middle, URLs, the cache's own command."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+ROOM = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-c", "from modalweave.cli import main; main()", "build")
+ITEMS = 1100
+
+
+def sound(n: int) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.random.default_rng(n).normal(0, 0.1, 800).astype(np.float32), 8000, format="WAV")
+    return buffer.getvalue()
+
+
+def broken(n: int) -> bytes:
+    """Ten kinds of broken, each a little different."""
+    good, tail = sound(n), bytes([n]) * 40
+    nan = io.BytesIO()
+    soundfile.write(nan, np.full(50 + n, np.nan, np.float32), 8000, format="WAV", subtype="FLOAT")
+    kinds = (
+        b"",
+        good[: 60 + n],
+        b"not a sound %d" % n,
+        b"RIFF\0\0\0\0WAVE" + tail,
+        b"OggS" + tail,
+        b"fLaC" + tail,
+        b"ID3\x03" + tail,
+        b"\x89PNG\r\n\x1a\n" + tail,
+        good[:36] + b"junk" + tail,
+        nan.getvalue(),
+    )
+    return kinds[n % 10]
+
+
+def write_sounds(folder: Path, items: int = ITEMS) -> list[str]:
+    """A dataset folder of sounds, every eleventh broken; the broken items."""
+    (folder / "sounds").mkdir(parents=True)
+    ids = [f"i{n:04d}" for n in range(items)]
+    bad = ids[5::11]
+    for n, item in enumerate(ids):
+        (folder / "sounds" / f"{item}.wav").write_bytes(broken(n // 11) if item in bad else sound(n))
+    pq.write_table(pa.table({"user_id": ["u"] * 3, "item_id": ids[:3]}), folder / "interactions.parquet")
+    pq.write_table(pa.table({"item_id": ids}), folder / "items.parquet")
+    media = {"item_id": ids, "modality": ["audio"] * items, "uri": [f"sounds/{i}.wav" for i in ids]}
+    pq.write_table(pa.table(media), folder / "media.parquet")
+    return bad
+
+
+def write_config(path: Path, data: Path, **source: Any) -> Path:
+    settings = {"format": "folder", "path": str(data), **source}
+    path.write_text(
+        f"name: media\nsource: {settings}\nworkspace: {path.with_suffix('')}\nstore: ladybug\n"
+        "encoders: {audio: {name: logmel, mels: 16}}\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def run_build(config: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOM), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([*COMMAND, str(config)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    _, err = process.communicate(timeout=900)
+    assert process.returncode == 0, err.decode()
+
+
+def products(config: Path) -> tuple[list[dict[str, str]], pa.Table]:
+    """The quarantine and every Audio node, its vector included."""
+    from graph import open_store
+
+    workspace = config.with_suffix("")
+    with open_store(f"ladybug:{workspace / 'graph'}", read_only=True) as store:
+        columns = ["id", "uri", "duration", "sample_rate", "embedding", "encoder"]
+        nodes = pa.Table.from_batches(store.read_nodes("Audio", columns))
+    return pq.read_table(workspace / "quarantine.parquet").to_pylist(), nodes.sort_by("id")
+
+
+def test_the_broken_hundred_of_a_thousand_and_a_kill_in_the_middle(tmp_path: Path) -> None:
+    bad = write_sounds(tmp_path / "data")
+    assert len(bad) == 100
+    whole, killed = (write_config(tmp_path / f"{name}.yaml", tmp_path / "data") for name in ("whole", "killed"))
+    finish(run_build(whole))
+    quarantine, nodes = products(whole)
+    assert sorted(row["item_id"] for row in quarantine) == bad
+    assert all(row["reason"] and "\n" not in row["reason"] and row["modality"] == "audio" for row in quarantine)
+    assert all(row["uri"] == f"sounds/{row['item_id']}.wav" for row in quarantine)
+    assert len({row["reason"] for row in quarantine}) >= 7
+    assert len(nodes) == ITEMS - 100
+    for wait in (0.05, 0.6):  # while files are decoded, and a little later
+        process = run_build(killed)
+        embeddings, deadline = tmp_path / "killed" / "embeddings", time.monotonic() + 120
+        while not any(embeddings.glob("*")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        process.communicate()
+    finish(run_build(killed))
+    again, resumed = products(killed)
+    assert again == quarantine
+    assert resumed.equals(nodes)
+
+
+def test_urls_of_listed_hosts_are_built_and_others_quarantined(tmp_path: Path, modalweave: Any) -> None:
+    bad = write_sounds(tmp_path / "data", items=30)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "data" / "sounds"))
+    handler.func.log_message = lambda *_: None  # type: ignore[method-assign]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host = f"127.0.0.1:{server.server_address[1]}"
+    media = pq.read_table(tmp_path / "data" / "media.parquet").to_pylist()
+    for row in media:
+        row["uri"] = f"http://{host if row['item_id'] != 'i0000' else 'other.example'}/{row['item_id']}.wav"
+    pq.write_table(pa.Table.from_pylist(media), tmp_path / "data" / "media.parquet")
+    config = write_config(tmp_path / "urls.yaml", tmp_path / "data", media_hosts=[host])
+    result = modalweave("build", config, "--json").json()
+    server.shutdown()
+    server.server_close()
+    assert result["nodes"]["Audio"] == 30 - len(bad) - 1
+    quarantine, nodes = products(config)
+    reasons = {row["item_id"]: row["reason"] for row in quarantine}
+    assert sorted(reasons) == sorted(["i0000", *bad])
+    assert "other.example is not listed" in reasons["i0000"]
+    assert all(uri.startswith(f"http://{host}/") for uri in nodes["uri"].to_pylist())
+    again = modalweave("build", config, "--json").json()  # the server is gone: everything good lies here
+    assert (again["written"], again["nodes"]) == (0, result["nodes"])
+
+
+def test_a_host_that_is_none_is_a_line(tmp_path: Path, modalweave: Any) -> None:
+    write_sounds(tmp_path / "data", items=11)
+    config = write_config(tmp_path / "run.yaml", tmp_path / "data", media_hosts=["http://cdn.example/a"])
+    outcome = modalweave("build", config)
+    assert outcome.code == 1 and "is not a host" in outcome.err and outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("prune", [True, False])
+def test_the_cache_command_cleans_what_a_kill_left(tmp_path: Path, modalweave: Any, prune: bool) -> None:
+    write_sounds(tmp_path / "data", items=22)
+    config = write_config(tmp_path / "run.yaml", tmp_path / "data")
+    assert modalweave("build", config).code == 0
+    (folder,) = (tmp_path / "run" / "embeddings").iterdir()
+    old, young = folder / ".tmp-old", folder / ".tmp-young"
+    for path in (old, young):
+        path.write_bytes(b"half a part")
+    os.utime(old, (time.time() - 7200,) * 2)
+    report = modalweave("cache", config, "--json", *(["--prune", 100] if prune else [])).json()
+    assert old.exists() is not prune and young.exists()
+    assert report["removed_bytes"] == (11 if prune else 0)
+    assert report["encoders"][0]["vectors"] == 20
+    emptied = modalweave("cache", config, "--json", "--prune", 0).json()
+    assert emptied["encoders"][0]["vectors"] == 0 and young.exists()
