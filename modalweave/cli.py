@@ -187,9 +187,13 @@ def cache(
 @app.command()
 def doctor(
     config: Annotated[Path | None, typer.Argument(help="Also check this run's store and encoders.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Estimate the run's memory and time instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Versions, devices, stores and weights, and what to do about each gap."""
+    if plan:
+        experiments.show_plan(config, as_json)
+        return
     from modalweave import show
     from modalweave.config import load_config
     from modalweave.doctor import examine

@@ -1,4 +1,4 @@
-"""The commands that compare and search: `study` and `tune`."""
+"""The commands that compare, search and plan: `study`, `tune` and `doctor --plan`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -57,3 +57,17 @@ def tune(
     given = [*(override or ()), *([f"tune.trials={trials}"] if trials is not None else [])]
     result = tune(load_config(config, given), stages=Stages(quiet=as_json))
     show_experiments.finish(result, as_json, show_experiments.tune)
+
+
+def show_plan(config: Path | None, as_json: bool) -> None:
+    """`doctor --plan`: exit code 1 where the run cannot fit."""
+    if config is None:
+        raise typer.BadParameter("--plan needs the run's config file")
+    from modalweave import show_experiments
+    from modalweave.config import load_config
+    from modalweave.plan import plan
+
+    result = plan(load_config(config))
+    show_experiments.finish(result, as_json, show_experiments.plan)
+    if not result["fits"]:
+        raise typer.Exit(1)

@@ -21,6 +21,7 @@ from modalweave.console import Stages
 from modalweave.errors import RunError
 from modalweave.files import write_json, write_text
 from modalweave.measure import measure, slices
+from modalweave.plan import refuse_what_cannot_fit
 from modalweave.stores import connect
 from scoring.config import ScoringConfig
 from scoring.job import run_job
@@ -34,6 +35,7 @@ METRICS = "metrics.json"
 def train(config: RunConfig, *, stages: Stages) -> dict[str, Any]:
     """Read the graph, fit the recommender, write `bundle/`, `metrics.json` (validation) and `config.yaml`."""
     data = read_graph(config, stages)
+    refuse_what_cannot_fit(config, data)
     recommender = make_recommender(config.gnn)
     with stages.stage("train", "Training") as report:
         scorer = recommender.fit(data, seed=config.seed, progress=report)

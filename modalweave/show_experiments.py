@@ -52,9 +52,9 @@ def tune(result: Mapping[str, Any]) -> None:
 
 def plan(result: Mapping[str, Any]) -> None:
     """What a run would take, part by part, and whether it fits."""
-    grid = _grid("Plan", ("part", "memory, MB", "seconds", "because"))
+    grid = _grid("Plan", ("part", "memory, MB", "seconds", "smaller with a lower"))
     for part in result["parts"]:
-        grid.add_row(part["name"], f"{part['memory_mb']:,}", f"{part['seconds']:,.0f}", _plain(part["because"]))
+        grid.add_row(part["name"], f"{part['memory_mb']:,}", f"{part['seconds']:,.0f}", _plain(part["setting"]))
     out.print(grid)
     out.print(_plain(result["verdict"]), soft_wrap=True)
 
