@@ -119,6 +119,7 @@ class _Run:
     known: dict[str, int] = field(default_factory=dict)
     of_ref: list[int | str] = field(default_factory=list)
     """Per ref: its content's number, or the reason it could not be read."""
+    seen: dict[tuple[object, ...], Facts] = field(default_factory=dict)
     hits: int = 0
     encoded: int = 0
 
@@ -135,7 +136,7 @@ class _Run:
             if outcome.prepared is None:
                 self._refuse(content, outcome)
             else:
-                content.facts = outcome.prepared.facts
+                content.facts = self._shared(outcome.prepared.facts)
                 waiting.append((outcome.task, outcome.prepared.array))
             if len(waiting) >= self.encoder.batch:
                 self._encode(waiting)
@@ -221,7 +222,7 @@ class _Run:
         self.hits += 1
         content.reason = found.reason or self.limits.violation(found.facts)
         if content.reason is None and found.vector is not None:
-            content.facts = found.facts
+            content.facts = self._shared(found.facts)
             self._row(number, found.vector)
         return True
 
@@ -247,6 +248,12 @@ class _Run:
 
     def _row(self, number: int, vector: np.ndarray) -> None:
         self.vectors[number], self.embedded[number] = vector, True
+
+    def _shared(self, facts: Facts) -> Facts:
+        """One object for equal facts: catalogues hold thousands of pictures of one size."""
+        if len(self.seen) >= _BLOCK:
+            self.seen.clear()
+        return self.seen.setdefault(tuple(facts.items()), facts)
 
     def _tell(self, done: int) -> None:
         if self.progress is not None:
