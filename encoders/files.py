@@ -86,7 +86,7 @@ def _check_opened(descriptor: int, base: str) -> None:
     if not stat.S_ISREG(mode):
         raise DecodeError(f"{_kind(mode)}, not a regular file")
     link = f"/proc/self/fd/{descriptor}"  # a parent folder swapped for a link between the check and the opening
-    if os.path.islink(link) and os.path.commonpath([base, os.path.realpath(link)]) != base:
+    if os.path.islink(link) and os.path.commonpath([base, os.readlink(link)]) != base:
         raise DecodeError("link leads outside the source folder")
 
 
