@@ -161,6 +161,10 @@ def part_footprint(sizes: Sizes, part: PartConfig) -> Footprint:
 
 def footprints(sizes: Sizes, config: GNNConfig, networks: int, copies: int) -> list[Footprint]:
     """The parts of a fit in order. Under `auto` `networks` are compared and the best is fitted `copies` times."""
+    if config.fusion == "decision" and config.model in ("auto", "hetero"):
+        used = [(), *((m,) for m in config.modalities if m in sizes.media)]
+        single = [config.network().model_copy(update={"modalities": m, "fusion": "joint"}) for m in used]
+        return [*(network_footprint(sizes, network) for network in single), _weighing(sizes, len(single))]
     if config.model == "auto":
         names = (*config.auto.closed_forms, *["hetero"] * (networks + copies - 1))
     elif config.model == "ensemble":

@@ -94,7 +94,7 @@ def variants(gnn: GNNConfig, data: HeteroData) -> list[Variant]:
         found.append(network("no_media", "without media", modalities=()))
     if len(media) > 1:
         found += [network(f"only_{m}", f"{WORDS[m]} only", modalities=(m,)) for m in media]
-        found += [network("feature", "feature-level fusion", fusion="feature"), _decision(base, media)]
+        found += [network(kind, f"{kind}-level fusion", fusion=kind) for kind in ("feature", "decision")]
     if len(media) > 2:
         found += [
             network(f"no_{m}", f"without {WORDS[m]}", modalities=tuple(n for n in media if n != m)) for m in media
@@ -151,12 +151,3 @@ def questions(found: Sequence[Variant], media: Sequence[str]) -> list[Question]:
 
 def _closed(name: str, gnn: GNNConfig) -> dict[str, JsonValue]:
     return {"model": name, name: getattr(gnn, name).model_dump(mode="json", exclude_defaults=True)}
-
-
-def _decision(base: NetworkConfig, media: Sequence[str]) -> Variant:
-    """One network a modality and one of behaviour alone, their scores summed with weights from validation."""
-    parts: list[JsonValue] = []
-    for used in ((), *((m,) for m in media)):
-        network = base.model_copy(update={"modalities": used}).model_dump(mode="json", exclude_defaults=True)
-        parts.append({"model": "hetero", "network": network})
-    return Variant("decision", "decision-level fusion", {"model": "ensemble", "ensemble": {"parts": parts}})
