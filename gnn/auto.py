@@ -9,7 +9,7 @@ from gnn.combined import NORMALISATIONS, ensemble_section, finished
 from gnn.config import NetworkConfig
 from gnn.ensemble import fit_weights
 from gnn.parts import Watch, make_part, resolved
-from gnn.scorers import Progress, Scorer
+from gnn.scorers import Progress, Scorer, SumScorer
 from gnn.selection import Validation
 from gnn.settings import GNNConfig, PartConfig
 
@@ -23,19 +23,8 @@ SPARSE: tuple[dict[str, Any], ...] = (
         "patience": 4,
         "evaluate_every": 3,
     },
-    {
-        "loss": "softmax",
-        "similar_hops": 2,
-        "edge_dropout": 0.5,
-        "temperature": 0.4,
-        "batch_users": 1024,
-        "learning_rate": 7e-3,
-        "patience": 3,
-        "evaluate_every": 3,
-    },
 )
-"""Compared where histories are short: cosine softmax with the media links followed once, which also stands in for new
-items, and with the links followed twice and half of the interactions left out of each epoch."""
+"""Compared where histories are short: cosine softmax that also stands in for new items."""
 
 DENSE: tuple[dict[str, Any], ...] = (
     {
@@ -103,12 +92,16 @@ class Auto:
             {"network": network.model_dump(mode="json", exclude_defaults=True), "quality": quality}
             for network, quality in zip(networks, qualities, strict=True)
         ]
-        best = trained[qualities.index(max(qualities))].part
-        copied = [
-            self._fit(best.model_copy(update={"seed_offset": n}), data, seed, steps) for n in range(1, copies + 1)
-        ]
-        fitted = [*closed, *trained, *copied]
-        weights, _ = fit_weights([f.scorer for f in fitted], validation, normalise)
+        place = qualities.index(max(qualities))
+        best = trained[place].part
+        seeds = [best.model_copy(update={"seed_offset": n}) for n in range(1, copies + 1)]
+        family = [trained[place], *(self._fit(part, data, seed, steps) for part in seeds)]
+        others = [*closed, *trained[:place], *trained[place + 1 :]]
+        # copies differ by chance alone, so they share one weight: choosing between them would be choosing noise
+        mean = SumScorer([f.scorer for f in family], [1 / len(family)] * len(family), normalise)
+        found, _ = fit_weights([mean, *(f.scorer for f in others)], validation, normalise)
+        weights = [found[0] / len(family)] * len(family) + found[1:]
+        fitted = [*family, *others]
         self.chosen = ensemble_section([f.part for f in fitted], weights, ensemble)
         return finished([f.scorer for f in fitted], weights, ensemble, seed)
 

@@ -36,7 +36,7 @@ class Watch:
 
     def network(self, part: PartConfig) -> HeteroGNN:
         """The network a part describes, under watch."""
-        text = f"{part.seed_offset}:{part.network.model_dump_json()}"
+        text = f"{part.seed_offset}:{part.network.model_dump_json(exclude_defaults=True)}"
         name = f"network-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         checkpoint = self.checkpoints / f"{name}.safetensors" if self.checkpoints else None
         return HeteroGNN(

@@ -19,7 +19,7 @@ def test_an_automatic_choice_killed_at_any_network_ends_the_same(mixed_graph, tm
     whole = make_recommender(CONFIG, Watch(on_epoch=lambda name, row: heard.append((name, row["epoch"]))))
     expected = whole.fit(mixed_graph, seed=0)
     networks = len({name for name, _ in heard})
-    assert networks >= 3  # two of the space and a copy
+    assert networks >= 2  # one of the space and its copy
     for last in (2, len(heard) // 2, len(heard) - 1):
         folder = tmp_path / str(last)
         folder.mkdir()
