@@ -24,7 +24,7 @@ MATCH (b:{0})-[r:{1}]->(a:{2}) WHERE a.id IN $ids{where}
 RETURN DISTINCT b.id AS id ORDER BY id LIMIT $most"""
 _BETWEEN = """
 MATCH (a:{0})-[r:{1}]->(b:{2}) WHERE a.id IN $sources AND b.id IN $targets{where}
-RETURN a.id AS source, b.id AS target{properties} ORDER BY source, target"""
+RETURN a.id AS source, b.id AS target{properties} ORDER BY source, target{parallel}"""
 _NODES = "MATCH (n:{label}) WHERE n.id IN $ids RETURN n.id AS id{caption} ORDER BY id"
 
 
@@ -137,9 +137,10 @@ def _induced(
         if edge.source not in ids or edge.target not in ids:
             continue
         where, values = _of_split(edge, splits)
-        names = GraphSchema().relationships[edge].properties.names
-        returned = "".join(f", r.{name} AS {name}" for name in names)
-        cypher = _BETWEEN.format(*edge, where=where, properties=returned)
+        kind = GraphSchema().relationships[edge]
+        returned = "".join(f", r.{name} AS {name}" for name in kind.properties.names)
+        parallel = "".join(f", {name}" for name in kind.discriminators)
+        cypher = _BETWEEN.format(*edge, where=where, properties=returned, parallel=parallel)
         found = store.query(
             cypher, {**values, "sources": ids[edge.source], "targets": ids[edge.target]}, limit=_MOST_ROWS
         )
