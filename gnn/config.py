@@ -2,10 +2,14 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from encoders.impute import ImputeConfig
 
 Modality = Literal["text", "image", "audio"]
 RelationName = Literal["SIMILAR", "RELATED", "FOLLOWS"]
+ITEM_FEATURE_FUSIONS = ("feature", "attended")
+"""Fusion kinds that make one item feature of all modalities, and so want a vector where one is missing."""
 
 
 class NetworkConfig(BaseModel, extra="forbid"):
@@ -28,6 +32,10 @@ class NetworkConfig(BaseModel, extra="forbid"):
     """How modalities meet: `joint` (a channel and a gate each), `feature` (vectors concatenated into one item
     feature before propagation), `attended` (one item feature, a learned weighted mean) or `decision` (a network
     for behaviour and one for each modality, their scores summed with weights from validation)."""
+
+    imputation: ImputeConfig = ImputeConfig()
+    """How `feature` and `attended` fusion fill in what an item lacks, from items with the same training users and
+    alike other media; the network is told which features are real. `joint` leaves a missing modality out."""
 
     modalities: tuple[Modality, ...] = ("text", "image", "audio")
     """Modalities used where the graph has them; empty = the same network without media."""
@@ -103,3 +111,12 @@ class NetworkConfig(BaseModel, extra="forbid"):
 
     initial_scale: PositiveFloat = 0.1
     """Standard deviation of the learned start vectors before training."""
+
+    @model_validator(mode="after")
+    def _imputation_has_a_use(self) -> "NetworkConfig":
+        if self.imputation.method != "none" and self.fusion not in ITEM_FEATURE_FUSIONS:
+            raise ValueError(
+                f"imputation {self.imputation.method!r} is of no use with fusion {self.fusion!r}, where a missing "
+                f"modality is left out; use fusion {' or '.join(ITEM_FEATURE_FUSIONS)}"
+            )
+        return self

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from gnn.config import NetworkConfig
@@ -50,39 +50,54 @@ class JointFusion(Fusion):
 
 
 class FeatureFusion(Fusion):
-    """One channel: the projected features added up, which is one projection of the concatenated vectors."""
+    """One channel: the projected features added up, which is one projection of the concatenated vectors.
+
+    Under imputation a learned vector marks each feature that is not real: the mask is one more input of the projection.
+    """
 
     def __init__(self, media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator) -> None:
         super().__init__()
         self.names = ("media",) if media else ()
         self.projections = _projections(media, config, generator)
+        self.real = {n: m.present & ~m.filled for n, m in media.items() if m.filled is not None}
+        self.marks = nn.ParameterDict({name: torch.zeros(config.embedding_dim) for name in self.real})
         self.similar = _merged(media)
 
     def forward(self, features: Mapping[str, Float[Tensor, "items width"]]) -> list[Channel]:
         """One channel for all modalities, or none without media."""
-        parts = [features[name] @ self.projections[name] for name in features]
-        return [Channel(self._combine(parts) if parts else None, self.similar)] if self.names else []
+        present = {name: rows.abs().sum(dim=1) > 0 for name, rows in features.items()}
+        parts = [self._project(name, rows, present[name]) for name, rows in features.items()]
+        content = self._combine(torch.stack(parts), torch.stack(list(present.values()))) if parts else None
+        return [Channel(content, self.similar)] if self.names else []
 
-    def _combine(self, parts: list[Tensor]) -> Tensor:
-        return torch.stack(parts).sum(dim=0)
+    def _project(self, name: str, rows: Tensor, present: Tensor) -> Tensor:
+        projected = rows @ self.projections[name]
+        if name not in self.real:
+            return projected
+        return projected + ~(self.real[name] & present)[:, None] * self.marks[name]
+
+    def _combine(
+        self, parts: Float[Tensor, "modalities items dim"], present: Bool[Tensor, "modalities items"]
+    ) -> Float[Tensor, "items dim"]:
+        return parts.sum(dim=0)
 
 
 class AttendedFusion(FeatureFusion):
     """One channel: for each item a weighted mean of its projected features, the weights by a learned query.
 
-    A modality that the item lacks (features all 0) gets no weight.
+    A modality that the item lacks (features all 0) gets no weight; the query sees the marks of imputed ones.
     """
 
     def __init__(self, media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator) -> None:
         super().__init__(media, config, generator)
         self.query = nn.Parameter(torch.zeros(config.embedding_dim))
 
-    def _combine(self, parts: list[Tensor]) -> Tensor:
-        stacked = torch.stack(parts)
-        logits = stacked.tanh() @ self.query
-        present = stacked.abs().sum(dim=2) > 0
+    def _combine(
+        self, parts: Float[Tensor, "modalities items dim"], present: Bool[Tensor, "modalities items"]
+    ) -> Float[Tensor, "items dim"]:
+        logits = parts.tanh() @ self.query
         weights = logits.masked_fill(~present, -1e9).softmax(dim=0) * present
-        return (weights[:, :, None] * stacked).sum(dim=0)
+        return (weights[:, :, None] * parts).sum(dim=0)
 
 
 FUSIONS: dict[str, Callable[[Mapping[str, Medium], NetworkConfig, torch.Generator], Fusion]] = {

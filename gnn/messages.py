@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -28,6 +29,14 @@ class Medium:
     """Mean of the whitened vectors of the item's media (0 = none); None where no node has a vector."""
     similar: SparseOperator | None
     """Items x items along HAS -> SIMILAR -> HAS; None where nothing is linked."""
+    filled: Bool[Tensor, "items"] | None = None
+    """True = the features are imputed; None where nothing was to be."""
+
+    @cached_property
+    def present(self) -> Bool[Tensor, "items"]:
+        """Items with features, real or imputed."""
+        assert self.features is not None
+        return self.features.abs().sum(dim=1) > 0
 
 
 @dataclass(frozen=True)

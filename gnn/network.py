@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from gnn.config import NetworkConfig
+from gnn.config import ITEM_FEATURE_FUSIONS, NetworkConfig
 from gnn.fusion import Channel, make_fusion
+from gnn.imputation import with_imputed
 from gnn.messages import MessageGraph, user_means
 from gnn.operators import SparseOperator, degree_normalised
 from gnn.propagation import LightPropagation, make_propagation
@@ -52,6 +53,8 @@ class HeteroNetwork(nn.Module):
 
     def __init__(self, graph: MessageGraph, config: NetworkConfig, generator: torch.Generator) -> None:
         super().__init__()
+        if config.fusion in ITEM_FEATURE_FUSIONS:
+            graph = with_imputed(graph, config.imputation)
         self.graph, self.config = graph, config
         self.fusion = make_fusion(graph.media, config, generator)
 
@@ -145,9 +148,13 @@ class HeteroNetwork(nn.Module):
         for name, medium in self.graph.media.items():
             if medium.features is not None:
                 x = medium.features
-                if name in seen.noise:
-                    x = x + seen.noise[name]
-                features[name] = x * seen.modality[name][:, None] if name in seen.modality else x
+                if name in seen.noise:  # what is missing stays missing
+                    x = x + seen.noise[name] * medium.present[:, None]
+                if name in seen.modality:
+                    x = x * seen.modality[name][:, None]
+                if seen.identity is not None and medium.filled is not None:  # a new item has no users to be filled from
+                    x = x * (seen.identity | ~medium.filled)[:, None]
+                features[name] = x
         return features
 
     def _content(self, channels: list[Channel]) -> Tensor | None:
