@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 _INK, _LINE, _MODEL, _OTHER = "#1c2330", "#dde2ea", "#2a6fdb", "#9aa7ba"
 _THEMED = {_INK: "var(--ink)", _LINE: "var(--line)", _MODEL: "var(--model)", _OTHER: "var(--other)"}
 _SERIES = ("#2a6fdb", "#e08a1e", "#2f9e6b", "#b5479b", "#7a6ff0", "#c4483c", "#5b8f99", "#8a7a4c")
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from evaluation.document import Grid, Plot, Section
 from evaluation.effects import TESTS
 from evaluation.findings import LABELS, findings, slice_findings
@@ -58,7 +60,8 @@ def _variants(result: Mapping[str, Any], metric: str) -> Section:
     rows, estimates = [], []
     for variant in result["variants"]:
         value = variant["metrics"][metric]
-        estimates.append(Estimate(variant["label"], value["mean"], *value["ci95"], strong=variant["name"] == "joint"))
+        low, high = value["ci95"]
+        estimates.append(Estimate(variant["label"], value["mean"], low, high, variant["name"] == "joint"))
         cells: list[Cell] = [(variant["label"], variant["name"])]
         cells += [_number(found) for found in variant["metrics"].values()]
         rows.append([*cells, f"{variant['seconds']:.1f}", f"{variant['memory_mb']:,}"])
@@ -135,8 +138,11 @@ def _how(result: Mapping[str, Any]) -> Section:
     return Section("How it was run", grids=[Grid(["fact", "value"], facts, words=True)])
 
 
-def _forest(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Any:
-    estimates = [Estimate(label, r["difference"], *r["ci95"], strong=r["verdict"] != "unclear") for label, r in rows]
+def _forest(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Figure:
+    estimates = [
+        Estimate(label, row["difference"], row["ci95"][0], row["ci95"][1], row["verdict"] != "unclear")
+        for label, row in rows
+    ]
     return interval_plot(estimates, "difference", zero=True)
 
 

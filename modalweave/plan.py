@@ -75,7 +75,7 @@ def estimate(sizes: Sizes, gnn: GNNConfig) -> dict[str, Any]:
         "parts": rows,
         "memory_mb": round(needed / 2**20),
         "available_mb": None if free is None else round(free / 2**20),
-        "seconds": round(sum(row["seconds"] for row in rows), 1),
+        "seconds": round(sum(_seconds(part, rates) for part in (graph, *parts)), 1),
         "fits": fits,
         "verdict": verdict,
     }
