@@ -52,7 +52,7 @@ def interval_plot(rows: Sequence[Estimate], axis: str, *, zero: bool = False) ->
 
 
 def share_plot(rows: Mapping[str, Mapping[str, float]], axis: str) -> Figure:
-    """One stacked bar a row; shares below 0 go to the left."""
+    """One stacked bar a row, its parts told by the legend; shares below 0 go to the left."""
     figure, axes = _figure(len(rows) + 1)
     names = list(dict.fromkeys(name for shares in rows.values() for name in shares))
     for number, name in enumerate(names):
@@ -64,7 +64,8 @@ def share_plot(rows: Mapping[str, Mapping[str, float]], axis: str) -> Figure:
                 label=name if place == 0 else None,
             )  # fmt: skip
     _label(axes, list(rows), axis)
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=4, frameon=False, fontsize=9)
+    if len(names) > 1:
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=4, frameon=False, fontsize=9, labelcolor=_INK)
     return figure
 
 

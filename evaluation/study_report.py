@@ -108,7 +108,11 @@ def _carried(result: Mapping[str, Any]) -> Section:
         "add up to 1). A share is not a gain: a source can carry much and still be replaceable."
     )
     shares: Mapping[str, float] = result["carried"]
-    plot = Plot("carried", share_plot({"joint network": shares}, "share of the score"), "Who carries the scores")
+    plot = Plot(
+        "carried",
+        share_plot({name: {"share": part} for name, part in shares.items()}, "share"),
+        "Who carries the scores",
+    )
     rows: list[list[Cell]] = [[name, f"{100 * share:.1f} %"] for name, share in shares.items()]
     return Section("What carries the scores", [text], plots=[plot], grids=[Grid(["source", "share"], rows)])
 
