@@ -11,6 +11,7 @@ from graph.paths_cypher import (
     ENTITY,
     FIND_ITEM,
     FIND_USER,
+    HAS_ANY,
     SHARED,
     SHOW_ENTITY,
     SHOW_SHARED,
@@ -90,6 +91,8 @@ class _Search:
 
     def media(self) -> Iterator[list[GraphPath]]:
         for modality, label in MEDIA_LABELS.items():
+            if not self.store.query(HAS_ANY[modality], {"item": self.item.id}).num_rows:
+                continue
             yield [
                 self._path(
                     "media",

@@ -27,25 +27,28 @@ ORDER BY history, media LIMIT $limit""",
 
 SIMILAR: Mapping[str, LiteralString] = {
     "text": """
-MATCH (u:User {id: $user})-[r:INTERACTED]->(a:Item)-[:HAS_TEXT]->(m:Text)-[s:SIMILAR]-(n:Text)
-MATCH (n)<-[:HAS_TEXT]-(b:Item {id: $item})
+MATCH (b:Item {id: $item})-[:HAS_TEXT]->(n:Text)-[s:SIMILAR]-(m:Text)
+WITH b, n, m, max(s.score) AS score
+MATCH (m)<-[:HAS_TEXT]-(a:Item)<-[r:INTERACTED]-(u:User {id: $user})
 WHERE r.split = 'train' AND a.id <> b.id
-RETURN a.id AS history, a.title AS history_title, m.id AS media, m.content AS media_title,
-       n.id AS other, n.content AS other_title, max(s.score) AS score
+RETURN DISTINCT a.id AS history, a.title AS history_title, m.id AS media, m.content AS media_title,
+       n.id AS other, n.content AS other_title, score
 ORDER BY score DESC, history, media, other LIMIT $limit""",
     "image": """
-MATCH (u:User {id: $user})-[r:INTERACTED]->(a:Item)-[:HAS_IMAGE]->(m:Image)-[s:SIMILAR]-(n:Image)
-MATCH (n)<-[:HAS_IMAGE]-(b:Item {id: $item})
+MATCH (b:Item {id: $item})-[:HAS_IMAGE]->(n:Image)-[s:SIMILAR]-(m:Image)
+WITH b, n, m, max(s.score) AS score
+MATCH (m)<-[:HAS_IMAGE]-(a:Item)<-[r:INTERACTED]-(u:User {id: $user})
 WHERE r.split = 'train' AND a.id <> b.id
-RETURN a.id AS history, a.title AS history_title, m.id AS media, m.uri AS media_title,
-       n.id AS other, n.uri AS other_title, max(s.score) AS score
+RETURN DISTINCT a.id AS history, a.title AS history_title, m.id AS media, m.uri AS media_title,
+       n.id AS other, n.uri AS other_title, score
 ORDER BY score DESC, history, media, other LIMIT $limit""",
     "audio": """
-MATCH (u:User {id: $user})-[r:INTERACTED]->(a:Item)-[:HAS_AUDIO]->(m:Audio)-[s:SIMILAR]-(n:Audio)
-MATCH (n)<-[:HAS_AUDIO]-(b:Item {id: $item})
+MATCH (b:Item {id: $item})-[:HAS_AUDIO]->(n:Audio)-[s:SIMILAR]-(m:Audio)
+WITH b, n, m, max(s.score) AS score
+MATCH (m)<-[:HAS_AUDIO]-(a:Item)<-[r:INTERACTED]-(u:User {id: $user})
 WHERE r.split = 'train' AND a.id <> b.id
-RETURN a.id AS history, a.title AS history_title, m.id AS media, m.uri AS media_title,
-       n.id AS other, n.uri AS other_title, max(s.score) AS score
+RETURN DISTINCT a.id AS history, a.title AS history_title, m.id AS media, m.uri AS media_title,
+       n.id AS other, n.uri AS other_title, score
 ORDER BY score DESC, history, media, other LIMIT $limit""",
 }
 """Modality -> a history item's media is a nearest neighbour of the recommended item's."""
@@ -61,8 +64,11 @@ ORDER BY degree, history, entity, relation, item_relation LIMIT $limit"""
 """Both items are related to one entity; `degree` is how many items are."""
 
 USER: LiteralString = """
-MATCH (u:User {id: $user})-[r:INTERACTED]->(a:Item)<-[s:INTERACTED]-(v:User)-[t:INTERACTED]->(b:Item {id: $item})
-WHERE r.split = 'train' AND s.split = 'train' AND t.split = 'train' AND a.id <> b.id AND v.id <> u.id
+MATCH (b:Item {id: $item})<-[t:INTERACTED]-(v:User)
+WHERE t.split = 'train' AND v.id <> $user
+WITH DISTINCT v
+MATCH (v)-[s:INTERACTED]->(a:Item)<-[r:INTERACTED]-(u:User {id: $user})
+WHERE s.split = 'train' AND r.split = 'train' AND a.id <> $item
 WITH DISTINCT a, v
 MATCH (v)-[w:INTERACTED]->(x:Item)
 WHERE w.split = 'train'
@@ -92,6 +98,13 @@ SHOW_SIMILAR: Mapping[str, LiteralString] = {
 SHOW_ENTITY: LiteralString = _shown("-[:RELATED]->(:Entity)<-[:RELATED]-")
 SHOW_USER: LiteralString = _shown("<-[s:INTERACTED {split: 'train'}]-(v:User)-[t:INTERACTED {split: 'train'}]->")
 """The same as whole paths, for a picture or Neo4j Browser: `$history` names the history's items to start from."""
+
+HAS_ANY: Mapping[str, LiteralString] = {
+    "text": "MATCH (b:Item {id: $item})-[:HAS_TEXT]->(m:Text) RETURN m.id AS id LIMIT 1",
+    "image": "MATCH (b:Item {id: $item})-[:HAS_IMAGE]->(m:Image) RETURN m.id AS id LIMIT 1",
+    "audio": "MATCH (b:Item {id: $item})-[:HAS_AUDIO]->(m:Audio) RETURN m.id AS id LIMIT 1",
+}
+"""Modality -> whether the item has any: a tenth of the work of the two queries that then find nothing."""
 
 FIND_USER: LiteralString = "MATCH (u:User {id: $user}) RETURN u.id AS id"
 FIND_ITEM: LiteralString = "MATCH (i:Item {id: $item}) RETURN i.title AS title"
