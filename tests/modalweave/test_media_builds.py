@@ -1,6 +1,7 @@
 """Builds from raw media, as real processes: broken files, a kill in the middle, URLs, the cache's own command."""
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+from PIL import Image
+
+from graph.schema import MEDIA_LABELS, EdgeType
+from tests.tiny_checkpoints import TINY
 
 ROOM = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-c", "from modalweave.cli import main; main()", "build")
@@ -26,6 +31,12 @@ ITEMS = 1100
 def sound(n: int) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, np.random.default_rng(n).normal(0, 0.1, 800).astype(np.float32), 8000, format="WAV")
+    return buffer.getvalue()
+
+
+def picture(n: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(n).integers(0, 256, (24, 32, 3), dtype=np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -168,3 +179,41 @@ def test_the_cache_command_cleans_what_a_kill_left(tmp_path: Path, modalweave: A
     assert report["encoders"][0]["vectors"] == 20
     emptied = modalweave("cache", config, "--json", "--prune", 0).json()
     assert emptied["encoders"][0]["vectors"] == 0 and young.exists()
+
+
+@pytest.mark.parametrize(("encoder", "modality"), [("open_clip", "image"), ("clap", "audio")])
+def test_one_encoder_for_words_and_media_links_them_across(
+    tmp_path: Path, modalweave: Any, encoder: str, modality: str
+) -> None:
+    import torch
+
+    from graph import open_store
+
+    torch.manual_seed(0)
+    (tmp_path / "model").mkdir()
+    spec = json.dumps(TINY[encoder](tmp_path / "model"))
+    items = [f"i{n}" for n in range(6)]
+    words = ["a small red frog", "loud rain", "house", "small house", "red rain", "loud frog"]
+    data = tmp_path / "data"
+    (data / "files").mkdir(parents=True)
+    for n, item in enumerate(items):
+        (data / "files" / item).write_bytes(picture(n) if modality == "image" else sound(n))
+    rows = [{"item_id": i, "modality": "text", "content": w} for i, w in zip(items, words, strict=True)]
+    rows += [{"item_id": i, "modality": modality, "uri": f"files/{i}"} for i in items]
+    names = ("item_id", "modality", "uri", "content")
+    pq.write_table(pa.Table.from_pylist([{n: row.get(n) for n in names} for row in rows]), data / "media.parquet")
+    pq.write_table(pa.table({"user_id": ["u"], "item_id": ["i0"]}), data / "interactions.parquet")
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        f"name: across\nsource: {{path: {data}}}\nworkspace: {tmp_path / 'run'}\n"
+        f"encoders: {{text: {spec}, {modality}: {spec}}}\nneighbours: {{k: 2, min_score: -1}}\n",
+        encoding="utf-8",
+    )
+    outcome = modalweave("build", config, "--json")
+    assert outcome.code == 0, outcome.err
+    with open_store(f"ladybug:{tmp_path / 'run' / 'graph'}", read_only=True) as store:
+        edge = EdgeType("Text", "SIMILAR", MEDIA_LABELS[modality])
+        links = pa.Table.from_batches(store.read_relationships(edge, ["score", "encoder"])).to_pylist()
+    assert 12 <= len(links) <= 24  # two from each side, some of them the same
+    assert {link["encoder"].split("-")[0] for link in links} == {encoder}
+    assert all(-1 <= link["score"] <= 1 for link in links)
