@@ -1,48 +1,106 @@
 """An ensemble as one dot product, so that any vector index can serve it."""
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from gnn.linalg import orthonormal
+from gnn.linalg import orthonormal, truncated_svd
 from gnn.rank import user_blocks
-from gnn.scorers import DotScorer, Progress, Scorer, SumScorer
+from gnn.scorers import DotScorer, ItemItemScorer, Progress, Scorer, SumScorer
 
 _SAMPLE = 20_000
 """Users whose scores decide the item side; the others are projected on it."""
 
 _ITERATIONS = 3
 
+_JUDGES, _DEPTH = 500, 50
+"""Users and length of the lists by which two ways are compared."""
+
 
 def one_dot(scorer: Scorer, *, max_dimensions: int, seed: int, progress: Progress | None = None) -> DotScorer:
     """User and item vectors of at most `max_dimensions` whose inner products rank as `scorer` does, nearly.
 
-    Parts of a sum that are dot products already are kept exactly, each user's vector divided by the deviation of
-    that user's scores; what is left (filters, EASE) is cut by a truncated SVD of its centred scores to the
-    dimensions that remain. A dot product that is short enough is returned as it is.
+    Two ways are tried, and the one kept whose first items agree more with the scorer's over a sample of users: each
+    part cut on its own (`_by_parts`), and a truncated SVD of the scores themselves (`_by_scores`). A dot product
+    that is short enough is returned as it is.
     """
     if isinstance(scorer, DotScorer) and scorer.item_vectors.shape[1] <= max_dimensions:
         return scorer
+    ways = [_by_scores(scorer, max_dimensions, seed, progress)]
+    if (parts := _by_parts(scorer, max_dimensions, seed)) is not None:
+        ways.append(parts)
+    everyone = torch.arange(scorer.num_users)
+    sample = everyone[torch.randperm(len(everyone), generator=torch.Generator().manual_seed(seed))[:_JUDGES]]
+    return max(ways, key=lambda way: _agreement(way, scorer, sample))
+
+
+def _by_parts(scorer: Scorer, room: int, seed: int) -> DotScorer | None:
+    """Dot products side by side, cut together to the length of the longest; item weights cut to the rest.
+
+    Networks that differ by their seed are nearly one: 64 dimensions hold most of two times 64. A matrix of item
+    weights is cut by a truncated SVD of `D^(-1/4) Q`, D the items' degrees, so that rare items of a history are
+    kept as well as popular ones: at 256 dimensions on Amazon Baby .984 of the validation quality against .976
+    without D and .964 for the SVD of the scores. None where a part is neither, or there is no room.
+    """
     parts, weights = _flatten(scorer)
-    exact = [(part, w) for part, w in zip(parts, weights, strict=True) if isinstance(part, DotScorer)]
-    room = max_dimensions - sum(part.item_vectors.shape[1] for part, _ in exact)
-    rest = [(part, w) for part, w in zip(parts, weights, strict=True) if not isinstance(part, DotScorer)]
     normalise = scorer.normalise if isinstance(scorer, SumScorer) else False
-    if normalise == "rank":  # places are no dot products, whatever their parts are
-        exact, rest, room = [], list(zip(parts, weights, strict=True)), max_dimensions
-    if room < (1 if rest else 0):
-        exact, rest, room = [], list(zip(parts, weights, strict=True)), max_dimensions
-    users, items = [], []
-    for part, weight in exact:
-        scale = weight / _deviations(part)[:, None] if normalise else weight
-        users.append(part.user_vectors * scale)
-        items.append(part.item_vectors)
-    if rest:
-        remaining = SumScorer([part for part, _ in rest], [w for _, w in rest], normalise)
-        left, right = _factors(remaining, room, seed, progress)
-        users.append(left)
-        items.append(right)
-    return DotScorer(torch.cat(users, dim=1).contiguous(), torch.cat(items, dim=1).contiguous())
+    dots = [(p, w) for p, w in zip(parts, weights, strict=True) if isinstance(p, DotScorer)]
+    items = [(p, w) for p, w in zip(parts, weights, strict=True) if isinstance(p, ItemItemScorer)]
+    length = max((p.item_vectors.shape[1] for p, _ in dots), default=0)
+    if normalise == "rank" or len(dots) + len(items) < len(parts) or room - length < len(items):
+        return None
+    factors = []
+    if dots:
+        users = [p.user_vectors * (w / _deviations(p)[:, None] if normalise else w) for p, w in dots]
+        vectors = torch.cat([p.item_vectors for p, _ in dots], dim=1)
+        factors.append(_shortened(torch.cat(users, dim=1), vectors, length if items else room))
+    total = sum(w for _, w in items)
+    for part, weight in items:
+        left, right = _weight_factors(part, max(1, int((room - length) * weight / total)), seed)
+        factors.append((left * (weight / _spread(part)[:, None] if normalise else weight), right))
+    left, right = (torch.cat(side, dim=1).contiguous() for side in zip(*factors, strict=True))
+    return DotScorer(left, right)
+
+
+def _by_scores(scorer: Scorer, rank: int, seed: int, progress: Progress | None) -> DotScorer:
+    return DotScorer(*_factors(scorer, rank, seed, progress))
+
+
+def _agreement(way: DotScorer, scorer: Scorer, users: Tensor) -> float:
+    """Share of the scorer's first items that are the dot product's as well."""
+    depth, shared = min(_DEPTH, scorer.num_items), 0
+    for _, block in user_blocks(users, scorer.num_items):
+        first, second = (s.scores(block).topk(depth, dim=1).indices for s in (scorer, way))
+        shared += int((first[:, :, None] == second[:, None, :]).sum())
+    return shared / (depth * len(users))
+
+
+def _shortened(users: Tensor, items: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """The best `rank` dimensions of `users @ items.T`, by the QR of both sides and the SVD of the small middle."""
+    if items.shape[1] <= rank:
+        return users, items
+    (left, a), (right, b) = torch.linalg.qr(users), torch.linalg.qr(items)
+    u, values, v = torch.linalg.svd(a @ b.T)
+    return left @ (u[:, :rank] * values[:rank]), right @ v[:rank].T
+
+
+def _weight_factors(part: ItemItemScorer, rank: int, seed: int) -> tuple[Tensor, Tensor]:
+    history = part.history.tocsr()
+    degrees = np.maximum(np.asarray(history.sum(axis=0)).ravel(), 1).astype(np.float32)
+    evened = degrees**-0.25
+    if isinstance(part.weights, Tensor):
+        left, values, right = truncated_svd(part.weights.numpy() * evened[:, None], rank, seed=seed)
+    else:
+        left, values, right = truncated_svd((sp.diags(evened) @ part.weights).tocsr(), rank, seed=seed)
+    users = history @ (left * values / evened[:, None])
+    return torch.from_numpy(np.ascontiguousarray(users, dtype=np.float32)), torch.from_numpy(right.copy())
+
+
+def _spread(part: Scorer) -> Tensor:
+    """Standard deviation of each user's scores over all items."""
+    blocks = [part.scores(b).std(dim=1) for _, b in user_blocks(torch.arange(part.num_users), part.num_items)]
+    return torch.cat(blocks).clamp_min(1e-12)
 
 
 def _flatten(scorer: Scorer) -> tuple[list[Scorer], list[float]]:

@@ -123,6 +123,19 @@ def test_one_dot_product_is_exact_where_it_has_room() -> None:
     assert torch.allclose(found - found.mean(dim=1, keepdim=True), expected, atol=1e-3)
 
 
+def test_networks_that_are_nearly_one_leave_room_for_the_rest() -> None:
+    mixed = _mixed_sum()
+    network, weights = mixed.parts
+    turn = torch.linalg.qr(torch.randn(4, 4, generator=torch.Generator().manual_seed(0))).Q
+    twin = DotScorer(network.user_vectors @ turn, network.item_vectors @ turn)  # the same scores, other vectors
+    scorer = SumScorer([network, twin, weights], [0.3, 0.3, 0.4])
+    dot = one_dot(scorer, max_dimensions=4 + 30, seed=0)  # side by side the two alone would take 8
+    users = torch.arange(50)
+    expected, found = (s.scores(users) for s in (scorer, dot))
+    expected, found = (x - x.mean(dim=1, keepdim=True) for x in (expected, found))
+    assert torch.allclose(found, expected, atol=1e-3)
+
+
 @pytest.mark.parametrize("dimensions", [3, 4, 12])
 def test_one_dot_product_stays_within_its_dimensions(dimensions: int) -> None:
     dot = one_dot(_mixed_sum(), max_dimensions=dimensions, seed=0)
