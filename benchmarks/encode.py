@@ -1,6 +1,6 @@
 """What the encoders that need no hub are worth, and how fast the pipeline is: one JSON object on stdout.
 
-    python -m benchmarks.encode [--data ../shared/data] [--images 256] [--memory-files 50000] [--cache DIR]
+    python -m benchmarks.encode [--data DIR] [--images 256] [--memory-files 50000] [--cache DIR] [--only PART]
 
 Accuracy: 1-nearest-neighbour category accuracy, leave one out, by cosine. Tux Paint stamps: the category is the
 first two folders of a stamp (`category`), all of them (`folder`) or the first (`top`). ESC-10: the class; `across`
@@ -10,22 +10,33 @@ that two random items agree).
 
 import argparse
 import csv
-import io
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 
 from encoders import DecodeLimits, EmbeddingCache, Encoder, MediaRef, decode_audio, embed_media, make_encoder
+from encoders.base import EncoderBase
+from encoders.base import unit as unit_rows
 from encoders.image import ImagePreparer
+from etl.config import NeighbourConfig, SourceConfig
+from etl.load import load_graph
+from etl.media import build_media
+from etl.similar import link_media
+from etl.sources import read_source
+from etl.validate import validate
+from graph import open_store
+from modalweave.catalogue import write_catalogue
 
 
 def main() -> None:
@@ -34,6 +45,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=256, help="pictures in the throughput run")
     parser.add_argument("--memory-files", type=int, default=50_000, help="files in the larger memory run; 0: none")
     parser.add_argument("--cache", type=Path, help="embedding cache to use for the accuracy part")
+    parts = ("stamps", "esc10", "throughput", "memory")
+    parser.add_argument("--only", choices=parts, help="one part of the report instead of all")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -41,14 +54,14 @@ def main() -> None:
         for name in ("tuxpaint_tri.tar", "esc10_ogg.tar"):
             with tarfile.open(options.data / name) as archive:
                 archive.extractall(root / name.split("_")[0], filter="data")
-        report = {
-            "threads": os.environ.get("OMP_NUM_THREADS"),
-            "stamps": stamps(root / "tuxpaint", options.data / "tuxpaint_index.csv", cache),
-            "esc10": esc10(root / "esc10", cache),
-            "throughput": throughput(root / "tuxpaint", root / "speed", options.images),
+        measures: dict[str, Callable[[], object]] = {
+            "stamps": lambda: stamps(root / "tuxpaint", options.data / "tuxpaint_index.csv", cache),
+            "esc10": lambda: esc10(root / "esc10", cache),
+            "throughput": lambda: throughput(root / "tuxpaint", root / "speed", options.images),
+            "memory": lambda: memory(root, options.memory_files) if options.memory_files else None,
         }
-        if options.memory_files:
-            report["memory"] = memory(root, options.memory_files)
+        chosen = [options.only] if options.only else parts
+        report = {"threads": os.environ.get("OMP_NUM_THREADS"), **{part: measures[part]() for part in chosen}}
     print(json.dumps(report, indent=1))
 
 
@@ -135,38 +148,48 @@ def timed(refs: list[MediaRef], root: Path, encoder: Encoder, cache: EmbeddingCa
     return time.perf_counter() - began, result.vectors
 
 
-def memory(root: Path, most: int) -> dict[str, object]:
-    """Peak memory of runs over a thousand and over many files, each in its own process."""
-    folder = root / "many"
-    folder.mkdir()
-    head = wav_head(800)
-    noise = np.random.default_rng(0).integers(-9000, 9000, (most, 8), dtype=np.int16)
-    for n in range(most):
-        (folder / f"{n}.wav").write_bytes(head + np.tile(noise[n], 100).tobytes())
-    peaks = {}
-    for count in (1000, most):
-        code = f"from benchmarks.encode import measure_memory as m; m({str(folder)!r}, {count})"
+def memory(root: Path, most: int) -> list[dict[str, float]]:
+    """Peak memory of builds over a thousand and over many generated pictures, each in its own process."""
+    rows = []
+    for count in sorted({1000, 10_000, most}):
+        folder = root / f"catalogue-{count}"
+        write_catalogue(folder, items=count, users=200, picture_size=16, modalities=("image",))
+        code = f"from benchmarks.encode import measure_memory as m; m({str(folder)!r})"
         out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-        peaks[f"peak_mb_{count}_files"] = json.loads(out)
-    return peaks
+        rows.append(json.loads(out))
+        shutil.rmtree(folder)
+    return rows
 
 
-def measure_memory(folder: str, count: int) -> None:
-    refs = [MediaRef("audio", uri=f"{n}.wav") for n in range(count)]
-    with tempfile.TemporaryDirectory() as cache:
-        encoder = make_encoder({"name": "logmel", "mels": 16})
-        result = embed_media(refs, root=Path(folder), encoder=encoder, cache=EmbeddingCache(Path(cache)), workers=1)
-    if result.encoded != count:
-        raise SystemExit(f"{result.encoded} of {count} files were encoded")
-    print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1))
+def measure_memory(folder: str) -> None:
+    """Peak resident MB before, after media to embeddings, and after the rest of the build (links, embedded store)."""
+    tables = validate(read_source(SourceConfig(path=Path(folder))), strict=False)
+    files = tables.media.num_rows if tables.media is not None else 0
+    peaks = {"files": files, "before_mb": peak_mb()}
+    began = time.process_time()
+    media = build_media(tables, {"image": Thumbnail()}, cache=EmbeddingCache(Path(folder) / "cache"), workers=1)
+    peaks |= {"embedded_mb": peak_mb(), "cpu_s": round(time.process_time() - began, 1)}
+    peaks["vectors_mb"] = round(media.vectors["image"].vectors.nbytes / 2**20, 1)
+    media = link_media(media, tables, NeighbourConfig())
+    with open_store(f"ladybug:{folder}/graph") as store:
+        load_graph(store, tables, media)
+    print(json.dumps({**peaks, "built_mb": peak_mb()}))
 
 
-def wav_head(samples: int) -> bytes:
-    import soundfile
+def peak_mb() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
-    buffer = io.BytesIO()
-    soundfile.write(buffer, np.zeros(samples, dtype=np.int16), 8000, format="WAV")
-    return buffer.getvalue()[: -2 * samples]
+
+class Thumbnail(EncoderBase):
+    """The cheapest encoder of pictures, so that what is measured is the pipeline: 4 x 4 mean colours."""
+
+    name, modalities, dim, batch, fingerprint = "thumbnail", ("image",), 48, 64, "thumbnail-1"
+
+    def preparer(self, modality: str) -> ImagePreparer:
+        return ImagePreparer(4)
+
+    def encode(self, batch: Sequence[np.ndarray], modality: str) -> np.ndarray:
+        return unit_rows(np.stack([a.reshape(-1) for a in batch]).astype(np.float32) - 127.3)
 
 
 def embed(refs: list[MediaRef], root: Path, name: str, cache: EmbeddingCache) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Damaged and made-up bytes: a decoder answers with media or with one line, never with another exception."""
 
 import io
+import signal
 
 import numpy as np
 import pytest
@@ -12,7 +13,22 @@ from PIL import Image
 from encoders import DecodeError, DecodeLimits, decode_audio, decode_image
 
 LIMITS = DecodeLimits(pixels=10**6, seconds=20)
+CPU_SECONDS = 60
 BOUNDED = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(autouse=True)
+def bounded_time():
+    """No test here works for more than a minute, whatever the bytes; waiting for the machine does not count."""
+
+    def over(*_):
+        raise TimeoutError(f"decoding took more than {CPU_SECONDS} s of processor time")
+
+    before = signal.signal(signal.SIGPROF, over)
+    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+    yield
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    signal.signal(signal.SIGPROF, before)
 
 
 def pictures():
