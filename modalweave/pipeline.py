@@ -21,8 +21,10 @@ from modalweave.console import Stages
 from modalweave.errors import RunError
 from modalweave.files import write_json, write_text
 from modalweave.measure import measure, slices
+from modalweave.memory import peak_memory
 from modalweave.plan import refuse_what_cannot_fit
 from modalweave.stores import connect
+from modalweave.training_log import watched
 from scoring.config import ScoringConfig
 from scoring.job import run_job
 from scoring.users import read_users
@@ -33,15 +35,20 @@ METRICS = "metrics.json"
 
 
 def train(config: RunConfig, *, stages: Stages) -> dict[str, Any]:
-    """Read the graph, fit the recommender, write `bundle/`, `metrics.json` (validation) and `config.yaml`."""
+    """Read the graph, fit the recommender, write `bundle/`, `metrics.json` (validation) and `config.yaml`.
+
+    Killed and run again it goes on from its checkpoints to the same bundle.
+    """
     data = read_graph(config, stages)
     refuse_what_cannot_fit(config, data)
-    recommender = make_recommender(config.gnn)
-    with stages.stage("train", "Training") as report:
-        scorer = recommender.fit(data, seed=config.seed, progress=report)
+    with watched(config.workspace, tensorboard=config.tensorboard) as watch, peak_memory() as peak:
+        recommender = make_recommender(config.gnn, watch)
+        with stages.stage("train", "Training") as report:
+            scorer = recommender.fit(data, seed=config.seed, progress=report)
     with stages.stage("validate", "Measuring on validation"):
         summary = measure(scorer, data, "valid", config.evaluation, seed=config.seed).summary
     result = _metrics(config, "valid", summary, {}, stages)
+    result["peak_memory_mb"] = round(peak.resident / 2**20)
     result["graph"] = graph_hash(data)
     result["chosen"] = getattr(recommender, "chosen", {})
     manifest = {
