@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import LiteralString
 
 import neo4j
 import neo4j.exceptions
@@ -55,15 +56,62 @@ dbms.usage_report.enabled=false
 server.memory.pagecache.size=128m
 db.tx_log.preallocate=false
 """
+_ADMIN_CONFIGURATION = """server.jvm.additional=--add-opens=java.base/java.nio=ALL-UNNAMED
+"""
+_ADMIN = """#!/bin/sh
+export NEO4J_HOME='{home}' JAVA_HOME='{java}'
+exec "$JAVA_HOME/bin/java" {options} -cp '{jars}/*' org.neo4j.server.startup.Neo4jAdminCommand "$@"
+"""
+_NEW_PASSWORD = "ALTER CURRENT USER SET PASSWORD FROM $old TO $new"  # noqa: S105
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
-    """A running server: its version, Bolt address, and `(user, password)`."""
+    """A server that answers: its version, Bolt address, and `(user, password)`."""
 
     version: str
     address: str
     credentials: tuple[str, str] = field(repr=False)
+
+
+@dataclass
+class LocalServer(Server):
+    """A server in a home of its own, to be stopped and started again; `home/bin/neo4j-admin` is its admin command."""
+
+    home: Path
+    java: Path
+    jars: Path
+    patience: float = 180.0
+    """Seconds that a start may take."""
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers; `StoreError` with the log's reason where it does not."""
+        # where the tool exists, the server also dies when this process is killed outright
+        guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        entry = "CommunityEntryPoint" if self.version.startswith("5.") else "Neo4jCommunity"
+        command = [*guard, str(self.java / "bin" / "java"), *_JVM_OPTIONS, "-cp", f"{self.jars}/*"]
+        arguments = [f"org.neo4j.server.{entry}", f"--home-dir={self.home}", f"--config-dir={self.home / 'conf'}"]
+        with (self.home / "console.log").open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                [*command, *arguments], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=self.home
+            )
+        _set_password(self, self._process)
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Shut it down, or with `kill` end it as a crash would; nothing happens where it does not run."""
+        if self._process is None:
+            return
+        if not kill:
+            self._process.terminate()
+            try:
+                self._process.wait(60)
+            except subprocess.TimeoutExpired:
+                kill = True
+        if kill:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
 
 
 def startable_versions() -> dict[str, Path]:
@@ -80,7 +128,7 @@ def startable_versions() -> dict[str, Path]:
 @contextmanager
 def running_server(
     version: str = "5.26.30", *, port: int = 0, cache: Path = CACHE, patience: float = 180.0
-) -> Iterator[Server]:
+) -> Iterator[LocalServer]:
     """Start a server (fetching its jars if they are not cached) and stop it at the end.
 
     `port` 0 takes a free one; `patience` is how many seconds it may take to answer. Raises `StoreError` where
@@ -91,14 +139,17 @@ def running_server(
         oldest, newest = VERSIONS.get(version, (21, 25))
         raise StoreError(f"Neo4j {version} needs a Java {oldest} to {newest}; install one under /usr/lib/jvm")
     jars = install(version, java, cache)
-    with tempfile.TemporaryDirectory(prefix="modalweave-neo4j-") as folder:
+    with tempfile.TemporaryDirectory(prefix="modalweave-neo4j-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         port = port or _free_port()
-        _prepare_home(home, port)
-        with _process(version, home, java, jars) as process:
-            credentials = ("neo4j", secrets.token_urlsafe(16))
-            _set_password(port, credentials, process, home, patience)
-            yield Server(version, f"bolt://127.0.0.1:{port}", credentials)
+        _prepare_home(home, port, java, jars)
+        credentials = ("neo4j", secrets.token_urlsafe(16))
+        server = LocalServer(version, f"bolt://127.0.0.1:{port}", credentials, home, java, jars, patience)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 def install(version: str, java: Path, cache: Path = CACHE) -> Path:
@@ -167,62 +218,42 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _prepare_home(home: Path, port: int) -> None:
-    for name in ("conf", "data", "logs", "run", "import", "plugins", "licenses", "lib"):
+def _prepare_home(home: Path, port: int, java: Path, jars: Path) -> None:
+    for name in ("conf", "data", "logs", "run", "import", "plugins", "licenses", "bin"):
         (home / name).mkdir()
+    (home / "lib").symlink_to(jars)
     (home / "conf" / "neo4j.conf").write_text(_CONFIGURATION.format(port=port))
+    (home / "conf" / "neo4j-admin.conf").write_text(_ADMIN_CONFIGURATION)
+    admin = home / "bin" / "neo4j-admin"
+    admin.write_text(_ADMIN.format(java=java, options=" ".join(_JVM_OPTIONS), jars=jars, home=home))
+    admin.chmod(0o755)
 
 
-@contextmanager
-def _process(version: str, home: Path, java: Path, jars: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    # where the tool exists, the server also dies when this process is killed outright
-    guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-    entry = "CommunityEntryPoint" if version.startswith("5.") else "Neo4jCommunity"
-    command = [*guard, str(java / "bin" / "java"), *_JVM_OPTIONS, "-cp", f"{jars}/*"]
-    arguments = [f"org.neo4j.server.{entry}", f"--home-dir={home}", f"--config-dir={home / 'conf'}"]
-    with (home / "console.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603
-            [*command, *arguments], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=home
-        )
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _set_password(
-    port: int,
-    credentials: tuple[str, str],
-    process: "subprocess.Popen[bytes]",
-    home: Path,
-    patience: float,
-) -> None:
-    """Wait until the server answers, then replace its first password (never on a command line)."""
-    user, password = credentials
-    address = f"bolt://127.0.0.1:{port}"
-    statement = "ALTER CURRENT USER SET PASSWORD FROM $old TO $new"
-    deadline = time.monotonic() + patience
+def _set_password(server: LocalServer, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until the server answers to its password; a new one gets it first (never on a command line)."""
+    user, password = server.credentials
+    deadline = time.monotonic() + server.patience
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
-            with (
-                neo4j.GraphDatabase.driver(address, auth=(user, "neo4j")) as driver,
-                driver.session(database="system") as session,
-            ):
-                session.run(statement, {"old": "neo4j", "new": password}).consume()
+            socket.create_connection(("127.0.0.1", int(server.address.rsplit(":", 1)[1])), timeout=5).close()
+            with suppress(neo4j.exceptions.AuthError):  # raised where it got its password at an earlier start
+                _run(server.address, (user, "neo4j"), "system", _NEW_PASSWORD, {"old": "neo4j", "new": password})
+            _run(server.address, server.credentials, "neo4j", "RETURN 1", {})
             return
         except (OSError, neo4j.exceptions.DriverError, neo4j.exceptions.Neo4jError) as error:
             reason = str(error)
         if process.poll() is not None or time.monotonic() > deadline:
-            log = (home / "console.log").read_text(errors="replace").split("\n")
+            log = (server.home / "console.log").read_text(errors="replace").split("\n")
             said = next((line for line in reversed(log) if "ERROR" in line or "Caused by" in line), reason)
-            raise StoreError(f"Neo4j at {address} did not start: {said.strip()[:200]}")
+            raise StoreError(f"Neo4j at {server.address} did not start: {said.strip()[:200]}")
         time.sleep(0.25)
+
+
+def _run(
+    address: str, credentials: tuple[str, str], database: str, statement: LiteralString, values: dict[str, str]
+) -> None:
+    with neo4j.GraphDatabase.driver(address, auth=credentials) as driver, driver.session(database=database) as session:
+        session.run(statement, values).consume()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,16 @@ _RELATED = (EdgeType("Item", "RELATED", "Entity"), EdgeType("Entity", "RELATED",
 _SIMILAR = tuple(edge for edge in GraphSchema().relationships if edge.relation == "SIMILAR")
 
 
-def read_hetero(store: GraphStore, *, progress: Callable[[int, int], None] | None = None) -> HeteroData:
+VectorLookup = Callable[[str, str, Sequence[str]], np.ndarray | None]
+"""`(label, encoder, node ids)` -> float32 `[ids, dim]`, or None where one of them is not at hand."""
+
+
+def read_hetero(
+    store: GraphStore,
+    *,
+    vectors: VectorLookup | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> HeteroData:
     """Read the whole graph; every node and edge type of the schema is there, possibly empty.
 
     Nodes are ordered by id (UTF-8 bytes), edges by source, target and what tells parallel ones apart.
@@ -41,6 +50,7 @@ def read_hetero(store: GraphStore, *, progress: Callable[[int, int], None] | Non
     * `SIMILAR`: `.edge_index`, `.score` float32; `RELATED`: `.edge_index`, `.relation` int64 codes into
       `data.relations` (sorted names); `FOLLOWS` and `HAS_*`: `.edge_index`
 
+    `vectors` is asked for the vectors of each media label before the store is, which sends them slowly.
     `progress(done, total)` is called after each node and edge type. Raises `StoreError` for an interaction
     without a known split, or media vectors of different lengths under one label.
     """
@@ -54,7 +64,7 @@ def read_hetero(store: GraphStore, *, progress: Callable[[int, int], None] | Non
 
     indices: dict[str, pl.DataFrame] = {}
     for label in _NODE_TYPES:
-        indices[label] = _read_nodes(store, label, data)
+        indices[label] = _read_nodes(store, label, data, vectors)
         advance()
     _add_interactions(store, indices, data)
     advance()
@@ -86,23 +96,40 @@ def graph_hash(data: HeteroData) -> str:
     return digest.hexdigest()
 
 
-def _read_nodes(store: GraphStore, label: str, data: HeteroData) -> pl.DataFrame:
+def _read_nodes(store: GraphStore, label: str, data: HeteroData, vectors: VectorLookup | None = None) -> pl.DataFrame:
     """Fills `data[label]`; returns `id` -> `index`."""
     is_media = label in MEDIA_LABELS.values()
-    batches = list(store.read_nodes(label, ["embedding"] if is_media else []))
+    found = _looked_up(store, label, vectors) if is_media and vectors is not None else None
+    batches = list(store.read_nodes(label, ["embedding"] if is_media else [])) if found is None else []
     ids = pl.Series("id", [], dtype=pl.String)
-    if batches:
+    if found is not None:
+        ids = found[0]
+    elif batches:
         ids = pl.Series("id", pa.chunked_array([batch["id"] for batch in batches]), dtype=pl.String)
     order = ids.arg_sort()
     ids = ids.gather(order)
     data[label].ids = ids.to_list()
     data[label].num_nodes = len(ids)
     if is_media:
-        position = np.empty(len(order), dtype=np.int64)
-        position[order.to_numpy()] = np.arange(len(order))
-        x, mask = _features(label, [batch["embedding"] for batch in batches], position)
+        if found is not None:
+            x, mask = found[1][order.to_numpy()], np.ones(len(order), dtype=bool)
+        else:
+            position = np.empty(len(order), dtype=np.int64)
+            position[order.to_numpy()] = np.arange(len(order))
+            x, mask = _features(label, [batch["embedding"] for batch in batches], position)
         data[label].x, data[label].mask = torch.from_numpy(x), torch.from_numpy(mask)
     return pl.DataFrame({"id": ids, "index": pl.int_range(len(ids), eager=True, dtype=pl.Int64)})
+
+
+def _looked_up(store: GraphStore, label: str, vectors: VectorLookup) -> tuple[pl.Series, np.ndarray] | None:
+    """Ids and vectors of a label whose nodes share one encoder and are all at hand."""
+    batches = list(store.read_nodes(label, ["encoder"]))
+    nodes = pl.concat([pl.DataFrame(batch) for batch in batches]) if batches else None
+    encoders = nodes["encoder"].unique().to_list() if nodes is not None else []
+    if nodes is None or len(encoders) != 1 or encoders[0] is None:
+        return None
+    found = vectors(label, encoders[0], nodes["id"].to_list())
+    return None if found is None else (nodes["id"], found)
 
 
 def _features(label: str, vectors: Sequence[pa.Array], position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """The build stage: source -> tables -> embeddings -> graph store."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,20 +18,26 @@ from etl.split import split_interactions
 from etl.tables import Tables
 from etl.validate import validate
 from graph.schema import MEDIA_LABELS, MODALITIES, EdgeType
+from modalweave.bulk import BulkOptions, admin_command, bulk_load
 from modalweave.config import RunConfig
 from modalweave.console import Stages
 from modalweave.files import write_json, write_whole
+from modalweave.local_vectors import keep_given
 from modalweave.stores import connect
 
 QUARANTINE = "quarantine.parquet"
 
 
-def build(config: RunConfig, *, strict: bool, stages: Stages, prune: bool = False) -> dict[str, Any]:
+def build(
+    config: RunConfig, *, strict: bool, stages: Stages, prune: bool = False, bulk: BulkOptions | None = None
+) -> dict[str, Any]:
     """Fill the run's graph store from its source; what was left out is in `quarantine.parquet`.
 
     Nothing is opened for writing before the source has been read and checked whole. The same input again writes
-    nothing to the store. With `prune` what the source no longer has is removed from it.
+    nothing to the store. With `prune` what the source no longer has is removed from it. With `bulk` the graph goes
+    through files and Neo4j's import, and `import` in the result says what is left to do.
     """
+    admin = admin_command(config, bulk) if bulk else None
     with stages.stage("read", "Reading the source"):
         tables = validate(read_source(config.source), strict=strict or config.source.strict)
         interactions = split_interactions(tables.interactions, config.split, seed=config.seed)
@@ -42,23 +49,20 @@ def build(config: RunConfig, *, strict: bool, stages: Stages, prune: bool = Fals
         hosts = config.source.media_hosts
         downloads = Downloads(config.workspace / "downloads", hosts) if hosts else None
         media = build_media(tables, encoders, cache=cache, limits=config.limits, downloads=downloads, progress=report)
+        keep_given(cache, media)
     with stages.stage("link", "Linking similar media") as report:
         media = link_media(media, tables, config.neighbours, progress=report)
-    with connect(config.store_address, database=config.database) as store:
-        with stages.stage("load", "Loading the graph") as report:
-            loaded = load_graph(store, tables, media, prune=prune, progress=report)
-        counts = store.counts()
+    with stages.stage("load", "Loading the graph") as report:
+        loaded = (
+            bulk_load(config, tables, media, admin, bulk) if bulk else _online(config, tables, media, prune, report)
+        )
     rejected = pa.concat_tables([tables.rejected, media.rejected])
     with stages.stage("coverage", "Coverage report"):
         covered = _coverage(tables, media, rejected)
         write_whole(config.workspace / QUARANTINE, lambda path: pq.write_table(rejected, path))
         write_coverage(config.workspace / "coverage.html", covered, title=f"Coverage of {config.name}")
     result = {
-        "nodes": counts.nodes,
-        "relationships": counts.relationships,
-        "written": loaded.written,
-        "removed": loaded.removed,
-        "stale": loaded.stale,
+        **loaded,
         "quarantined": rejected.num_rows,
         "coverage": {m: covered["modalities"][m]["share_of_items"] for m in media.nodes},
         "seconds": dict(stages.seconds),
@@ -67,6 +71,21 @@ def build(config: RunConfig, *, strict: bool, stages: Stages, prune: bool = Fals
     }
     write_json(config.workspace / "coverage.json", covered)
     return result
+
+
+def _online(
+    config: RunConfig, tables: Tables, media: MediaGraph, prune: bool, progress: Callable[[int, int], None] | None
+) -> dict[str, Any]:
+    with connect(config.store_address, database=config.database) as store:
+        loaded = load_graph(store, tables, media, prune=prune, progress=progress)
+        counts = store.counts()
+    return {
+        "nodes": counts.nodes,
+        "relationships": counts.relationships,
+        "written": loaded.written,
+        "removed": loaded.removed,
+        "stale": loaded.stale,
+    }
 
 
 def cache_report(config: RunConfig, *, prune_mb: float | None) -> dict[str, Any]:

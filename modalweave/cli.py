@@ -53,15 +53,23 @@ def build(
     override: Override = None,
     strict: Strict = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove what the source no longer has.")] = False,
+    bulk: Annotated[bool, typer.Option("--bulk", help="Load through neo4j-admin (the server stopped).")] = False,
+    neo4j_home: Annotated[
+        Path | None,
+        typer.Option(envvar="NEO4J_HOME", help="--bulk: a local server's folder; else a command to copy."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="--bulk: replace an existing database whole.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Source -> tables -> embeddings -> graph store; prints the coverage report."""
     from modalweave import building, show
+    from modalweave.bulk import BulkOptions
     from modalweave.config import load_config
     from modalweave.console import Stages
 
     settings = load_config(config, override or ())
-    result = building.build(settings, strict=strict, prune=prune, stages=Stages(quiet=as_json))
+    options = BulkOptions(neo4j_home, overwrite) if bulk else None
+    result = building.build(settings, strict=strict, prune=prune, bulk=options, stages=Stages(quiet=as_json))
     show.finish(result, as_json, show.build)
 
 

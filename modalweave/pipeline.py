@@ -20,6 +20,7 @@ from modalweave.config import RunConfig, dump_config
 from modalweave.console import Stages
 from modalweave.errors import RunError
 from modalweave.files import write_json, write_text
+from modalweave.local_vectors import local_vectors
 from modalweave.measure import measure, slices
 from modalweave.memory import peak_memory
 from modalweave.plan import refuse_what_cannot_fit
@@ -146,7 +147,7 @@ def read_graph(config: RunConfig, stages: Stages) -> HeteroData:
         stages.stage("graph", "Reading the graph"),
         connect(config.store_address, read_only=True, database=config.database) as store,
     ):
-        data = read_hetero(store)
+        data = read_hetero(store, vectors=local_vectors(config))
     if not data["Item"].num_nodes or not data["User"].num_nodes:
         raise RunError(f"{config.store_address} holds no users or items; run `modalweave build` first")
     return data

@@ -34,6 +34,8 @@ def build(result: Mapping[str, Any]) -> None:
     shares = ", ".join(f"{modality} {share:.0%}" for modality, share in result["coverage"].items())
     out.print(f"Items with media: {shares or 'none'}")
     out.print(f"{result['written']:,} written, {result['quarantined']:,} quarantined (quarantine.parquet says why)")
+    if "import" in result:
+        out.print(f"Next: {plain(result['import']['next'])}", soft_wrap=True)
     if result.get("removed"):
         out.print(f"{result['removed']:,} removed that the source no longer has")
     if result.get("stale"):

@@ -40,7 +40,7 @@ def server_from(source: str) -> Iterator[Server]:
         _give_up("no Neo4j server to be had: set NEO4J_URI, start Docker, or install mvn and a JDK 17+")
     else:
         try:
-            context = running_server(source)
+            context = running_server(source, patience=400)
             server = context.__enter__()
         except StoreError as error:
             _give_up(str(error))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import torch
@@ -181,3 +182,29 @@ def test_progress_counts_up_to_its_total(store: GraphStore) -> None:
     read_hetero(store, progress=lambda done, total: seen.append((done, total)))
     assert [done for done, _ in seen] == list(range(1, seen[0][1] + 1))
     assert len(EDGES) < len(seen)
+
+
+def test_vectors_at_hand_are_not_read_from_the_store(store: GraphStore, tmp_path: Path) -> None:
+    asked: list[tuple[str, str]] = []
+    pictures = {"p1": [1.0, 0.0], "p2": [0.0, 1.0]}
+
+    def lookup(label: str, encoder: str, ids: list[str]) -> np.ndarray | None:
+        asked.append((label, encoder))
+        if not set(ids) <= set(pictures):
+            return None
+        return np.array([pictures[i] for i in ids], dtype=np.float32)
+
+    # p3 has another encoder, so the tiny graph's pictures come from the store
+    assert graph_hash(read_hetero(store, vectors=lookup)) == graph_hash(read_hetero(store))
+    assert asked == []
+    with open_store(f"ladybug:{tmp_path / 'two'}") as two:
+        two.create_schema(SCHEMA)
+        for ids in (["p2", "p1"], ["p9"]):
+            vectors = [pictures.get(i, [0.5, 0.5]) for i in ids]
+            two.write_nodes("Image", pa.table({"id": ids, "encoder": ["e"] * len(ids), "embedding": vectors}))
+            read, looked = read_hetero(two), read_hetero(two, vectors=lookup)
+            assert graph_hash(looked) == graph_hash(read)
+        pictures["p9"] = [7.0, 7.0]
+        changed = read_hetero(two, vectors=lookup)["Image"]
+    assert changed.ids == ["p1", "p2", "p9"]
+    assert changed.x.tolist() == [[1, 0], [0, 1], [7, 7]] and changed.mask.all()
