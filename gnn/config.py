@@ -82,6 +82,17 @@ class NetworkConfig(BaseModel, extra="forbid"):
     batch_size: PositiveInt = 2048
     """Other losses: training pairs in a batch."""
 
+    batching: Literal["auto", "full", "sampled"] = "full"
+    """`full` passes messages over the whole graph in each step, `sampled` over the neighbourhood of its batch, for
+    which `softmax` becomes `sampled_softmax` (weaker on items without interactions); `auto` samples above
+    `sampled_above` edges."""
+
+    sampled_above: PositiveInt = 5_000_000
+    """Edges of all used relations from which `auto` samples."""
+
+    fan_out: PositiveInt = 10
+    """Sampled batches: neighbours drawn for a node in each relation and hop."""
+
     epochs: PositiveInt = 120
     """Upper limit of passes over the training interactions."""
 

@@ -21,6 +21,8 @@ class Batch:
 
     users: Int[Tensor, "pairs"]
     items: Int[Tensor, "pairs"]
+    negatives: Int[Tensor, "drawn"] | None = None
+    """Items drawn beforehand; None lets the loss draw them."""
 
 
 class Loss(Protocol):
@@ -40,6 +42,16 @@ class Loss(Protocol):
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
         """The mean loss of the batch; `generator` draws negatives."""
+
+
+class SampledLoss(Loss, Protocol):
+    """An objective that looks at drawn items only."""
+
+    pairs: Batch
+    """All training pairs."""
+
+    def draw(self, batch: Batch, generator: torch.Generator) -> Int[Tensor, "drawn"]:
+        """Negatives for the batch."""
 
 
 class FullSoftmax:
@@ -150,13 +162,17 @@ class SampledSoftmax:
     ) -> Float[Tensor, ""]:
         """Mean over the pairs; a negative that is the pair's own item is masked."""
         size = self.config.negatives
-        drawn = torch.multinomial(self.probability, size, replacement=True, generator=generator)
+        drawn = self.draw(batch, generator) if batch.negatives is None else batch.negatives
         left = functional.normalize(users[batch.users])
         own = (left * functional.normalize(items[batch.items])).sum(dim=1) / self.config.temperature
         others = left @ functional.normalize(items[drawn]).T / self.config.temperature
         others = others - (self.probability[drawn] * size).log().float()
         others = others.masked_fill(drawn == batch.items[:, None], -torch.inf)
         return (torch.cat([own[:, None], others], dim=1).logsumexp(dim=1) - own).mean()
+
+    def draw(self, batch: Batch, generator: torch.Generator) -> Int[Tensor, "drawn"]:
+        """`negatives` items by popularity, shared by the batch."""
+        return torch.multinomial(self.probability, self.config.negatives, replacement=True, generator=generator)
 
 
 class PairwiseRanking:
@@ -180,12 +196,12 @@ class PairwiseRanking:
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
         """Mean of `-log sigmoid(seen - unseen)`."""
-        unseen = self._unseen(batch, generator)
+        unseen = self.draw(batch, generator) if batch.negatives is None else batch.negatives
         left = users[batch.users]
         gap = (left * (items[batch.items] - items[unseen])).sum(dim=1)
         return -functional.logsigmoid(gap).mean()
 
-    def _unseen(self, batch: Batch, generator: torch.Generator) -> Tensor:
+    def draw(self, batch: Batch, generator: torch.Generator) -> Int[Tensor, "drawn"]:
         """One uniform item for each pair, drawn anew (at most 10 times) while the user has seen it."""
         items = torch.randint(self.num_items, batch.items.shape, generator=generator)
         for _ in range(10):

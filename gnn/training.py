@@ -3,7 +3,7 @@
 import hashlib
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from evaluation.metrics import user_metrics
 from gnn.checkpoint import TrainingState, load_state, save_state
 from gnn.config import NetworkConfig
 from gnn.errors import GnnError
-from gnn.losses import Batch, Loss, alignment, make_loss
+from gnn.losses import Batch, Loss, PairwiseRanking, SampledSoftmax, alignment, make_loss
 from gnn.network import HeteroNetwork, Perturbation, Vectors
 from gnn.operators import SparseOperator, degree_normalised, without_edges
 from gnn.rank import top_items
+from gnn.sampling import sampled, sampled_steps
 from gnn.scorers import DotScorer
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
@@ -64,7 +65,7 @@ def train(
     Without validation pairs all `epochs` are run and the last parameters kept.
     """
     config = network.config
-    loss = make_loss(network.graph.history, config)
+    loss = _loss(network)
     optimiser = _optimiser(network)
     run = _fingerprint(network, valid, seed)
     state = (load_state(checkpoint, run) if checkpoint else None) or TrainingState()
@@ -139,8 +140,7 @@ def _epoch(network: HeteroNetwork, loss: Loss, optimiser: torch.optim.Optimizer,
         pruned = without_edges(network.graph.history, config.edge_dropout, generator)
         interacted = SparseOperator(degree_normalised(pruned))
     total, pairs = 0.0, 0
-    for batch in loss.batches(generator):
-        vectors = network(_perturbation(network, generator), interacted, torch.unique(batch.users))
+    for batch, vectors in _passes(network, loss, interacted, generator):
         value = loss(vectors.users, vectors.items, batch, generator)
         value = value + _extra(network, vectors, batch, generator)
         optimiser.zero_grad(set_to_none=True)
@@ -149,6 +149,27 @@ def _epoch(network: HeteroNetwork, loss: Loss, optimiser: torch.optim.Optimizer,
         total += float(value.detach()) * len(batch.users)
         pairs += len(batch.users)
     return total / max(pairs, 1)
+
+
+def _passes(
+    network: HeteroNetwork, loss: Loss, interacted: SparseOperator | None, generator: torch.Generator
+) -> Iterator[tuple[Batch, Vectors]]:
+    """Each batch with the vectors it is judged on, made as the step before has left the parameters."""
+    if sampled(network.graph, network.config):
+        assert isinstance(loss, SampledSoftmax | PairwiseRanking)
+        for step in sampled_steps(network, interacted or network.interacted, loss, generator):
+            yield step.batch, step.vectors(network, _perturbation(step.local, generator))
+    else:
+        for batch in loss.batches(generator):
+            yield batch, network(_perturbation(network, generator), interacted, torch.unique(batch.users))
+
+
+def _loss(network: HeteroNetwork) -> Loss:
+    """The configured objective; sampled batches do not hold all items, so there the full softmax is estimated."""
+    config = network.config
+    if config.loss == "softmax" and sampled(network.graph, config):
+        config = config.model_copy(update={"loss": "sampled_softmax"})
+    return make_loss(network.graph.history, config)
 
 
 def _extra(network: HeteroNetwork, vectors: Vectors, batch: Batch, generator: torch.Generator) -> Tensor:

@@ -95,7 +95,7 @@ def test_sampled_softmax_nears_the_full_one():
 def test_bpr_draws_only_unseen_items_and_equals_the_formula():
     loss = PairwiseRanking(HISTORY, NetworkConfig(loss="bpr"))
     users = torch.tensor([3] * 200 + [0] * 200)
-    drawn = loss._unseen(Batch(users, torch.ones(400, dtype=torch.int64)), generator())
+    drawn = loss.draw(Batch(users, torch.ones(400, dtype=torch.int64)), generator())
     assert set(drawn[:200].tolist()) == {0, 4} and set(drawn[200:].tolist()) == {2, 3, 4}
     u, i = torch.tensor([[1.0], [0.0], [0.0], [1.0]]), torch.tensor([[2.0], [2.0], [0.5], [0.5], [0.5]])
     value = loss(u, i, Batch(torch.tensor([0]), torch.tensor([0])), generator())

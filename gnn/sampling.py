@@ -1,0 +1,245 @@
+"""Mini-batches over sampled neighbourhoods, for graphs whose every step would be too large.
+
+A batch's users, items and negatives reach out over each relation as far as the network looks, `fan_out` drawn
+neighbours a node and hop; the same network then runs on the part of the graph between the nodes met. A row that lost
+neighbours is scaled up by `all / kept`, so with a fan-out no node exceeds the batch's vectors are those of the whole
+graph (as in GraphSAGE, Hamilton et al., 2017, on induced parts: shaDow, Zeng et al., 2021).
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from torch_geometric.loader import LinkLoader
+from torch_geometric.sampler import (
+    BaseSampler,
+    EdgeSamplerInput,
+    HeteroSamplerOutput,
+    NegativeSampling,
+    NodeSamplerInput,
+)
+
+from gnn.config import NetworkConfig
+from gnn.fusion import FeatureFusion, Fusion, JointFusion
+from gnn.losses import Batch, SampledLoss
+from gnn.messages import Medium, MessageGraph
+from gnn.network import HeteroNetwork, Perturbation, Vectors
+from gnn.operators import SparseOperator, row_mean
+
+INTERACTED = ("User", "INTERACTED", "Item")
+
+
+def sampled(graph: MessageGraph, config: NetworkConfig) -> bool:
+    """Whether steps run on sampled neighbourhoods: `auto` does above `sampled_above` edges of all relations."""
+    operators = [graph.entity_entity, graph.follows, *graph.item_entity.values()]
+    operators += [medium.similar for medium in graph.media.values()]
+    edges = graph.history.nnz + sum(o.forward.nnz for o in operators if o is not None)
+    return config.batching == "sampled" or (config.batching == "auto" and edges > config.sampled_above)
+
+
+class NeighbourSampler(BaseSampler):  # type: ignore[misc]
+    """What `LinkLoader` asks for the nodes around training pairs; negatives are drawn by `loss` and are seeds too."""
+
+    def __init__(
+        self, network: HeteroNetwork, interacted: sp.csr_matrix, loss: SampledLoss, generator: torch.Generator
+    ) -> None:
+        self.network, self.loss, self.generator = network, loss, generator
+        numbers = np.arange(1, interacted.nnz + 1)  # an edge's place + 1: no stored 0
+        self.ids = sp.csr_matrix((numbers, interacted.indices, interacted.indptr), shape=interacted.shape)
+        self.by_user, self.by_item = interacted, interacted.T.tocsr()
+
+    def sample_from_edges(
+        self, index: EdgeSamplerInput, neg_sampling: NegativeSampling | None = None
+    ) -> HeteroSamplerOutput:
+        """Nodes ascending, the interactions between them, and where the batch's pairs and negatives stand."""
+        negatives = self.loss.draw(Batch(index.row, index.col), self.generator)
+        users, items = np.unique(index.row.numpy()), np.unique(torch.cat([index.col, negatives]).numpy())
+        nodes = self._reach(users, items)
+        part = self.ids[nodes["User"]][:, nodes["Item"]].tocoo()
+        places = [
+            torch.from_numpy(np.searchsorted(nodes[label], ids.numpy()))
+            for label, ids in (("User", index.row), ("Item", index.col), ("Item", negatives))
+        ]
+        return HeteroSamplerOutput(
+            node={label: torch.from_numpy(ids) for label, ids in nodes.items()},
+            row={INTERACTED: torch.from_numpy(part.row.astype(np.int64))},
+            col={INTERACTED: torch.from_numpy(part.col.astype(np.int64))},
+            edge={INTERACTED: torch.from_numpy(part.data - 1)},
+            metadata=(index.input_id, *places, None),
+        )
+
+    def sample_from_nodes(self, index: NodeSamplerInput, **kwargs: Any) -> HeteroSamplerOutput:
+        """Not offered: training starts from interactions."""
+        raise NotImplementedError("neighbourhoods are sampled around interactions; use sample_from_edges")
+
+    def _reach(self, users: np.ndarray, items: np.ndarray) -> dict[str, np.ndarray]:
+        graph, config = self.network.graph, self.network.config
+        near = np.union1d(items, self._neighbours(self.by_user, users))
+        links = [m.similar.forward for m in graph.media.values() if m.similar is not None]
+        for _ in range(config.similar_hops if links else 0):
+            near = np.unique(np.concatenate([near, *(self._neighbours(link, near) for link in links)]))
+        met = {"User": users, "Item": items, "Entity": np.zeros(0, np.int64)}
+        for _ in range(config.layers):
+            reached = {label: [ids] for label, ids in met.items()}
+            reached["Item"].append(self._neighbours(self.by_user, met["User"]))
+            reached["User"].append(self._neighbours(self.by_item, met["Item"]))
+            if graph.follows is not None:
+                reached["User"].append(self._neighbours(graph.follows.forward, met["User"]))
+            for operator in graph.item_entity.values():
+                reached["Entity"].append(self._neighbours(operator.forward, met["Item"]))
+                reached["Item"].append(self._neighbours(operator.backward, met["Entity"]))
+            if graph.item_entity and graph.entity_entity is not None:
+                reached["Entity"].append(self._neighbours(graph.entity_entity.forward, met["Entity"]))
+            met = {label: np.unique(np.concatenate(ids)) for label, ids in reached.items()}
+        return met | {"Item": np.union1d(met["Item"], near)}
+
+    def _neighbours(self, matrix: sp.csr_matrix, rows: np.ndarray) -> np.ndarray:
+        """At most `fan_out` neighbours of each row: all of a short one, drawn with replacement from a longer one."""
+        fan_out = self.network.config.fan_out
+        start, length = matrix.indptr[rows], np.diff(matrix.indptr)[rows]
+        long = length > fan_out
+        whole = matrix[rows[~long]].indices
+        share = torch.rand(int(long.sum()), fan_out, generator=self.generator, dtype=torch.float64).numpy()
+        drawn = matrix.indices[(start[long, None] + share * length[long, None]).astype(np.int64)]
+        return np.unique(np.concatenate([whole, drawn.ravel()])).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch and the part of the network around it."""
+
+    batch: Batch
+    """Ids of the whole graph."""
+    local: HeteroNetwork
+    """Shares every parameter; its users and items are `users` and `items`."""
+    users: Int[Tensor, "local_users"]
+    items: Int[Tensor, "local_items"]
+
+    def vectors(self, whole: HeteroNetwork, seen: Perturbation) -> Vectors:
+        """Vectors in the whole graph's numbering; rows outside this part are 0."""
+        chosen = torch.searchsorted(self.users, torch.unique(self.batch.users))
+        vectors = self.local(seen, None, chosen)
+
+        def spread(rows: Tensor, ids: Tensor, size: int) -> Tensor:
+            return rows.new_zeros(size, rows.shape[1]).index_copy(0, ids, rows)
+
+        items = whole.graph.num_items
+        return Vectors(
+            spread(vectors.users, self.users, whole.graph.num_users),
+            spread(vectors.items, self.items, items),
+            {name: spread(rows, self.items, items) for name, rows in vectors.contents.items()},
+        )
+
+
+def sampled_steps(
+    network: HeteroNetwork, interacted: SparseOperator, loss: SampledLoss, generator: torch.Generator
+) -> Iterator[Step]:
+    """Every training pair once, `batch_size` a step, in an order drawn from `generator`."""
+    matrix = interacted.forward
+    edges = matrix.tocoo()
+    degrees = (matrix.getnnz(axis=1), matrix.getnnz(axis=0))
+    data = HeteroData()
+    for label, count in (("User", matrix.shape[0]), ("Item", matrix.shape[1]), ("Entity", network.graph.num_entities)):
+        data[label].num_nodes = count
+    data[INTERACTED].edge_index = torch.from_numpy(np.stack([edges.row, edges.col]).astype(np.int64))
+    loader: Any = LinkLoader(
+        data,
+        NeighbourSampler(network, matrix, loss, generator),
+        edge_label_index=(INTERACTED, torch.stack([loss.pairs.users, loss.pairs.items])),
+        neg_sampling="triplet",
+        batch_size=network.config.batch_size,
+        shuffle=True,
+        generator=generator,
+    )
+    for part in loader:
+        users, items, entities = (part[label].n_id for label in ("User", "Item", "Entity"))
+        store = part[INTERACTED]
+        weights = matrix.data[store.e_id.numpy()]
+        shape = (len(users), len(items))
+        between = sp.csr_matrix((weights, store.edge_index.numpy()), shape=shape)
+        local = _local(network, degrees, between, users, items, entities)
+        batch = Batch(
+            users[part["User"].src_index], items[part["Item"].dst_pos_index], items[part["Item"].dst_neg_index]
+        )
+        yield Step(batch, local, users, items)
+
+
+class _BothWays(SparseOperator):
+    """Each direction scaled by its own receivers' `all / kept`."""
+
+    def __init__(self, part: sp.csr_matrix, row_degrees: np.ndarray, column_degrees: np.ndarray) -> None:
+        super().__init__(_scaled(part, row_degrees))
+        self._turned = SparseOperator(_scaled(part.T.tocsr(), column_degrees))
+
+    @property
+    def T(self) -> SparseOperator:
+        """Messages the other way."""
+        return self._turned
+
+
+def _scaled(part: sp.csr_matrix, degrees: np.ndarray) -> sp.csr_matrix:
+    kept = np.diff(part.indptr)
+    return (sp.diags((degrees / np.maximum(kept, 1)).astype(np.float32)) @ part).tocsr()
+
+
+def _cut(operator: SparseOperator, rows: Tensor, columns: Tensor) -> _BothWays:
+    part = operator.forward[rows.numpy()][:, columns.numpy()].tocsr()
+    return _BothWays(part, *(np.diff(m.indptr)[i] for m, i in ((operator.forward, rows), (operator.backward, columns))))
+
+
+def _local(
+    network: HeteroNetwork,
+    degrees: tuple[np.ndarray, np.ndarray],
+    between: sp.csr_matrix,
+    users: Tensor,
+    items: Tensor,
+    entities: Tensor,
+) -> HeteroNetwork:
+    """The network on these nodes: the same parameters, start vectors and operators cut to size."""
+    graph = network.graph
+    ones = between.copy()
+    ones.data = np.ones_like(ones.data)
+    media = {name: _cut_medium(medium, items) for name, medium in graph.media.items()}
+    local = copy.copy(network)
+    local._modules = dict(network._modules)
+    local._parameters = {n: p for n, p in network._parameters.items() if not n.endswith("_start")}
+    local.graph = MessageGraph(
+        ones,
+        media,
+        {name: _cut(operator, items, entities) for name, operator in graph.item_entity.items()},
+        None if graph.entity_entity is None else _cut(graph.entity_entity, entities, entities),
+        None if graph.follows is None else _cut(graph.follows, users, users),
+    )
+    local.fusion = _cut_fusion(network.fusion, media, items)
+    local.__dict__["user_start"], local.__dict__["item_start"] = network.user_start[users], network.item_start[items]
+    local.__dict__["entity_start"] = None if network.entity_start is None else network.entity_start[entities]
+    local.interacted = _BothWays(between, degrees[0][users.numpy()], degrees[1][items.numpy()])
+    local._means = SparseOperator(row_mean(ones))
+    local._known_items, local._known_users = network._known_items[items], network._known_users[users]
+    return local
+
+
+def _cut_medium(medium: Medium, items: Tensor) -> Medium:
+    return replace(
+        medium,
+        features=None if medium.features is None else medium.features[items],
+        similar=None if medium.similar is None else _cut(medium.similar, items, items),
+        filled=None if medium.filled is None else medium.filled[items],
+    )
+
+
+def _cut_fusion(fusion: Fusion, media: dict[str, Medium], items: Tensor) -> Fusion:
+    local = copy.copy(fusion)
+    if isinstance(local, JointFusion):
+        local.media = media
+    if isinstance(local, FeatureFusion):
+        local.real = {name: real[items] for name, real in local.real.items()}
+        local.similar = None if local.similar is None else _cut(local.similar, items, items)
+    return local

@@ -1,0 +1,101 @@
+"""Sampled batches: the whole graph's vectors where nothing is left out, its quality where something is."""
+
+import pytest
+import torch
+
+from gnn.config import NetworkConfig
+from gnn.losses import make_loss
+from gnn.matrices import held_out, interactions
+from gnn.messages import message_graph
+from gnn.network import HeteroNetwork, Perturbation
+from gnn.rank import top_items
+from gnn.recommender import HeteroGNN
+from gnn.sampling import sampled, sampled_steps
+
+SMALL = {"embedding_dim": 16, "learning_rate": 0.02, "batch_size": 128, "negatives": 64, "epochs": 12}
+
+
+def build(data, **settings):
+    config = NetworkConfig(**({"embedding_dim": 8, "loss": "sampled_softmax", "negatives": 5} | settings))
+    network = HeteroNetwork(message_graph(data, config), config, torch.Generator().manual_seed(0))
+    with torch.no_grad():  # gates and weights that do something
+        for n, parameter in enumerate(network.parameters()):
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(n)))
+    return network
+
+
+@pytest.mark.parametrize("fusion", ["joint", "feature", "attended"])
+@pytest.mark.parametrize("layers", [0, 1, 2, 3])
+def test_with_every_neighbour_a_batch_sees_what_the_whole_graph_sees(fusion, layers, taste_graph):
+    network = build(taste_graph(), fan_out=10_000, batch_size=7, layers=layers, fusion=fusion)
+    loss = make_loss(network.graph.history, network.config)
+    whole, pairs = network(), 0
+    for step in sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)):
+        got = step.vectors(network, Perturbation())
+        items = torch.cat([step.batch.items, step.batch.negatives])
+        assert torch.allclose(got.users[step.batch.users], whole.users[step.batch.users], atol=1e-5)
+        assert torch.allclose(got.items[items], whole.items[items], atol=1e-5)
+        pairs += len(step.batch.users)
+    assert pairs == network.graph.history.nnz
+
+
+def test_a_small_fan_out_looks_at_part_of_the_graph_and_reaches_every_parameter(taste_graph):
+    network = build(taste_graph(), fan_out=2, batch_size=4, layers=2)
+    loss = make_loss(network.graph.history, network.config)
+    step = next(sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)))
+    assert len(step.users) < network.graph.num_users and len(step.items) < network.graph.num_items
+    vectors = step.vectors(network, Perturbation())
+    loss(vectors.users, vectors.items, step.batch, torch.Generator()).backward()
+    assert all(p.grad is not None for p in network.parameters())
+    outside = torch.ones(network.graph.num_users, dtype=torch.bool)
+    outside[step.users] = False
+    assert not network.user_start.grad[outside].any() and network.user_start.grad.any()
+
+
+def test_sampled_training_reaches_what_full_batches_reach_with_the_same_loss(taste_graph):
+    data = taste_graph()
+    test, settings = held_out(data, "test"), SMALL | {"loss": "sampled_softmax", "modalities": ("image",)}
+    means = {}
+    for batching in ("full", "sampled"):
+        config = NetworkConfig(**settings, batching=batching, fan_out=5, identity_dropout=0.5)
+        hits = 0
+        for seed in range(3):
+            ranked, _ = top_items(HeteroGNN(config).fit(data, seed=seed), torch.arange(150), interactions(data), 5)
+            hits += sum(len(set(r) & set(p.indices)) for r, p in zip(ranked, test, strict=True))
+        means[batching] = hits / test.nnz / 3
+    assert min(means.values()) > 0.15  # chance is 0.05
+    assert abs(means["sampled"] - means["full"]) < 0.06
+
+
+def test_the_switch_goes_by_the_edges_of_all_relations(taste_graph):
+    data = taste_graph()
+    graph = message_graph(data, NetworkConfig())
+    links = sum(m.similar.forward.nnz for m in graph.media.values())
+    edges = graph.history.nnz + links
+    assert not sampled(graph, NetworkConfig()) and sampled(graph, NetworkConfig(batching="sampled"))
+    assert not sampled(graph, NetworkConfig(batching="auto", sampled_above=edges)) and sampled(
+        graph, NetworkConfig(batching="auto", sampled_above=edges - 1)
+    )
+    assert not sampled(graph, NetworkConfig(sampled_above=1, batching="full"))
+
+
+class Killed(Exception):
+    """What stands for a kill."""
+
+
+@pytest.mark.parametrize("loss", ["softmax", "bpr"])
+def test_sampled_training_resumes_bit_for_bit(loss, taste_graph, tmp_path):
+    data = taste_graph()
+    config = NetworkConfig(**(SMALL | {"epochs": 4}), loss=loss, batching="sampled", fan_out=3, edge_dropout=0.2)
+    expected = HeteroGNN(config).fit(data, seed=1)
+
+    def kill(row):
+        if row["epoch"] == 2:
+            raise Killed
+
+    path = tmp_path / "state.safetensors"
+    with pytest.raises(Killed):
+        HeteroGNN(config, checkpoint=path, on_epoch=kill).fit(data, seed=1)
+    got = HeteroGNN(config, checkpoint=path).fit(data, seed=1)
+    assert torch.equal(got.user_vectors, expected.user_vectors)
+    assert torch.equal(got.item_vectors, expected.item_vectors)
