@@ -41,14 +41,17 @@ class Downloads:
         `read` need not wait for it."""
         waiting: deque[Future[None] | None] = deque()
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            for uri in uris:
-                waiting.append(threads.submit(self._try, uri, limits) if uri and is_url(uri) else None)
-                if len(waiting) > _AHEAD:
+            try:
+                for uri in uris:
+                    waiting.append(threads.submit(self._try, uri, limits) if uri and is_url(uri) else None)
+                    if len(waiting) > _AHEAD:
+                        _finish(waiting.popleft())
+                        yield
+                while waiting:
                     _finish(waiting.popleft())
                     yield
-            while waiting:
-                _finish(waiting.popleft())
-                yield
+            finally:  # a build that stops does not wait for what it had planned to fetch
+                threads.shutdown(wait=False, cancel_futures=True)
 
     def read(self, url: str, limits: DecodeLimits) -> bytes:
         """The bytes behind `url`, at most `limits.bytes`, fetched now unless they are here. `DecodeError` with the

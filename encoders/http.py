@@ -93,7 +93,8 @@ def _body(url: str, hosts: Set[Host], limit: int, seconds: float) -> Iterator[by
                     return
             url = answer
     except (OSError, HTTPException) as error:
-        reason = f"took longer than {seconds:g} s" if stop.over else f"broken answer: {one_line(error)}"
+        late = stop.over or isinstance(error, TimeoutError)
+        reason = f"took longer than {seconds:g} s" if late else f"broken answer: {one_line(error)}"
         raise DecodeError(reason) from error
     finally:
         stop.close()
