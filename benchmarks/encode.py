@@ -183,7 +183,8 @@ def peak_mb() -> float:
 class Thumbnail(EncoderBase):
     """The cheapest encoder of pictures, so that what is measured is the pipeline: 4 x 4 mean colours."""
 
-    name, modalities, dim, batch, fingerprint = "thumbnail", ("image",), 48, 64, "thumbnail-1"
+    name, dim, batch, fingerprint = "thumbnail", 48, 64, "thumbnail-1"
+    modalities: tuple[str, ...] = ("image",)
 
     def preparer(self, modality: str) -> ImagePreparer:
         return ImagePreparer(4)
