@@ -86,8 +86,10 @@ class LocalServer(Server):
     _process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
-        """Start it and wait until it answers; `StoreError` with the log's reason where it does not."""
-        # where the tool exists, the server also dies when this process is killed outright
+        """Start it and wait until it answers; `StoreError` with the log's reason where it does not.
+
+        Where the system can tie the two, the server dies with the thread that called this.
+        """
         guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         entry = "CommunityEntryPoint" if self.version.startswith("5.") else "Neo4jCommunity"
         command = [*guard, str(self.java / "bin" / "java"), *_JVM_OPTIONS, "-cp", f"{self.jars}/*"]

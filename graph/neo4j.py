@@ -22,7 +22,7 @@ from graph.errors import SchemaError, StoreError
 from graph.neo4j_connection import Connection
 from graph.neo4j_query import run_query
 from graph.neo4j_read import ENDS, node_batches, relationship_batches
-from graph.schema import EdgeType, GraphSchema, NodeKind, RelationshipKind
+from graph.schema import MEDIA_LABELS, EdgeType, GraphSchema, NodeKind, RelationshipKind
 from graph.store import Counts
 
 _VALUE_TYPES = {"STRING": pa.string(), "INTEGER": pa.int64(), "FLOAT": pa.float64(), "BOOLEAN": pa.bool_()}
@@ -62,7 +62,7 @@ class Neo4jStore:
         for name in [n for n in vectors if held.get(n, sizes[n]) != sizes[n]]:
             self._connection.run(_DROP_INDEX.format(name=cypher_text.quoted(name)))
             del held[name]
-        wanted = cypher_text.constraints(schema) | cypher_text.indexes() | vectors
+        wanted = cypher_text.wanted_indexes(schema)
         missing = [statement for name, statement in wanted.items() if name not in held]
         for statement in missing:
             self._connection.run(statement)
@@ -141,6 +141,14 @@ class Neo4jStore:
             {kind: self._connection.run(cypher_text.count_relationships(kind))[0]["n"] for kind in types},
         )
 
+    def index_states(self) -> dict[str, str]:
+        """The name of each constraint and index that the graph wants -> `ONLINE`, another state, or `ABSENT`."""
+        sizes = {label: self._connection.run(cypher_text.vector_size(label)) for label in MEDIA_LABELS.values()}
+        schema = self._schema.with_dimensions({label: found[0]["n"] for label, found in sizes.items() if found})
+        wanted = cypher_text.wanted_indexes(schema)
+        held = {record["name"]: record["state"] for record in self._connection.run(_SHOW_INDEXES)}
+        return {name: held.get(name, "ABSENT") for name in wanted}
+
     def close(self) -> None:
         """Close all connections; a second call does nothing."""
         self._connection.close()
@@ -213,7 +221,7 @@ class Neo4jStore:
 
 _DROP_INDEX: LiteralString = "DROP INDEX {name} IF EXISTS"
 _AWAIT_INDEXES: LiteralString = "CALL db.awaitIndexes(600)"
-_SHOW_INDEXES: LiteralString = "SHOW INDEXES YIELD name, options"
+_SHOW_INDEXES: LiteralString = "SHOW INDEXES YIELD name, state, options"
 
 
 def _field(kind: NodeKind | RelationshipKind, column: str) -> pa.Field:

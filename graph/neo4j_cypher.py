@@ -49,6 +49,7 @@ _READ_RELATIONSHIPS: LiteralString = (
 )
 _COUNT_NODES: LiteralString = "MATCH (n:{label}) RETURN count(n) AS n"
 _COUNT_RELATIONSHIPS: LiteralString = "MATCH ()-[r:{relation}]->() RETURN count(r) AS n"
+_VECTOR_SIZE: LiteralString = "MATCH (n:{label}) WHERE n.{vector} IS NOT NULL RETURN size(n.{vector}) AS n LIMIT 1"
 _ATTRIBUTES: LiteralString = (
     "MATCH (n:{label}) UNWIND keys(n) AS name WITH DISTINCT name, valueType(n[name]) AS type RETURN name, type"
 )
@@ -101,6 +102,11 @@ def vector_indexes(dimensions: Mapping[str, int]) -> dict[str, LiteralString]:
     }
 
 
+def wanted_indexes(schema: GraphSchema) -> dict[str, LiteralString]:
+    """Name -> statement of every constraint and index of a graph, constraints first."""
+    return constraints(schema) | indexes() | vector_indexes(schema.dimensions)
+
+
 def write_nodes(kind: NodeKind, *, vectors: bool = False) -> LiteralString:
     """Insert or update nodes by `id` from `$rows` (maps of all properties, with `vectors` a vector among them)."""
     if vectors:
@@ -148,6 +154,11 @@ def count_nodes(label: str) -> LiteralString:
 def count_relationships(relation: str) -> LiteralString:
     """How many relationships a type has (answered from the server's own counts)."""
     return _COUNT_RELATIONSHIPS.format(relation=quoted(relation))
+
+
+def vector_size(label: str) -> LiteralString:
+    """The length of one vector of a media label; no row where no node has one."""
+    return _VECTOR_SIZE.format(label=quoted(label), vector=VECTOR)
 
 
 def attributes(label: str) -> LiteralString:

@@ -3,7 +3,7 @@
 import importlib.metadata
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ import torch
 from encoders import make_encoder
 from encoders.errors import EncoderError
 from graph.errors import GraphError
+from graph.neo4j import Neo4jStore
 from modalweave.config import RunConfig
 from modalweave.stores import connect
 
@@ -27,7 +28,7 @@ def examine(config: RunConfig | None) -> dict[str, Any]:
     """Run every check; `ok` is false where something a run needs is missing."""
     checks = [*_versions(), _device(), _disk(config), *_encoders(config)]
     if config is not None:
-        checks.append(_store(config))
+        checks += _store(config)
     return {"ok": all(check["state"] != "failed" for check in checks), "checks": checks}
 
 
@@ -78,13 +79,29 @@ def _encoders(config: RunConfig | None) -> Iterator[dict[str, str]]:
             yield _check(f"{modality} encoder", "ok", f"{encoder.name}, {encoder.dim} dimensions")
 
 
-def _store(config: RunConfig) -> dict[str, str]:
+def _store(config: RunConfig) -> Iterator[dict[str, str]]:
     address = config.store_address
     if address.startswith("ladybug:") and not (config.workspace / "graph").exists() and config.store == "ladybug":
-        return _check("store", "missing", address, "run `modalweave build` first")
+        yield _check("store", "missing", address, "run `modalweave build` first")
+        return
     try:
         with connect(address, read_only=True, database=config.database) as store:
             counts = store.counts()
+            states = store.index_states() if isinstance(store, Neo4jStore) else {}
     except GraphError as error:
-        return _check("store", "failed", address, str(error))
-    return _check("store", "ok", f"{address}: {sum(counts.nodes.values()):,} nodes")
+        yield _check("store", "failed", address, str(error))
+        return
+    nodes = sum(counts.nodes.values())
+    yield _check("store", "ok", f"{address}: {nodes:,} nodes")
+    if states:
+        yield _indexes(states, empty=nodes == 0)
+
+
+def _indexes(states: Mapping[str, str], *, empty: bool) -> dict[str, str]:
+    gaps = {name: state for name, state in states.items() if state != "ONLINE"}
+    if not gaps:
+        return _check("indexes", "ok", f"{len(states)} constraints and indexes online")
+    found = ", ".join(f"{name} {state.lower()}" for name, state in gaps.items())
+    if set(gaps.values()) <= {"POPULATING"}:
+        return _check("indexes", "missing", found, "wait until the server has filled them")
+    return _check("indexes", "missing" if empty else "failed", found, "run `modalweave build`: it makes what is absent")
