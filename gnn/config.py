@@ -59,7 +59,7 @@ class NetworkConfig(BaseModel, extra="forbid"):
     """Items drawn for each batch by `sampled_softmax`."""
 
     cold_negatives: bool = True
-    """Full softmax: let items without any training interaction stand among the negatives."""
+    """Softmax losses: let items without any training interaction stand among the negatives."""
 
     alignment: NonNegativeFloat = 0.0
     """Weight of the InfoNCE term that draws the modality vectors of one item together."""

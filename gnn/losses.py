@@ -147,7 +147,8 @@ class SampledSoftmax:
     def __init__(self, history: sp.csr_matrix, config: NetworkConfig) -> None:
         self.pairs, self.config = _pairs(history), config
         popularity = torch.from_numpy(history.getnnz(axis=0)).double()
-        self.probability = (popularity + 1) / (popularity + 1).sum()
+        weight = (popularity + 1) * (config.cold_negatives | (popularity > 0))
+        self.probability = weight / weight.sum()
 
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """`batch_size` pairs each."""

@@ -92,6 +92,17 @@ def test_sampled_softmax_nears_the_full_one():
     assert abs(float(full) - float(sampled) - np.log(20_000 / 50)) > 1
 
 
+def test_sampled_softmax_spares_items_nobody_has_where_asked():
+    batch = Batch(torch.tensor([0]), torch.tensor([0]))
+    drawn = {
+        spared: SampledSoftmax(HISTORY, NetworkConfig(cold_negatives=not spared, negatives=500)).draw(
+            batch, generator()
+        )
+        for spared in (False, True)
+    }
+    assert 4 in drawn[False] and 4 not in drawn[True] and set(drawn[True].tolist()) == {0, 1, 2, 3}
+
+
 def test_bpr_draws_only_unseen_items_and_equals_the_formula():
     loss = PairwiseRanking(HISTORY, NetworkConfig(loss="bpr"))
     users = torch.tensor([3] * 200 + [0] * 200)
