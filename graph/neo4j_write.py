@@ -24,6 +24,10 @@ BATCH_BYTES = 4 * 2**20
 BATCH_NUMBERS = 76_800
 """Vector components sent in one transaction: 200 rows of 384; larger batches are slower, not faster."""
 
+LIST_ROWS = 400
+"""Rows of one transaction that replaces lists: the server has no snapshots, so a reader can see a commit under way,
+for a time that grows with it."""
+
 WORKERS = 2
 """Transactions under way at once."""
 
@@ -70,7 +74,7 @@ def replace_relationships(connection: Connection, kind: RelationshipKind, table:
     statement, deleted = cypher_text.delete_relationships(kind), 0
     rows, gone = pl.DataFrame(pl.from_arrow(table)), pl.DataFrame(pl.from_arrow(stale))
     sizes = pl.concat([rows["source"], gone["source"]]).value_counts().sort("source")
-    groups = sizes.with_columns(group=(pl.col("count").cum_sum() - 1) // BATCH_ROWS)
+    groups = sizes.with_columns(group=(pl.col("count").cum_sum() - 1) // LIST_ROWS)
     for sources in groups.partition_by("group", maintain_order=True):
         old, new = (_nested(frame.join(sources, on="source", how="semi").to_arrow()) for frame in (gone, rows))
 

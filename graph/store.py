@@ -41,7 +41,7 @@ class GraphStore(Protocol):
     def replace_relationships(self, edge: EdgeType, table: pa.Table, stale: pa.Table) -> int:
         """Write `table` and delete the relationships whose keys are in `stale`; returns how many changed or went.
 
-        All that concerns one source happens in one transaction, so its relationships are never half replaced.
+        All that concerns one source is one transaction: a failure leaves its relationships old or new, never half.
         Either table may be empty; a stale key that does not exist is passed over.
         """
 
