@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -88,7 +89,7 @@ def synthetic(interactions: int) -> Graph:
     )
     pairs = np.sort(rng.permutation(pairs)[:interactions])
     vectors = rng.normal(size=(items, DIM)).astype(np.float32)
-    item_ids, picture_ids = [f"i{n}" for n in range(items)], [f"{n:064x}" for n in range(items)]
+    item_ids, picture_ids = [f"i{n}" for n in range(items)], [sha256(str(n).encode()).hexdigest() for n in range(items)]
     nodes = {
         "User": pa.table({"id": [f"u{n}" for n in range(users)]}),
         "Item": pa.table({"id": item_ids, "title": [f"Item {n}" for n in range(items)]}),
