@@ -1,6 +1,6 @@
 """What the encoders that need no hub are worth, and how fast the pipeline is: one JSON object on stdout.
 
-    python -m benchmarks.encode [--data DIR] [--images 256] [--memory-files 50000] [--cache DIR] [--only PART]
+    python -m benchmarks.encode [--data DIR] [--images 753] [--memory-files 50000] [--cache DIR] [--only PART]
 
 Accuracy: 1-nearest-neighbour category accuracy, leave one out, by cosine. Tux Paint stamps: the category is the
 first two folders of a stamp (`category`), all of them (`folder`) or the first (`top`). ESC-10: the class; `across`
@@ -12,7 +12,6 @@ import argparse
 import csv
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -42,7 +41,7 @@ from modalweave.catalogue import write_catalogue
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--images", type=int, default=256, help="pictures in the throughput run")
+    parser.add_argument("--images", type=int, default=753, help="pictures in the throughput run")
     parser.add_argument("--memory-files", type=int, default=50_000, help="files in the larger memory run; 0: none")
     parser.add_argument("--cache", type=Path, help="embedding cache to use for the accuracy part")
     parts = ("stamps", "esc10", "throughput", "memory")
@@ -187,7 +186,9 @@ def measure_build(folder: str) -> None:
 
 
 def peak_mb() -> float:
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    """Not `ru_maxrss`, which a process inherits from the larger one that started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024, 1)
 
 
 class Thumbnail(EncoderBase):
