@@ -14,7 +14,7 @@ FLOAT = 4
 _EPOCHS = 40
 """Epochs a network is taken to need: early stopping ends most runs between 20 and 60."""
 _VALIDATION = 3 * (64 << 20)
-"""Blocks of scores while a model is validated."""
+"""Blocks of scores while a model is validated, at most."""
 _CACHE = 200 << 20
 """Scores of one part while an ensemble's weights are searched."""
 _MAX_FEATURES = 256
@@ -94,7 +94,7 @@ def network_footprint(sizes: Sizes, config: NetworkConfig) -> Footprint:
     full = config.loss == "softmax"
     loss = 8 * config.batch_users * sizes.items if full else 12 * config.batch_size * config.negatives
     work = 5 * state + state * (2 * config.layers + 3 * channels + 6) + 60 * sizes.pairs + 64 * links + 40 * related
-    work += 2 * FLOAT * sizes.items * width + max(loss + _VALIDATION, whitening)
+    work += 2 * FLOAT * sizes.items * width + max(loss + _validation(sizes), whitening)
     epochs = min(config.epochs, _EPOCHS)
     steps = epochs * (sizes.users / config.batch_users if full else sizes.pairs / config.batch_size)
     share = config.embedding_dim / 64
@@ -117,10 +117,12 @@ def ease_footprint(sizes: Sizes, dense_limit: int, rank: int) -> Footprint:
     if sizes.items <= dense_limit:
         square = sizes.items**2
         flops = 6.0 * sizes.items**3
-        return Footprint("ease", 20 * square + _VALIDATION, FLOAT * square, flops=flops, lower="gnn.ease.dense_limit")
+        return Footprint(
+            "ease", 20 * square + _validation(sizes), FLOAT * square, flops=flops, lower="gnn.ease.dense_limit"
+        )
     slim = (sizes.users + sizes.items) * rank
     return Footprint(
-        "ease", 16 * slim + _VALIDATION, FLOAT * slim, flops=40.0 * slim * rank,
+        "ease", 16 * slim + _validation(sizes), FLOAT * slim, flops=40.0 * slim * rank,
         edges=10.0 * sizes.pairs * rank / 64, lower="gnn.ease.rank",
     )  # fmt: skip
 
@@ -155,8 +157,15 @@ def part_footprint(sizes: Sizes, part: PartConfig) -> Footprint:
         return filter_footprint(sizes, settings.dense_limit, settings.row_entries, settings.search_users)
     if part.model == "item_knn":
         entries = sizes.items * part.item_knn.k
-        return Footprint("item_knn", 16 * entries + _VALIDATION, 8 * entries, edges=sizes.pairs, lower="gnn.item_knn.k")
-    return Footprint(part.model, _VALIDATION, FLOAT * (sizes.users + sizes.items))
+        return Footprint(
+            "item_knn", 16 * entries + _validation(sizes), 8 * entries, edges=sizes.pairs, lower="gnn.item_knn.k"
+        )
+    return Footprint(part.model, _validation(sizes), FLOAT * (sizes.users + sizes.items))
+
+
+def _validation(sizes: Sizes) -> int:
+    """A few held-out pairs need no whole block of scores; all pairs where the split is not known yet."""
+    return min(_VALIDATION, 3 * FLOAT * (sizes.held_out or sizes.pairs) * sizes.items)
 
 
 def footprints(sizes: Sizes, config: GNNConfig, networks: int, copies: int) -> list[Footprint]:
