@@ -5,8 +5,8 @@ Archives are recognised by the data file's own stem: `NAME.npz` looks for `NAME_
 
 import csv
 import io
-import json
 import tarfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,21 +75,30 @@ def unpack(archive: Path, folder: Path) -> None:
 def _artists(file: Path, artist_ids: list[int], raw: bool) -> Extra:
     extra = Extra()
     names = file.with_name(f"{file.stem}_artists.dat.zst")
-    if names.exists():
-        titles = {r["id"]: r["name"] for r in _tsv(names)}
+    titles = {r["id"]: r["name"] for r in _tsv(names)} if raw or names.exists() else {}
+    if titles:
         extra.attributes["title"] = pa.array([titles.get(str(a)) for a in artist_ids], pa.string())
     if raw:
-        tags = {r["artistID"]: r["text"] for r in _tsv(file.with_name(f"{file.stem}_lfm2k_text.tsv.zst"))}
-        key_lines = file.with_name(f"{file.stem}_llm_item_map.txt").read_text().splitlines()
-        keys = dict(line.split() for line in key_lines)
-        described = json.loads(_read(file.with_name(f"{file.stem}_llm_item_text.json.zst")))
-        rows = []
-        for item, artist in enumerate(map(str, artist_ids)):
-            description = described.get(keys.get(artist, ""))
-            rows.append(_media(str(item), "text", content=description, role="description", lang="en"))
-            rows.append(_media(str(item), "text", content=tags.get(artist), role="tags"))
-        extra.media = pa.Table.from_pylist([r for r in rows if r["content"]], MEDIA)
+        tags = {r["artistID"]: r["text"].split(",") for r in _tsv(file.with_name(f"{file.stem}_lfm2k_text.tsv.zst"))}
+        shown = common_tags(tags)
+        words = [". ".join(filter(None, (titles.get(a), ", ".join(shown.get(a, ()))))) for a in map(str, artist_ids)]
+        rows = [_media(str(item), "text", content=text, role="tags") for item, text in enumerate(words) if text]
+        extra.media = pa.Table.from_pylist(rows, MEDIA)
     return extra
+
+
+def common_tags(tags: Mapping[str, Sequence[str]], holders: int = 20, most: int = 20) -> dict[str, list[str]]:
+    """The `most` widest used tags of each artist, of those that at least `holders` artists have.
+
+    Listeners give tags to what they listen to, held-out artists included, and who gave one is not told. A tag of one
+    listener's own would join that listener's train and test artists, and a long list would tell how many listen:
+    what is left is what many say, in equal measure.
+    """
+    counts = Counter(tag for group in tags.values() for tag in set(group))
+    return {
+        artist: sorted({t for t in group if counts[t] >= holders}, key=lambda t: (-counts[t], t))[:most]
+        for artist, group in tags.items()
+    }
 
 
 def _movies(plots: Path, posters: Path, count: int, out: Path, raw: bool) -> Extra:

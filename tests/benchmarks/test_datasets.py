@@ -4,13 +4,16 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from benchmarks.datasets import DatasetError, convert
+from benchmarks.raw_media import common_tags
 from etl.config import SourceConfig
 from etl.sources import read_source
 from etl.validate import validate
@@ -62,6 +65,30 @@ def test_music_file_by_its_keys(music: Path, tmp_path: Path) -> None:
     ]
     assert _read(out, "social") == [{"user_id": "0", "friend_id": "3"}]
     assert [row["artist_id"] for row in _read(out, "items")] == ["80", "66", "59"]
+
+
+def test_music_file_with_names_and_tags_to_encode(music: Path, tmp_path: Path) -> None:
+    def beside(name: str, lines: Sequence[str]) -> None:
+        text = "\n".join(lines) + "\n"
+        music.with_name(f"anything_{name}.zst").write_bytes(zstandard.compress(text.encode()))
+
+    with pytest.raises(FileNotFoundError):
+        convert(music, tmp_path / "out", raw=True)
+    beside("artists.dat", ["id\tname\turl", '80\tSay "Hi"\tx', "66\tZoë\tx"])
+    tags = ["80\tpop,mine only,rock", "66\tmine only", "59\trock", *(f"{900 + n}\trock,pop" for n in range(18))]
+    beside("lfm2k_text.tsv", ["artistID\ttext", *tags])
+    convert(music, tmp_path / "out", raw=True)
+    rows = [(r["item_id"], r["modality"], r["content"]) for r in _read(tmp_path / "out", "media")]
+    # 20 artists have `rock`, 19 `pop`, two `mine only`
+    assert rows == [("0", "text", 'Say "Hi". rock'), ("1", "text", "Zoë"), ("2", "text", "rock")]
+    assert not (tmp_path / "out" / "embeddings" / "text.parquet").exists()
+    assert [r["title"] for r in _read(tmp_path / "out", "items")] == ['Say "Hi"', "Zoë", None]
+
+
+def test_common_tags_are_those_of_many_artists_the_widest_used_first() -> None:
+    tags = {"1": ["a", "b", "own", "b"], "2": ["b", "a"], "3": ["b", "c"], "4": ["c"]}
+    assert common_tags(tags, holders=2) == {"1": ["b", "a"], "2": ["b", "a"], "3": ["b", "c"], "4": ["c"]}
+    assert common_tags(tags, holders=1, most=1) == {"1": ["b"], "2": ["b"], "3": ["b"], "4": ["c"]}
 
 
 def test_other_audio_vectors(music: Path, tmp_path: Path) -> None:
