@@ -135,6 +135,35 @@ class _CatalogueCrossEntropy(torch.autograd.Function):
         return slope @ right, slope.T @ left, None, None, None, None
 
 
+class _SampledCrossEntropy(torch.autograd.Function):
+    """`mean(log(exp(own) + sum(exp(left @ right.T - expected))) - own)` without the pairs `same`, in one buffer."""
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        left: Tensor,
+        right: Tensor,
+        own: Tensor,
+        expected: Tensor,
+        same: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        scores = torch.addmm(-expected, left, right.T)
+        scores[same] = -torch.inf
+        highest = torch.maximum(scores.amax(dim=1), own)
+        scores.sub_(highest[:, None]).exp_()
+        total = scores.sum(dim=1) + (own - highest).exp()
+        ctx.save_for_backward(left, right, (own - highest).exp() / total - 1)
+        ctx.probabilities = scores.div_(total[:, None])  # type: ignore[attr-defined]
+        return (highest + total.log() - own).mean()
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        left, right, own = ctx.saved_tensors  # type: ignore[attr-defined]
+        share = grads[0] / len(left)
+        slope = ctx.probabilities.mul_(share)  # type: ignore[attr-defined]
+        return slope @ right, slope.T @ left, own * share, None, None
+
+
 class SampledSoftmax:
     """Cross-entropy against a drawn sample of items, for catalogues too large for all of them.
 
@@ -164,12 +193,12 @@ class SampledSoftmax:
         """Mean over the pairs; a negative that is the pair's own item is masked."""
         size = self.config.negatives
         drawn = self.draw(batch, generator) if batch.negatives is None else batch.negatives
-        left = functional.normalize(users[batch.users])
-        own = (left * functional.normalize(items[batch.items])).sum(dim=1) / self.config.temperature
-        others = left @ functional.normalize(items[drawn]).T / self.config.temperature
-        others = others - (self.probability[drawn] * size).log().float()
-        others = others.masked_fill(drawn == batch.items[:, None], -torch.inf)
-        return (torch.cat([own[:, None], others], dim=1).logsumexp(dim=1) - own).mean()
+        left = functional.normalize(users[batch.users]) / self.config.temperature
+        own = (left * functional.normalize(items[batch.items])).sum(dim=1)
+        expected = (self.probability[drawn] * size).log().float()
+        right, same = functional.normalize(items[drawn]), _matches(batch.items, drawn)
+        loss: Tensor = _SampledCrossEntropy.apply(left, right, own, expected, same)
+        return loss
 
     def draw(self, batch: Batch, generator: torch.Generator) -> Int[Tensor, "drawn"]:
         """`negatives` items by popularity, shared by the batch."""
@@ -257,6 +286,15 @@ def alignment(
             target = torch.arange(len(logits))
             total = total + (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
     return total
+
+
+def _matches(items: Int[Tensor, "pairs"], drawn: Int[Tensor, "drawn"]) -> tuple[Tensor, Tensor]:
+    """Row and column of every draw that is the row's own item."""
+    ordered, order = drawn.sort()
+    first, last = (torch.searchsorted(ordered, items, right=right) for right in (False, True))
+    rows = torch.arange(len(items)).repeat_interleave(last - first)
+    within = torch.arange(len(rows)) - ((last - first).cumsum(0) - (last - first)).repeat_interleave(last - first)
+    return rows, order[first.repeat_interleave(last - first) + within]
 
 
 def _pairs(history: sp.csr_matrix) -> Batch:

@@ -1,9 +1,10 @@
 """Mini-batches over sampled neighbourhoods, for graphs whose every step would be too large.
 
 A batch's users, items and negatives reach out over each relation as far as the network looks, `fan_out` drawn
-neighbours a node and hop; the same network then runs on the part of the graph between the nodes met. A row that lost
-neighbours is scaled up by `all / kept`, so with a fan-out no node exceeds the batch's vectors are those of the whole
-graph (as in GraphSAGE, Hamilton et al., 2017, on induced parts: shaDow, Zeng et al., 2021).
+neighbours a node; the same network then runs on the interactions drawn and on the other links between the nodes met.
+A row that lost neighbours is scaled up by `all / kept`, so with a fan-out no node exceeds the batch's vectors are those
+of the whole graph (in the manner of GraphSAGE, Hamilton et al., 2017). What a step costs is then bounded by batch and
+fan-out, however large the graph.
 """
 
 import copy
@@ -51,64 +52,91 @@ class NeighbourSampler(BaseSampler):  # type: ignore[misc]
         self, network: HeteroNetwork, interacted: sp.csr_matrix, loss: SampledLoss, generator: torch.Generator
     ) -> None:
         self.network, self.loss, self.generator = network, loss, generator
-        numbers = np.arange(1, interacted.nnz + 1)  # an edge's place + 1: no stored 0
-        self.ids = sp.csr_matrix((numbers, interacted.indices, interacted.indptr), shape=interacted.shape)
-        self.by_user, self.by_item = interacted, interacted.T.tocsr()
+        self.by_user = interacted
+        places = np.arange(interacted.nnz)
+        self.by_item = sp.csr_matrix((places, interacted.indices, interacted.indptr), shape=interacted.shape).T.tocsr()
+        """Its values are the edges' places in `by_user`."""
+        self.users = np.repeat(np.arange(interacted.shape[0], dtype=np.int32), np.diff(interacted.indptr))
 
     def sample_from_edges(
         self, index: EdgeSamplerInput, neg_sampling: NegativeSampling | None = None
     ) -> HeteroSamplerOutput:
-        """Nodes ascending, the interactions between them, and where the batch's pairs and negatives stand."""
+        """Nodes ascending, the interactions drawn, and where the batch's pairs and negatives stand."""
         negatives = self.loss.draw(Batch(index.row, index.col), self.generator)
         users, items = np.unique(index.row.numpy()), np.unique(torch.cat([index.col, negatives]).numpy())
-        nodes = self._reach(users, items)
-        part = self.ids[nodes["User"]][:, nodes["Item"]].tocoo()
-        places = [
-            torch.from_numpy(np.searchsorted(nodes[label], ids.numpy()))
-            for label, ids in (("User", index.row), ("Item", index.col), ("Item", negatives))
-        ]
+        nodes, edges = self._reach(users, items)
+        place = {
+            label: _places(nodes[label], size) for label, size in zip(("User", "Item"), self.by_user.shape, strict=True)
+        }
         return HeteroSamplerOutput(
             node={label: torch.from_numpy(ids) for label, ids in nodes.items()},
-            row={INTERACTED: torch.from_numpy(part.row.astype(np.int64))},
-            col={INTERACTED: torch.from_numpy(part.col.astype(np.int64))},
-            edge={INTERACTED: torch.from_numpy(part.data - 1)},
-            metadata=(index.input_id, *places, None),
+            row={INTERACTED: place["User"][self.users[edges]]},
+            col={INTERACTED: place["Item"][self.by_user.indices[edges]]},
+            edge={INTERACTED: torch.from_numpy(edges)},
+            metadata=(
+                index.input_id,
+                place["User"][index.row],
+                place["Item"][index.col],
+                place["Item"][negatives],
+                None,
+            ),
         )
 
     def sample_from_nodes(self, index: NodeSamplerInput, **kwargs: Any) -> HeteroSamplerOutput:
         """Not offered: training starts from interactions."""
         raise NotImplementedError("neighbourhoods are sampled around interactions; use sample_from_edges")
 
-    def _reach(self, users: np.ndarray, items: np.ndarray) -> dict[str, np.ndarray]:
+    def _reach(self, users: np.ndarray, items: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """The nodes met, and the places of the interactions drawn; each node draws once, when it is met."""
         graph, config = self.network.graph, self.network.config
-        near = np.union1d(items, self._neighbours(self.by_user, users))
+        own = self._drawn(self.by_user, users)
+        edges = [own]
+        near = np.union1d(items, self.by_user.indices[own])
         links = [m.similar.forward for m in graph.media.values() if m.similar is not None]
         for _ in range(config.similar_hops if links else 0):
             near = np.unique(np.concatenate([near, *(self._neighbours(link, near) for link in links)]))
         met = {"User": users, "Item": items, "Entity": np.zeros(0, np.int64)}
-        for _ in range(config.layers):
-            reached = {label: [ids] for label, ids in met.items()}
-            reached["Item"].append(self._neighbours(self.by_user, met["User"]))
-            reached["User"].append(self._neighbours(self.by_item, met["Item"]))
+        fresh = met
+        for hop in range(config.layers):
+            from_users = self._drawn(self.by_user, fresh["User"]) if hop else own
+            from_items = self._drawn(self.by_item, fresh["Item"])
+            edges += [from_users, self.by_item.data[from_items]]
+            reached = {
+                "User": [self.by_item.indices[from_items]],
+                "Item": [self.by_user.indices[from_users]],
+                "Entity": [met["Entity"]],
+            }
             if graph.follows is not None:
-                reached["User"].append(self._neighbours(graph.follows.forward, met["User"]))
+                reached["User"].append(self._neighbours(graph.follows.forward, fresh["User"]))
             for operator in graph.item_entity.values():
-                reached["Entity"].append(self._neighbours(operator.forward, met["Item"]))
-                reached["Item"].append(self._neighbours(operator.backward, met["Entity"]))
+                reached["Entity"].append(self._neighbours(operator.forward, fresh["Item"]))
+                reached["Item"].append(self._neighbours(operator.backward, fresh["Entity"]))
             if graph.item_entity and graph.entity_entity is not None:
-                reached["Entity"].append(self._neighbours(graph.entity_entity.forward, met["Entity"]))
-            met = {label: np.unique(np.concatenate(ids)) for label, ids in reached.items()}
-        return met | {"Item": np.union1d(met["Item"], near)}
+                reached["Entity"].append(self._neighbours(graph.entity_entity.forward, fresh["Entity"]))
+            fresh = {label: np.setdiff1d(np.concatenate(ids), met[label]) for label, ids in reached.items()}
+            met = {label: np.union1d(met[label], fresh[label]).astype(np.int64) for label in met}
+        return met | {"Item": np.union1d(met["Item"], near).astype(np.int64)}, np.unique(np.concatenate(edges))
 
     def _neighbours(self, matrix: sp.csr_matrix, rows: np.ndarray) -> np.ndarray:
-        """At most `fan_out` neighbours of each row: all of a short one, drawn with replacement from a longer one."""
+        return np.asarray(matrix.indices[self._drawn(matrix, rows)])
+
+    def _drawn(self, matrix: sp.csr_matrix, rows: np.ndarray) -> np.ndarray:
+        """Places of at most `fan_out` entries of each row: all of a short one, drawn with replacement from a longer."""
         fan_out = self.network.config.fan_out
-        start, length = matrix.indptr[rows], np.diff(matrix.indptr)[rows]
+        start, length = matrix.indptr[rows].astype(np.int64), np.diff(matrix.indptr)[rows]
         long = length > fan_out
-        whole = matrix[rows[~long]].indices
+        counts = length[~long]
+        before = np.repeat(start[~long] - (np.cumsum(counts) - counts), counts)
         share = torch.rand(int(long.sum()), fan_out, generator=self.generator, dtype=torch.float64).numpy()
-        drawn = matrix.indices[(start[long, None] + share * length[long, None]).astype(np.int64)]
-        return np.unique(np.concatenate([whole, drawn.ravel()])).astype(np.int64)
+        drawn = start[long, None] + (share * length[long, None]).astype(np.int64)
+        return np.concatenate([before + np.arange(len(before)), drawn.ravel()])
+
+
+def _places(ids: np.ndarray, size: int) -> Int[Tensor, "size"]:
+    """Where each of `size` nodes stands in `ids`; of the others anything."""
+    places = torch.zeros(size, dtype=torch.int64)
+    places[torch.from_numpy(ids)] = torch.arange(len(ids))
+    return places
 
 
 @dataclass(frozen=True)
