@@ -212,7 +212,7 @@ def _optimiser(network: HeteroNetwork) -> torch.optim.Adam:
     named = dict(network.named_parameters())
     groups = [{"params": [p for n, p in named.items() if n not in special]}]
     groups += [{"params": [named[n]] if n in named else []} for n in special]
-    return torch.optim.Adam(groups, lr=network.config.learning_rate, foreach=True)
+    return torch.optim.Adam(groups, lr=network.config.learning_rate, fused=True)
 
 
 def _rates(network: HeteroNetwork) -> list[float]:
