@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,11 +21,15 @@ import pytest
 import soundfile
 from PIL import Image
 
+from encoders import EmbeddingCache
+from encoders.cache import CacheStats
 from graph.schema import MEDIA_LABELS, EdgeType
 from tests.tiny_checkpoints import TINY
 
 ROOM = Path(__file__).parents[2]
-COMMAND = (sys.executable, "-c", "from modalweave.cli import main; main()", "build")
+# The command line, with a cache that writes a part every 200 vectors or so, so that a build can be killed between two.
+CODE = "from encoders import cache; cache._FLUSH_BYTES = 120_000; from modalweave.cli import main; main()"
+COMMAND = (sys.executable, "-c", CODE, "build")
 ITEMS = 1100
 
 
@@ -85,8 +90,12 @@ def write_config(path: Path, data: Path, **source: Any) -> Path:
 
 
 def run_build(config: Path) -> subprocess.Popen[bytes]:
+    """The command line in a process group of its own."""
     environment = {**os.environ, "PYTHONPATH": str(ROOM), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*COMMAND, str(config)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = [*COMMAND, str(config)]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
 
 
 def finish(process: subprocess.Popen[bytes]) -> None:
@@ -94,15 +103,32 @@ def finish(process: subprocess.Popen[bytes]) -> None:
     assert process.returncode == 0, err.decode()
 
 
-def products(config: Path) -> tuple[list[dict[str, str]], pa.Table]:
-    """The quarantine and every Audio node, its vector included."""
+def kill_once(there: Callable[[], bool], config: Path) -> None:
+    """Start a build and kill -9 its whole process group as soon as `there` holds, before it ends."""
+    process, deadline = run_build(config), time.monotonic() + 300
+    while not there() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    _, err = process.communicate()
+    assert process.returncode == -signal.SIGKILL, err.decode()
+
+
+def products(config: Path) -> tuple[list[dict[str, str]], pa.Table, str]:
+    """The quarantine, every Audio node with its vector, and the hash of the whole graph."""
     from graph import open_store
+    from graph.hetero import graph_hash, read_hetero
 
     workspace = config.with_suffix("")
     with open_store(f"ladybug:{workspace / 'graph'}", read_only=True) as store:
         columns = ["id", "uri", "duration", "sample_rate", "embedding", "encoder"]
         nodes = pa.Table.from_batches(store.read_nodes("Audio", columns))
-    return pq.read_table(workspace / "quarantine.parquet").to_pylist(), nodes.sort_by("id")
+        whole = graph_hash(read_hetero(store))
+    return pq.read_table(workspace / "quarantine.parquet").to_pylist(), nodes.sort_by("id"), whole
+
+
+def cached(config: Path) -> CacheStats:
+    (stats,) = EmbeddingCache(config.with_suffix("") / "embeddings").stats()
+    return stats
 
 
 def test_the_broken_hundred_of_a_thousand_and_a_kill_in_the_middle(tmp_path: Path) -> None:
@@ -110,25 +136,26 @@ def test_the_broken_hundred_of_a_thousand_and_a_kill_in_the_middle(tmp_path: Pat
     assert len(bad) == 100
     whole, killed = (write_config(tmp_path / f"{name}.yaml", tmp_path / "data") for name in ("whole", "killed"))
     finish(run_build(whole))
-    quarantine, nodes = products(whole)
+    quarantine, nodes, graph = products(whole)
     assert sorted(row["item_id"] for row in quarantine) == bad
     assert all(row["reason"] and "\n" not in row["reason"] and row["modality"] == "audio" for row in quarantine)
     assert all(row["uri"] == f"sounds/{row['item_id']}.wav" for row in quarantine)
     assert len({row["reason"] for row in quarantine}) >= 7
     assert len(nodes) == ITEMS - 100
-    for wait in (0.05, 0.6):  # while files are decoded, and a little later
-        process = run_build(killed)
-        embeddings, deadline = tmp_path / "killed" / "embeddings", time.monotonic() + 120
-        while not any(embeddings.glob("*")) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.005)
-        time.sleep(wait)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        process.communicate()
+    workspace = killed.with_suffix("")
+    kill_once(lambda: any(workspace.glob("embeddings/*/part-*.arrow")), killed)  # files are still decoded
+    kept = cached(killed)
+    assert 100 < kept.vectors + kept.refused < ITEMS
+    assert not (workspace / "quarantine.parquet").exists()
+    kill_once(lambda: any(workspace.glob("graph*")), killed)  # the graph is being filled
+    assert not (workspace / "quarantine.parquet").exists()
+    assert cached(killed).hits == kept.vectors + kept.refused  # the second went on where the first was killed
     finish(run_build(killed))
-    again, resumed = products(killed)
+    assert cached(killed)[1:3] == cached(whole)[1:3] == (ITEMS - 100, 90)  # ten are empty: nothing to keep
+    again, resumed, same = products(killed)
     assert again == quarantine
     assert resumed.equals(nodes)
+    assert same == graph
 
 
 def test_urls_of_listed_hosts_are_built_and_others_quarantined(tmp_path: Path, modalweave: Any) -> None:
@@ -147,7 +174,7 @@ def test_urls_of_listed_hosts_are_built_and_others_quarantined(tmp_path: Path, m
     server.shutdown()
     server.server_close()
     assert result["nodes"]["Audio"] == 30 - len(bad) - 1
-    quarantine, nodes = products(config)
+    quarantine, nodes, _ = products(config)
     reasons = {row["item_id"]: row["reason"] for row in quarantine}
     assert sorted(reasons) == sorted(["i0000", *bad])
     assert "other.example is not listed" in reasons["i0000"]
