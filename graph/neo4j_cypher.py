@@ -43,9 +43,15 @@ _MISSING_END: LiteralString = (
     "OPTIONAL MATCH (b:{target} {{id: row.target}}) WITH row, a, b WHERE a IS NULL OR b IS NULL "
     "RETURN CASE WHEN a IS NULL THEN row.source ELSE row.target END AS id LIMIT 1"
 )
-_READ_NODES: LiteralString = "MATCH (n:{label}) RETURN {values}"
+# the hints: a plan made while a label was empty would go through all its nodes for every page
+_READ_NODES: LiteralString = (
+    "MATCH (n:{label}) USING INDEX n:{label}(id) WHERE n.id >= $start "
+    "WITH n ORDER BY n.id LIMIT $size RETURN collect([{values}]) AS page"
+)
 _READ_RELATIONSHIPS: LiteralString = (
-    "MATCH (a:{source})-[r:{relation}]->(b:{target}) RETURN a.id AS source, collect({values}) AS targets"
+    "UNWIND $parts AS part CALL (part) {{ "
+    "UNWIND part AS id MATCH (a:{source} {{id: id}})-[r:{relation}]->(b:{target}) USING INDEX a:{source}(id) "
+    "RETURN collect(id) AS source, collect(b.id) AS target, collect(r) AS links }} RETURN {values}"
 )
 _COUNT_NODES: LiteralString = "MATCH (n:{label}) RETURN count(n) AS n"
 _COUNT_RELATIONSHIPS: LiteralString = "MATCH ()-[r:{relation}]->() RETURN count(r) AS n"
@@ -135,15 +141,22 @@ def missing_end(kind: RelationshipKind) -> LiteralString:
 
 
 def read_nodes(kind: NodeKind, columns: Sequence[str]) -> LiteralString:
-    """The named properties of every node of a label."""
-    values: LiteralString = ", ".join(f"n.{quoted(c)} AS {quoted(c)}" for c in columns)
+    """The named properties of the `$size` nodes of a label from the id `$start` on, as one record: a list of lists."""
+    values: LiteralString = ", ".join(f"n.{quoted(c)}" for c in columns)
     return _READ_NODES.format(label=quoted(kind.label), values=values)
 
 
+def read_degrees(kind: RelationshipKind) -> LiteralString:
+    """The same for `id` and the number of relationships of a kind's type that leave the node (from its record)."""
+    source, relation, _ = kind.edge
+    values: LiteralString = f"n.id, COUNT {{ (n)-[:{quoted(relation)}]->() }}"
+    return _READ_NODES.format(label=quoted(source), values=values)
+
+
 def read_relationships(kind: RelationshipKind, columns: Sequence[str]) -> LiteralString:
-    """Relationships collected per source: `targets` is a list of ids, or of `[id, property...]` lists."""
-    values: LiteralString = ", ".join(f"r.{quoted(c)}" for c in columns)
-    return _READ_RELATIONSHIPS.format(**_ends(kind), values=f"[b.id, {values}]" if columns else "b.id")
+    """The relationships of each part of `$parts`, a list of source ids, as one record: a list for each column."""
+    values: LiteralString = ", ".join(["source", "target", *(f"[r IN links | r.{quoted(c)}]" for c in columns)])
+    return _READ_RELATIONSHIPS.format(**_ends(kind), values=values)
 
 
 def count_nodes(label: str) -> LiteralString:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graph import GraphError, GraphSchema, SchemaError, StoreError, neo4j_write, open_store
+from graph import EdgeType, GraphError, GraphSchema, SchemaError, StoreError, neo4j_read, neo4j_write, open_store
 from graph.devserver import Server
 from graph.neo4j import Neo4jStore
 from graph.neo4j_cypher import quoted
@@ -77,6 +77,26 @@ class TestServer:
         table = pa.table({"id": list("abcdefg"), "embedding": [[float(n), 1.0] for n in range(7)]})
         assert neo4j_store.write_nodes("Image", table) == 7
         assert neo4j_store.counts().nodes["Image"] == 7
+
+    def test_pages_and_parts_leave_nothing_out(self, neo4j_store: Neo4jStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(neo4j_read, "PAGE", 2)
+        monkeypatch.setattr(neo4j_read, "PART", 3)
+        neo4j_store.create_schema(SCHEMA)
+        ids = ["", "\0", "a", "a\0", "a\0b", "a b", "ab", "B", "ä", "中", "\ue000", "😀", "😀a"]
+        for label in ("User", "Item"):
+            neo4j_store.write_nodes(label, pa.table({"id": ids}))
+        assert sorted(i for b in neo4j_store.read_nodes("User", []) for i in b["id"].to_pylist()) == sorted(ids)
+        pairs = [(a, b) for n, a in enumerate(ids) for b in ids[: (5 * n) % 8]]
+        weights = [None if n % 3 else float(n) for n in range(len(pairs))]
+        ends = {"source": [a for a, _ in pairs], "target": [b for _, b in pairs]}
+        table = pa.table({**ends, "weight": pa.array(weights, pa.float64())})
+        assert neo4j_store.write_relationships(EdgeType("User", "INTERACTED", "Item"), table) == len(pairs)
+        assert neo4j_store.write_relationships(EdgeType("User", "INTERACTED", "Item"), table) == 0
+        found = pa.Table.from_batches(
+            neo4j_store.read_relationships(EdgeType("User", "INTERACTED", "Item"), ["weight"])
+        )
+        key = [("source", "ascending"), ("target", "ascending")]
+        assert found.sort_by(key).to_pylist() == table.sort_by(key).to_pylist()
 
     def test_attributes_are_known_after_reopening(self, neo4j_store: Neo4jStore, neo4j_clean: Server) -> None:
         write_tiny(neo4j_store)
