@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 
 from gnn.linalg import blocked_top, truncated_svd
 from gnn.matrices import inverse_power, media_similarity
+from gnn.threads import product
 from graph.schema import MODALITIES
 
 
@@ -65,7 +66,7 @@ def dense_filter(
     weights = base.toarray()
     if mixed is not None and (once or twice):
         # al M S + a2 M M S, right to left: M S is still sparse, and the second product sparse x dense
-        weights += mixed @ (once * base + twice * (mixed @ base)).toarray()
+        weights += product(mixed, (once * base + twice * product(mixed, base)).toarray())
     if parameters.low_rank_weight and low_rank:
         left, values, right = truncated_svd(weights, low_rank, seed=seed)
         weights += parameters.low_rank_weight * ((left * values) @ right.T)

@@ -24,6 +24,7 @@ from gnn.linalg import truncated_svd
 from gnn.rank import row_pairs
 from gnn.scorers import Progress
 from gnn.selection import Validation
+from gnn.threads import product
 
 _Move = Callable[[FilterParameters, float], FilterParameters]
 
@@ -194,9 +195,10 @@ class _Blocks:
         base = normalised(self._cooccurrence(parameters.user_exponent), self.history, neutral)
         if mixed is None:
             return [self.rows @ base.toarray()]
-        once = (mixed @ base).toarray()  # M S is still sparse: a tenth of the time of M times a dense S
+        once = product(mixed, base).toarray()  # M S is still sparse: a tenth of the time of M times a dense S
         used = np.flatnonzero(self.rows.getnnz(axis=0))
-        return [(self.rows @ base).toarray(), self.rows @ once, self.rows[:, used] @ (mixed[used] @ once)]
+        twice = product(mixed[used], once)
+        return [(self.rows @ base).toarray(), product(self.rows, once), product(self.rows[:, used], twice)]
 
     def _cooccurrence(self, user_exponent: float) -> sp.csr_matrix:
         if self._gram is None or self._gram[0] != user_exponent:

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from jaxtyping import Float
 
 from gnn.scorers import Progress
+from gnn.threads import in_threads
 
 _BLOCK_ROWS = 1024
 
@@ -59,11 +60,14 @@ def keep_top(matrix: sp.csr_matrix, count: int) -> sp.csr_matrix:
 def blocked_top(
     rows: Callable[[int, int], sp.csr_matrix], size: int, count: int, progress: Progress | None = None
 ) -> sp.csr_matrix:
-    """Stack `rows(start, stop)` over blocks, keeping the `count` largest entries of each row as it goes."""
+    """Stack `rows(start, stop)` over blocks, keeping the `count` largest entries of each row as it goes.
+
+    As many blocks at once as torch uses threads.
+    """
+    spans = [(start, min(start + _BLOCK_ROWS, size)) for start in range(0, size, _BLOCK_ROWS)]
     blocks = []
-    for start in range(0, size, _BLOCK_ROWS):
-        stop = min(start + _BLOCK_ROWS, size)
-        blocks.append(keep_top(rows(start, stop), count))
+    for (_, stop), block in zip(spans, in_threads(lambda span: keep_top(rows(*span), count), spans), strict=True):
+        blocks.append(block)
         if progress:
             progress(stop, size)
     return sp.vstack(blocks, format="csr", dtype=np.float32)

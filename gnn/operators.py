@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gnn.matrices import inverse_power
+from gnn.threads import product
 
 
 class SparseOperator:
@@ -47,12 +48,12 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, dense: Tensor, a: sp.csr_matrix, at: sp.csr_matrix) -> Tensor:
         ctx.transposed = at  # type: ignore[attr-defined]
-        return torch.from_numpy(a @ dense.detach().numpy())
+        return torch.from_numpy(product(a, dense.detach().numpy()))
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, None, None]:
         transposed = ctx.transposed  # type: ignore[attr-defined]
-        return torch.from_numpy(transposed @ grads[0].contiguous().numpy()), None, None
+        return torch.from_numpy(product(transposed, grads[0].contiguous().numpy())), None, None
 
 
 def degree_normalised(matrix: sp.csr_matrix) -> sp.csr_matrix:

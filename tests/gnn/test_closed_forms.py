@@ -13,6 +13,7 @@ from gnn.popularity import Popularity
 from gnn.rank import top_items
 from gnn.scorers import DotScorer
 from gnn.selection import Validation
+from gnn.threads import in_threads, product
 
 TRIO = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 1), (2, 2)]
 """Three users, three items; X^T X = [[2,2,0],[2,3,1],[0,1,1]]."""
@@ -107,3 +108,19 @@ def test_closed_forms_beat_popularity_where_tastes_differ(mixed_graph, recommend
         return float(np.take_along_axis(positives, items, axis=1).sum())
 
     assert hits(recommender.fit(mixed_graph, seed=0)) > 1.3 * hits(Popularity().fit(mixed_graph))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_products_are_the_same_on_any_number_of_threads(threads):
+    rng = np.random.default_rng(0)
+    matrix = sp.random(3000, 2000, density=0.1, format="csr", dtype=np.float32, rng=rng)
+    right = rng.normal(size=(2000, 64)).astype(np.float32)
+    sparse = sp.random(2000, 500, density=0.1, format="csr", dtype=np.float32, rng=rng)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert np.array_equal(product(matrix, right), matrix @ right)
+        assert (product(matrix, sparse) != matrix @ sparse).nnz == 0
+        assert list(in_threads(lambda n: n * n, range(5))) == [0, 1, 4, 9, 16]
+    finally:
+        torch.set_num_threads(before)
