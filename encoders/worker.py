@@ -6,6 +6,7 @@ a process taken over by a hostile file cannot make the parent run anything.
 
 import json
 import resource
+import signal
 import sys
 from multiprocessing.connection import Connection
 
@@ -30,7 +31,10 @@ def main() -> None:
             request = connection.recv_bytes()
         except EOFError:
             return
+        # The parent stops a decoder that takes too long; one whose parent was killed ends by itself.
+        signal.setitimer(signal.ITIMER_REAL, 2 * limits.timeout)
         _answer(connection, preparer, limits, request)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _answer(connection: Connection, preparer: Preparer, limits: DecodeLimits, request: bytes) -> None:

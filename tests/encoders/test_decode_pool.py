@@ -1,4 +1,8 @@
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +22,8 @@ class Odd:
             ctypes.string_at(0)
         if content == b"hang":
             time.sleep(600)
+        if content == b"pid":
+            return Prepared(np.zeros(1), {"pid": os.getpid()})
         if content == b"exit":
             os._exit(3)
         if content == b"bug":
@@ -60,6 +66,31 @@ def test_crashes_and_hangs_cost_their_own_file_only(odd):
     for n in range(6, 40):
         assert outcomes[n].prepared.array.tobytes() == b"good %d" % n
         assert outcomes[n].prepared.facts == {"size": len(b"good %d" % n)}
+
+
+def test_no_decoder_outlives_a_parent_that_was_killed(odd, tmp_path):
+    code = (
+        "from odd_preparers import Odd; from encoders import DecodeLimits; from encoders.pool import DecodePool\n"
+        "tasks = [(0, b'hang'), (1, b'pid'), (2, b'hang')]\n"
+        "for outcome in DecodePool(Odd(), DecodeLimits(timeout=3), 2).map(tasks): print(outcome.prepared.facts['pid'])"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    parent = subprocess.Popen([sys.executable, "-uc", code], env={**os.environ, "PYTHONPATH": path}, stdout=-1)
+    pid = int(parent.stdout.readline())  # of the decoder that hangs on task 2 by now, or will in a moment
+    time.sleep(0.2)
+    parent.kill()
+    parent.communicate()
+    deadline = time.monotonic() + 60
+    while running(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not running(pid)
+
+
+def running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_large_arrays_and_texts_arrive_whole(odd):
