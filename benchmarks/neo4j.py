@@ -2,7 +2,8 @@
 
     python -m benchmarks.neo4j [--data FOLDER] [--interactions 1000000] [--version 5.26.30]
 
-Starts real servers on this machine (as `make neo4j` does), fresh for each load. Prints one JSON object:
+Starts real servers on this machine (as `make neo4j` does), fresh for each load. Prints one JSON object, and the parts
+that take minutes to stderr as they are done:
 
 * `online`: seconds to load a dataset folder (where given) and a synthetic graph over the driver, beside a bare loop of
   the official driver that sends the same batches, made beforehand, one after another
@@ -15,6 +16,7 @@ import argparse
 import json
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -67,12 +69,14 @@ def main() -> None:
     result: dict[str, Any] = {"machine": platform.machine(), "version": arguments.version, "online": {}}
     for name, graph in graphs.items():
         result["online"][name] = online(graph, arguments.version)
+        print(name, result["online"][name], file=sys.stderr, flush=True)
     schema, _, _ = graph = graphs["synthetic"]
     with running_server(arguments.version) as server, tempfile.TemporaryDirectory() as folder:
         result["bulk"] = bulk(graph, server, Path(folder))
         result["bulk"]["online / bulk"] = round(
             result["online"]["synthetic"]["seconds"] / result["bulk"]["seconds with indexes"], 1
         )
+        print("bulk", result["bulk"], file=sys.stderr, flush=True)
         with opened(server) as store:
             store.create_schema(schema)
             result["read"] = read(store, graph, Path(folder))

@@ -107,7 +107,8 @@ ORDER BY entities DESC, users DESC, item LIMIT $limit""",
         "The items most people chose in training.",
         """
 MATCH (u:User)-[r:INTERACTED]->(i:Item) WHERE r.split = 'train'
-RETURN i.id AS item, count(DISTINCT u.id) AS users ORDER BY users DESC, item LIMIT $limit""",
+WITH i, count(*) AS users
+RETURN i.id AS item, users ORDER BY users DESC, item LIMIT $limit""",
         _TOP,
         ("item", "users"),
     ),
@@ -116,8 +117,8 @@ RETURN i.id AS item, count(DISTINCT u.id) AS users ORDER BY users DESC, item LIM
         "How many items were chosen how often in training: the long tail as numbers.",
         """
 MATCH (u:User)-[r:INTERACTED]->(i:Item) WHERE r.split = 'train'
-WITH i, count(DISTINCT u.id) AS users
-RETURN users, count(i.id) AS items ORDER BY users LIMIT $limit""",
+WITH i, count(*) AS users
+RETURN users, count(*) AS items ORDER BY users LIMIT $limit""",
         {"limit": 1000},
         ("users", "items"),
     ),

@@ -72,7 +72,8 @@ WHERE s.split = 'train' AND r.split = 'train' AND a.id <> $item
 WITH DISTINCT a, v
 MATCH (v)-[w:INTERACTED]->(x:Item)
 WHERE w.split = 'train'
-RETURN a.id AS history, a.title AS history_title, v.id AS other, count(DISTINCT x) AS degree
+WITH a, v, count(*) AS degree
+RETURN a.id AS history, a.title AS history_title, v.id AS other, degree
 ORDER BY degree, history, other LIMIT $limit"""
 """Another user chose both items; `degree` is how many items that user chose."""
 
