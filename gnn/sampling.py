@@ -35,6 +35,7 @@ from gnn.network import HeteroNetwork, Perturbation, Vectors
 from gnn.operators import SparseOperator, row_mean
 
 INTERACTED = ("User", "INTERACTED", "Item")
+_NOBODY = np.zeros(0, dtype=np.int64)
 
 
 def sampled(graph: MessageGraph, config: NetworkConfig) -> bool:
@@ -56,6 +57,11 @@ class NeighbourSampler(BaseSampler):  # type: ignore[misc]
         places = np.arange(interacted.nnz)
         self.by_item = sp.csr_matrix((places, interacted.indices, interacted.indptr), shape=interacted.shape).T.tocsr()
         """Its values are the edges' places in `by_user`."""
+        self.sizes = {
+            "User": interacted.shape[0],
+            "Item": interacted.shape[1],
+            "Entity": network.graph.num_entities,
+        }
         self.users = np.repeat(np.arange(interacted.shape[0], dtype=np.int32), np.diff(interacted.indptr))
 
     def sample_from_edges(
@@ -63,11 +69,9 @@ class NeighbourSampler(BaseSampler):  # type: ignore[misc]
     ) -> HeteroSamplerOutput:
         """Nodes ascending, the interactions drawn, and where the batch's pairs and negatives stand."""
         negatives = self.loss.draw(Batch(index.row, index.col), self.generator)
-        users, items = np.unique(index.row.numpy()), np.unique(torch.cat([index.col, negatives]).numpy())
-        nodes, edges = self._reach(users, items)
-        place = {
-            label: _places(nodes[label], size) for label, size in zip(("User", "Item"), self.by_user.shape, strict=True)
-        }
+        seeds = {"User": index.row.numpy(), "Item": torch.cat([index.col, negatives]).numpy()}
+        nodes, edges = self._reach(seeds)
+        place = {label: _places(nodes[label], self.sizes[label]) for label in seeds}
         return HeteroSamplerOutput(
             node={label: torch.from_numpy(ids) for label, ids in nodes.items()},
             row={INTERACTED: place["User"][self.users[edges]]},
@@ -86,25 +90,27 @@ class NeighbourSampler(BaseSampler):  # type: ignore[misc]
         """Not offered: training starts from interactions."""
         raise NotImplementedError("neighbourhoods are sampled around interactions; use sample_from_edges")
 
-    def _reach(self, users: np.ndarray, items: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    def _reach(self, seeds: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """The nodes met, and the places of the interactions drawn; each node draws once, when it is met."""
         graph, config = self.network.graph, self.network.config
-        own = self._drawn(self.by_user, users)
-        edges = [own]
-        near = np.union1d(items, self.by_user.indices[own])
+        met = {label: np.zeros(size, dtype=bool) for label, size in self.sizes.items()}
+        fresh = {label: _newly(met[label], seeds.get(label, _NOBODY)) for label in met}
+        own = self._drawn(self.by_user, fresh["User"])
+        drawn = np.zeros(self.by_user.nnz, dtype=bool)
+        drawn[own] = True
+        near = met["Item"].copy()
+        ring = np.concatenate([fresh["Item"], _newly(near, self.by_user.indices[own])])
         links = [m.similar.forward for m in graph.media.values() if m.similar is not None]
         for _ in range(config.similar_hops if links else 0):
-            near = np.unique(np.concatenate([near, *(self._neighbours(link, near) for link in links)]))
-        met = {"User": users, "Item": items, "Entity": np.zeros(0, np.int64)}
-        fresh = met
+            ring = _newly(near, np.concatenate([self._neighbours(link, ring) for link in links]))
         for hop in range(config.layers):
             from_users = self._drawn(self.by_user, fresh["User"]) if hop else own
             from_items = self._drawn(self.by_item, fresh["Item"])
-            edges += [from_users, self.by_item.data[from_items]]
+            drawn[from_users] = drawn[self.by_item.data[from_items]] = True
             reached = {
                 "User": [self.by_item.indices[from_items]],
                 "Item": [self.by_user.indices[from_users]],
-                "Entity": [met["Entity"]],
+                "Entity": [_NOBODY],
             }
             if graph.follows is not None:
                 reached["User"].append(self._neighbours(graph.follows.forward, fresh["User"]))
@@ -113,9 +119,9 @@ class NeighbourSampler(BaseSampler):  # type: ignore[misc]
                 reached["Item"].append(self._neighbours(operator.backward, fresh["Entity"]))
             if graph.item_entity and graph.entity_entity is not None:
                 reached["Entity"].append(self._neighbours(graph.entity_entity.forward, fresh["Entity"]))
-            fresh = {label: np.setdiff1d(np.concatenate(ids), met[label]) for label, ids in reached.items()}
-            met = {label: np.union1d(met[label], fresh[label]).astype(np.int64) for label in met}
-        return met | {"Item": np.union1d(met["Item"], near).astype(np.int64)}, np.unique(np.concatenate(edges))
+            fresh = {label: _newly(met[label], np.concatenate(ids)) for label, ids in reached.items()}
+        met["Item"] |= near
+        return {label: np.flatnonzero(mask) for label, mask in met.items()}, np.flatnonzero(drawn)
 
     def _neighbours(self, matrix: sp.csr_matrix, rows: np.ndarray) -> np.ndarray:
         return np.asarray(matrix.indices[self._drawn(matrix, rows)])
@@ -130,6 +136,15 @@ class NeighbourSampler(BaseSampler):  # type: ignore[misc]
         share = torch.rand(int(long.sum()), fan_out, generator=self.generator, dtype=torch.float64).numpy()
         drawn = start[long, None] + (share * length[long, None]).astype(np.int64)
         return np.concatenate([before + np.arange(len(before)), drawn.ravel()])
+
+
+def _newly(met: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Those of `ids` that were not met before, each once, ascending; now they are. Sorting them would take longer."""
+    fresh = np.zeros(len(met), dtype=bool)
+    fresh[ids] = True
+    fresh &= ~met
+    met |= fresh
+    return np.flatnonzero(fresh)
 
 
 def _places(ids: np.ndarray, size: int) -> Int[Tensor, "size"]:
