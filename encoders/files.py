@@ -19,11 +19,11 @@ def read_inside(root: Path, uri: str, limit: int) -> bytes:
         if size > limit:
             raise DecodeError(f"file of {size} bytes is over the limit of {limit} bytes")
         try:
-            data = file.read(limit + 1)
+            data = file.read(size + 1)  # not limit + 1: read() sets aside all that it is asked for
         except OSError as error:
             raise DecodeError(f"cannot be read: {error.strerror}") from error
-    if len(data) > limit:
-        raise DecodeError(f"file grew over the limit of {limit} bytes while it was read")
+    if len(data) != size:
+        raise DecodeError("file changed while it was read; it is read again in the next build")
     if not data:
         raise DecodeError("file is empty (0 bytes)")
     return data

@@ -56,6 +56,18 @@ def test_any_rate_is_resampled_and_the_tone_stays(rate):
     assert np.fft.rfftfreq(samples.size, 1 / RATE)[spectrum.argmax()] == pytest.approx(440, abs=4)
 
 
+def test_channels_of_any_number_are_mixed_down_and_too_many_refused():
+    eight = np.tile(np.linspace(-0.4, 0.8, 8, dtype=np.float32), (100, 1))
+    assert decode_audio(saved(eight, "WAV", "FLOAT"), RATE) == pytest.approx(0.2, abs=1e-6)
+    with pytest.raises(DecodeError, match="8 channels"):
+        decode_audio(saved(eight), RATE, DecodeLimits(channels=7))
+
+
+def test_float_sounds_beyond_full_scale_are_kept_as_they_are():
+    loud = decode_audio(saved(np.full(100, 2.5, dtype=np.float32), "WAV", "FLOAT"), RATE)
+    assert loud == pytest.approx(2.5)
+
+
 def test_stereo_is_mixed_down():
     both = np.stack([np.full(100, 0.5), np.full(100, -0.25)], axis=1)
     assert decode_audio(saved(both, "WAV", "FLOAT"), RATE) == pytest.approx(0.125)

@@ -1,9 +1,12 @@
+import io
 import os
 import socket
+import stat
+import tracemalloc
 
 import pytest
 
-from encoders import DecodeError, open_inside, read_inside
+from encoders import DecodeError, files, open_inside, read_inside
 
 
 @pytest.fixture
@@ -81,3 +84,32 @@ def test_a_loop_of_links_is_refused(root):
     (root / "loop").symlink_to("loop")
     with pytest.raises(DecodeError):
         open_inside(root, "loop")
+
+
+def test_a_device_inside_the_folder_is_refused(root):
+    try:
+        os.mknod(root / "zero", 0o600 | stat.S_IFCHR, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("only root makes devices")
+    with pytest.raises(DecodeError, match="a device, not a regular file"):
+        open_inside(root, "zero")
+
+
+@pytest.mark.parametrize("change", [b"inside and more", b"in"])
+def test_a_file_that_changes_while_it_is_read_is_refused(root, monkeypatch, change):
+    class Changing(io.FileIO):
+        def read(self, size=-1):
+            (root / "sub" / "a.txt").write_bytes(change)
+            return super().read(size)
+
+    monkeypatch.setattr(files, "open_inside", lambda root, uri: Changing(root / uri))
+    with pytest.raises(DecodeError, match="changed while it was read"):
+        read_inside(root, "sub/a.txt", 100)
+
+
+def test_reading_takes_the_memory_of_the_file_not_of_the_limit(root):
+    tracemalloc.start()
+    read_inside(root, "sub/a.txt", 2**30)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20

@@ -82,6 +82,39 @@ def test_exif_rotation_turns_the_picture_and_its_facts():
     assert ImagePreparer(8)(data, DecodeLimits()).facts == {"width": 12, "height": 20}
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation_leads_back_to_the_same_picture(orientation):
+    upright = np.zeros((12, 20, 3), dtype=np.uint8)
+    upright[:4, :5] = RED  # one corner tells all eight apart
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    picture = Image.fromarray(np.ascontiguousarray(stored))
+    exif = picture.getexif()
+    exif[0x0112] = orientation
+    assert np.array_equal(decode_image(saved(picture, "PNG", exif=exif)), upright)
+
+
+def test_half_transparent_colours_are_mixed_with_white():
+    picture = Image.new("RGBA", SIZE, (0, 100, 200, 128))
+    for kind in ("PNG", "TIFF"):
+        assert np.abs(decode_image(saved(picture, kind))[0, 0].astype(int) - (127, 177, 227)).max() <= 1
+
+
+def test_sixteen_bit_levels_keep_their_order():
+    ramp = np.linspace(0, 65535, 240).astype(np.uint16).reshape(12, 20)
+    values = decode_image(saved(Image.fromarray(ramp), "PNG"))[..., 0].ravel().astype(int)
+    assert values[0] == 0 and values[-1] == 255
+    assert (np.diff(values) >= 0).all() and len(set(values)) > 200
+
+
 def test_broken_exif_does_not_cost_the_picture():
     data = saved(Image.new("RGB", SIZE, RED), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + b"\x12\x01" * 9)
     assert decode_image(data).shape == (12, 20, 3)
@@ -89,7 +122,7 @@ def test_broken_exif_does_not_cost_the_picture():
 
 def test_first_frame_of_an_animation():
     frames = [Image.new("RGB", SIZE, RED), Image.new("RGB", SIZE, (0, 0, 255))]
-    for kind in ("GIF", "WEBP", "PNG"):
+    for kind in ("GIF", "WEBP", "PNG", "TIFF"):
         data = saved(frames[0], kind, save_all=True, append_images=frames[1:])
         assert np.abs(decode_image(data)[0, 0].astype(int) - RED).max() <= 12
 
