@@ -59,6 +59,23 @@ def test_order_ids_facts_and_duplicates(tmp_path, make_picture):
     assert told[-1] == (6, 6)
 
 
+def test_content_decides_whatever_the_name_says(tmp_path, make_picture):
+    contents = {
+        "picture.wav": make_picture(1),
+        "no-ending": make_picture(2),
+        "page.png": b"<!doctype html><p>404 not found",
+        "sound.png": b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 40,
+        "zip.png": b"PK\x03\x04" + b"\0" * 40,
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    refs = [MediaRef("image", uri=name) for name in contents]
+    reasons = embed_media(refs, root=tmp_path, encoder=Mean(), workers=0).reasons
+    assert reasons[:2] == [None, None]
+    assert all(reason.startswith("not a readable picture (PNG, JPEG") for reason in reasons[2:])
+    assert "object at 0x" not in "".join(reasons[2:])
+
+
 def test_pool_and_this_process_give_the_same(tmp_path, make_picture):
     for n in range(30):
         (tmp_path / f"{n}.png").write_bytes(make_picture(n) if n % 7 else make_picture(n)[:80])
