@@ -151,7 +151,8 @@ def memory(root: Path, most: int) -> list[dict[str, float]]:
     """Peak resident MB over a thousand and over many generated pictures, each measure in its own process.
 
     `pipeline_mb`: read, decode, encode, cache. `build_mb`: the tables before it, the links and the embedded store
-    after it, which hold the whole graph. `vectors_mb` is the size of the result.
+    after it, which hold the whole graph; the peak up to the end of each stage stands before it. `vectors_mb` is the
+    size of the result.
     """
     rows = []
     for count in sorted({1000, 10_000, most}):
@@ -177,12 +178,16 @@ def measure_pipeline(folder: str) -> None:
 
 
 def measure_build(folder: str) -> None:
+    peaks = {"imports_mb": peak_mb()}
     tables = validate(read_source(SourceConfig(path=Path(folder))), strict=False)
+    peaks["tables_mb"] = peak_mb()
     media = build_media(tables, {"image": Thumbnail()}, workers=1)
+    peaks["media_mb"] = peak_mb()
     media = link_media(media, tables, NeighbourConfig())
+    peaks["links_mb"] = peak_mb()
     with open_store(f"ladybug:{folder}/graph") as store:
         load_graph(store, tables, media)
-    print(json.dumps({"build_mb": peak_mb()}))
+    print(json.dumps({**peaks, "build_mb": peak_mb()}))
 
 
 def peak_mb() -> float:

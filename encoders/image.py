@@ -84,6 +84,8 @@ def _open_rgb(data: bytes, limits: DecodeLimits, at_least: int | None, backgroun
         raise DecodeError("file is empty (0 bytes)")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if Image.MAX_IMAGE_PIXELS is not None:  # Pillow refuses twice as many: let it not be stricter than the limits
+            Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, -(-limits.pixels // 2))
         try:
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
         except Image.DecompressionBombError as error:

@@ -153,6 +153,14 @@ def test_a_bomb_is_refused_by_its_header():
         decode_image(saved(Image.new("RGB", SIZE), "PNG"), DecodeLimits(pixels=100))
 
 
+def test_a_limit_above_that_of_pillow_holds(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    data = saved(Image.new("RGB", SIZE, RED), "PNG")
+    assert decode_image(data, DecodeLimits(pixels=240)).shape == (12, 20, 3)
+    with pytest.raises(DecodeError, match="over the limit of 239 pixels"):
+        decode_image(data, DecodeLimits(pixels=239))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (3, 500)])
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 def test_any_shape_fits_the_square(size, fit):
