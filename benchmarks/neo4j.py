@@ -1,6 +1,6 @@
 """Neo4j: loading, reading, the cookbook and explain, each beside what it cannot do without.
 
-    python -m benchmarks.neo4j [--data FOLDER] [--interactions 1000000] [--version 5.26.30]
+    python -m benchmarks.neo4j [--data FOLDER] [--interactions 1000000] [--loads 1]
 
 Starts real servers on this machine (as `make neo4j` does), fresh for each load. Prints one JSON object, and the parts
 that take minutes to stderr as they are done:
@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a dataset folder to load as well")
     parser.add_argument("--interactions", type=int, default=1_000_000)
     parser.add_argument("--version", default="5.26.30")
+    parser.add_argument("--loads", type=int, default=1, help="loads of each side; the quickest counts")
     parser.add_argument("--rounds", type=int, default=20, help="runs of each query")
     arguments = parser.parse_args()
     graphs = {"synthetic": synthetic(arguments.interactions)}
@@ -68,7 +69,7 @@ def main() -> None:
         graphs = {arguments.data.name: dataset(arguments.data), **graphs}
     result: dict[str, Any] = {"machine": platform.machine(), "version": arguments.version, "online": {}}
     for name, graph in graphs.items():
-        result["online"][name] = online(graph, arguments.version)
+        result["online"][name] = online(graph, arguments.version, arguments.loads)
         print(name, result["online"][name], file=sys.stderr, flush=True)
     schema, _, _ = graph = graphs["synthetic"]
     with running_server(arguments.version) as server, tempfile.TemporaryDirectory() as folder:
@@ -124,25 +125,27 @@ def dataset(folder: Path) -> Graph:
     return graph_schema(nodes, media), nodes, dict(graph_relationships(tables, media))
 
 
-def online(graph: Graph, version: str) -> dict[str, float]:
-    """Our load and the bare loop, on a fresh server each."""
+def online(graph: Graph, version: str, loads: int) -> dict[str, float]:
+    """Our load and the bare loop, in turns, on a fresh server each; the quickest of each counts."""
     schema, nodes, edges = graph
     rows = sum(map(len, nodes.values())) + sum(map(len, edges.values()))
-    with running_server(version) as server, opened(server) as store:
-        store.create_schema(schema)
-        ours = seconds(lambda: _write(store, nodes, edges))
-        again = seconds(lambda: _write(store, nodes, edges))
-    with running_server(version) as server, opened(server) as store:
-        store.create_schema(schema)
-        batches = list(_bare_batches(schema, nodes, edges))
-        bare = seconds(lambda: _bare(server, batches))
+    ours, again, bare = [], [], []
+    for _ in range(loads):
+        with running_server(version) as server, opened(server) as store:
+            store.create_schema(schema)
+            ours.append(seconds(partial(_write, store, nodes, edges)))
+            again.append(seconds(partial(_write, store, nodes, edges)))
+        with running_server(version) as server, opened(server) as store:
+            store.create_schema(schema)
+            batches = list(_bare_batches(schema, nodes, edges))
+            bare.append(seconds(partial(_bare, server, batches)))
     return {
         "rows": rows,
-        "seconds": round(ours, 2),
-        "bare seconds": round(bare, 2),
-        "share of the bare loop's speed": round(bare / ours, 2),
-        "rows/s": round(rows / ours),
-        "seconds of a second load": round(again, 2),
+        "seconds": round(min(ours), 2),
+        "bare seconds": round(min(bare), 2),
+        "share of the bare loop's speed": round(min(bare) / min(ours), 2),
+        "rows/s": round(rows / min(ours)),
+        "seconds of a second load": round(min(again), 2),
     }
 
 
@@ -170,19 +173,20 @@ def bulk(graph: Graph, server: LocalServer, folder: Path) -> dict[str, float]:
 
 
 def read(store: Neo4jStore, graph: Graph, folder: Path) -> dict[str, float]:
-    """The store as tensors."""
+    """The store as tensors: the first time after the server's start, when nothing is compiled and cached, and later."""
     _, nodes, edges = graph
     cache = EmbeddingCache(folder / "cache")
     images = nodes["Image"]
     keep_vectors(cache, "e", images["id"].to_pylist(), np.stack(images["embedding"].to_numpy()))
     count = sum(map(len, edges.values()))
-    alone = seconds(lambda: list(store.read_relationships(INTERACTED, ["weight", "timestamp", "split"])))
+    first, stored = (seconds(lambda: read_hetero(store)) for _ in range(2))
     cached = seconds(lambda: read_hetero(store, vectors=lambda _, encoder, ids: cached_vectors(cache, encoder, ids)))
-    stored = seconds(lambda: read_hetero(store))
+    alone = seconds(lambda: list(store.read_relationships(INTERACTED, ["weight", "timestamp", "split"])))
     return {
-        "interactions/s with three properties": round(len(edges[INTERACTED]) / alone),
-        "edges/s to HeteroData, vectors from the cache": round(count / cached),
+        "edges/s to HeteroData, the server just started": round(count / first),
         "edges/s to HeteroData, vectors from the server": round(count / stored),
+        "edges/s to HeteroData, vectors from the cache": round(count / cached),
+        "interactions/s with three properties": round(len(edges[INTERACTED]) / alone),
     }
 
 
@@ -214,7 +218,10 @@ def explore(store: Neo4jStore, rounds: int) -> dict[str, Any]:
 
 def _milliseconds(spent: list[float]) -> dict[str, float]:
     """The median and the 95th percentile of seconds."""
-    return {"median": round(1000 * statistics.median(spent), 1), "p95": round(1000 * np.quantile(spent, 0.95), 1)}
+    return {
+        "median": round(1000 * statistics.median(spent), 1),
+        "p95": round(1000 * float(np.quantile(spent, 0.95)), 1),
+    }
 
 
 def seconds(call: Callable[[], object]) -> float:
