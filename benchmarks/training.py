@@ -192,7 +192,7 @@ def _bare(network: HeteroNetwork, batches: list[Batch]) -> float:
 def one_epoch(size: int, batching: str) -> dict[str, Any]:
     """One epoch of a network over behaviour and pictures: `size / 50` users, `size / 100` items."""
     data = synthetic_graph(size // 50, size // 100, size, DIMENSIONS, seed=0)
-    config = NetworkConfig(loss="sampled_softmax", epochs=1, batching=batching, evaluate_every=1000, batch_size=8192)
+    config = NetworkConfig(epochs=1, batching=batching, evaluate_every=1000)
     network = HeteroNetwork(message_graph(data, config), config, torch.Generator().manual_seed(0))
     spent = train(network, held_out(data, "valid"), seed=0).history[0]["seconds"]
     pairs = int(interactions(data).nnz)

@@ -82,13 +82,16 @@ class NetworkConfig(BaseModel, extra="forbid"):
     batch_size: PositiveInt = 2048
     """Other losses: training pairs in a batch."""
 
-    batching: Literal["auto", "full", "sampled"] = "full"
+    batching: Literal["auto", "full", "sampled"] = "auto"
     """`full` passes messages over the whole graph in each step, `sampled` over the neighbourhood of its batch, for
     which `softmax` becomes `sampled_softmax` (weaker on items without interactions); `auto` samples above
     `sampled_above` edges."""
 
-    sampled_above: PositiveInt = 5_000_000
-    """Edges of all used relations from which `auto` samples."""
+    sampled_above: PositiveInt = 4_000_000
+    """Edges of all used relations from which `auto` samples: where an epoch begins to be shorter for it."""
+
+    sampled_batch_size: PositiveInt = 32_768
+    """Sampled batches: training pairs in one. The more there are, the more neighbours they share."""
 
     fan_out: PositiveInt = 10
     """Sampled batches: neighbours drawn for a node in each relation and hop."""

@@ -80,7 +80,8 @@ def network_footprint(sizes: Sizes, config: NetworkConfig) -> Footprint:
     work = 20 N d (parameters, gradients, two Adam moments, the best so far) + 4 N d (2 layers + 3 channels + 6)
     (states of one pass, forward and back) + 60 P + 64 L (operators both ways) + 8 I width (features, and while they are
     whitened) + the loss: 8 batch_users I for the full softmax, 12 batch_size negatives for the sampled one.
-    Time: an epoch has U / batch_users steps (P / batch_size for other losses), each over every edge.
+    Time: an epoch has U / batch_users steps (P / batch_size for other losses), each over every edge; with sampled
+    batches P / sampled_batch_size, each over `fan_out` edges a node met.
     """
     media = {m: sizes.media[m] for m in config.modalities if m in sizes.media}
     similar = "SIMILAR" in config.relations
@@ -91,19 +92,26 @@ def network_footprint(sizes: Sizes, config: NetworkConfig) -> Footprint:
     channels = len(media) if config.fusion == "joint" else min(len(media), 1)
     width = sum(min(m.width, _MAX_FEATURES) for m in media.values()) if config.content else 0
     whitening = max((8 * m.nodes * m.width * 2 for m in media.values()), default=0) if config.content else 0
-    full = config.loss == "softmax"
-    loss = 8 * config.batch_users * sizes.items if full else 12 * config.batch_size * config.negatives
+    sampled = config.batching == "sampled" or (
+        config.batching == "auto" and sizes.pairs + links + related + sizes.follows > config.sampled_above
+    )
+    full = config.loss == "softmax" and not sampled
+    batch = config.sampled_batch_size if sampled else config.batch_size
+    loss = 8 * config.batch_users * sizes.items if full else 12 * batch * config.negatives
+    met = min(sizes.pairs, config.fan_out * nodes) if sampled else sizes.pairs
     work = 5 * state + state * (2 * config.layers + 3 * channels + 6) + 60 * sizes.pairs + 64 * links + 40 * related
+    work += (60 * met + 64 * links + 2 * state) * sampled
     work += 2 * FLOAT * sizes.items * width + max(loss + _validation(sizes), whitening)
     epochs = min(config.epochs, _EPOCHS)
-    steps = epochs * (sizes.users / config.batch_users if full else sizes.pairs / config.batch_size)
+    steps = epochs * (sizes.users / config.batch_users if full else sizes.pairs / batch)
     share = config.embedding_dim / 64
-    per_step = 4 * config.layers * (sizes.pairs + related) + 2 * channels * sizes.pairs / max(steps / epochs, 1)
+    per_step = 4 * config.layers * (met + related) + 2 * channels * met / max(1 if sampled else steps / epochs, 1)
     return Footprint(
         "network",
         work,
         FLOAT * (sizes.users + sizes.items) * config.embedding_dim,
         flops=epochs * 6.0 * sizes.users * sizes.items * config.embedding_dim * full
+        + steps * 6.0 * batch * config.negatives * config.embedding_dim * (config.loss != "bpr" and not full)
         + steps * 6.0 * sizes.items * width * config.embedding_dim,
         edges=steps * share * (per_step + 2 * config.similar_hops * links),
         moved=steps * state * (12 + 4 * config.layers + 6 * channels),

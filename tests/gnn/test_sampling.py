@@ -12,7 +12,14 @@ from gnn.rank import top_items
 from gnn.recommender import HeteroGNN
 from gnn.sampling import sampled, sampled_steps
 
-SMALL = {"embedding_dim": 16, "learning_rate": 0.02, "batch_size": 128, "negatives": 64, "epochs": 12}
+SMALL = {
+    "embedding_dim": 16,
+    "learning_rate": 0.02,
+    "batch_size": 128,
+    "sampled_batch_size": 128,
+    "negatives": 64,
+    "epochs": 12,
+}
 
 
 def build(data, **settings):
@@ -27,7 +34,7 @@ def build(data, **settings):
 @pytest.mark.parametrize("fusion", ["joint", "feature", "attended"])
 @pytest.mark.parametrize("layers", [0, 1, 2, 3])
 def test_with_every_neighbour_a_batch_sees_what_the_whole_graph_sees(fusion, layers, taste_graph):
-    network = build(taste_graph(), fan_out=10_000, batch_size=7, layers=layers, fusion=fusion)
+    network = build(taste_graph(), fan_out=10_000, sampled_batch_size=7, layers=layers, fusion=fusion)
     loss = make_loss(network.graph.history, network.config)
     whole, pairs = network(), 0
     for step in sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)):
@@ -40,7 +47,7 @@ def test_with_every_neighbour_a_batch_sees_what_the_whole_graph_sees(fusion, lay
 
 
 def test_a_small_fan_out_looks_at_part_of_the_graph_and_reaches_every_parameter(taste_graph):
-    network = build(taste_graph(), fan_out=2, batch_size=4, layers=2)
+    network = build(taste_graph(), fan_out=2, sampled_batch_size=4, layers=2)
     loss = make_loss(network.graph.history, network.config)
     step = next(sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)))
     assert len(step.users) < network.graph.num_users and len(step.items) < network.graph.num_items

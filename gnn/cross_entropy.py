@@ -1,0 +1,67 @@
+"""Cross-entropy over many items as one step of the gradient, in one buffer of scores.
+
+Autograd would hold five of them: at 512 users by 6,710 items a third of the time of a step.
+"""
+
+import torch
+from torch import Tensor
+
+
+class CatalogueCrossEntropy(torch.autograd.Function):
+    """`sum(weights * (logsumexp(scores)[row] - scores[row, columns]))`, scores = left @ right.T,
+    rows of `right` of length 1."""
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        left: Tensor,
+        right: Tensor,
+        row: Tensor,
+        columns: Tensor,
+        weights: Tensor,
+    ) -> Tensor:
+        scores = left @ right.T
+        positive = scores[row, columns]
+        highest = left.norm(dim=1, keepdim=True)  # the right side has length 1: no score is higher
+        total = scores.sub_(highest).exp_().sum(dim=1)
+        ctx.save_for_backward(left, right, row, columns, weights, total)
+        ctx.exponentials = scores  # type: ignore[attr-defined]
+        return (weights * ((highest[:, 0] + total.log())[row] - positive)).sum()
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        left, right, row, columns, weights, total = ctx.saved_tensors  # type: ignore[attr-defined]
+        weights = weights * grads[0]
+        by_row = torch.zeros(len(left)).index_add_(0, row, weights)
+        slope = ctx.exponentials.mul_((by_row / total)[:, None])  # type: ignore[attr-defined]
+        slope.index_put_((row, columns), -weights, accumulate=True)
+        return slope @ right, slope.T @ left, None, None, None
+
+
+class SampledCrossEntropy(torch.autograd.Function):
+    """`mean(log(exp(own) + sum(exp(left @ right.T - expected))) - own)` without the pairs `same`."""
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        left: Tensor,
+        right: Tensor,
+        own: Tensor,
+        expected: Tensor,
+        same: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        scores = torch.addmm(-expected, left, right.T)
+        scores[same] = -torch.inf
+        highest = torch.maximum(scores.amax(dim=1), own)
+        scores.sub_(highest[:, None]).exp_()
+        total = scores.sum(dim=1) + (own - highest).exp()
+        ctx.save_for_backward(left, right, (own - highest).exp() / total - 1)
+        ctx.probabilities = scores.div_(total[:, None])  # type: ignore[attr-defined]
+        return (highest + total.log() - own).mean()
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        left, right, own = ctx.saved_tensors  # type: ignore[attr-defined]
+        share = grads[0] / len(left)
+        slope = ctx.probabilities.mul_(share)  # type: ignore[attr-defined]
+        return slope @ right, slope.T @ left, own * share, None, None
