@@ -8,8 +8,8 @@ from torch import Tensor
 
 
 class CatalogueCrossEntropy(torch.autograd.Function):
-    """`sum(weights * (logsumexp(scores)[row] - scores[row, columns]))`, scores = left @ right.T,
-    rows of `right` of length 1."""
+    """`sum(weights * (logsumexp(scores)[row] - scores[row, columns]))`, scores = left @ right.T, each row of `right` of
+    length 1."""
 
     @staticmethod
     def forward(
@@ -20,6 +20,7 @@ class CatalogueCrossEntropy(torch.autograd.Function):
         columns: Tensor,
         weights: Tensor,
     ) -> Tensor:
+        """The loss; keeps what the way back needs."""
         scores = left @ right.T
         positive = scores[row, columns]
         highest = left.norm(dim=1, keepdim=True)  # the right side has length 1: no score is higher
@@ -30,6 +31,7 @@ class CatalogueCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        """The gradients; uses up the buffer."""
         left, right, row, columns, weights, total = ctx.saved_tensors  # type: ignore[attr-defined]
         weights = weights * grads[0]
         by_row = torch.zeros(len(left)).index_add_(0, row, weights)
@@ -50,6 +52,7 @@ class SampledCrossEntropy(torch.autograd.Function):
         expected: Tensor,
         same: tuple[Tensor, Tensor],
     ) -> Tensor:
+        """The loss; keeps what the way back needs."""
         scores = torch.addmm(-expected, left, right.T)
         scores[same] = -torch.inf
         highest = torch.maximum(scores.amax(dim=1), own)
@@ -61,6 +64,7 @@ class SampledCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        """The gradients; uses up the buffer."""
         left, right, own = ctx.saved_tensors  # type: ignore[attr-defined]
         share = grads[0] / len(left)
         slope = ctx.probabilities.mul_(share)  # type: ignore[attr-defined]
