@@ -112,7 +112,7 @@ class Neo4jStore:
             yield from node_batches(session, statement, schema)
 
     def read_relationships(self, edge: EdgeType, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-        """`source`, `target` and the named properties, collected over many sources: 20 times faster than rows."""
+        """`source`, `target` and the named properties, many sources to a record: ten times faster than rows."""
         degrees, statement, schema = self._links(EdgeType(*edge), columns)
         with self._connection.errors(), self._connection.session() as session:
             yield from relationship_batches(session, degrees, statement, schema)
