@@ -1,5 +1,6 @@
 """EASE: the closed-form linear item model (Steck, WWW 2019), dense on small catalogues, low-rank on large ones."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,9 @@ class EASEConfig(BaseModel, extra="forbid"):
 class EASE:
     """`B = I - P / diag(P)` with `P = (X^T X + regularisation I)^-1`; scores are `X B`."""
 
-    def __init__(self, config: EASEConfig | None = None) -> None:
-        self.config = config or EASEConfig()
+    def __init__(self, config: EASEConfig | None = None, tell: Callable[[str], None] | None = None) -> None:
+        """`tell` hears of the low-rank form and what it leaves out."""
+        self.config, self.tell = config or EASEConfig(), tell
         self.regularisation = self.config.regularisation
         """The penalty used, after `fit`."""
 
@@ -50,6 +52,11 @@ class EASE:
         history = interactions(data)
         large = history.shape[1] > self.config.dense_limit
         build = _LowRank(history, self.config.rank, seed) if large else _Exact(history)
+        if isinstance(build, _LowRank) and self.tell:
+            self.tell(
+                f"EASE: {history.shape[1]:,} items are more than ease.dense_limit {self.config.dense_limit:,}, so "
+                f"it is cut to {len(build.values)} singular vectors, which hold {build.energy:.0%} of the interactions"
+            )
         fixed = self.config.regularisation
         if fixed is None:
             validation = Validation.of(data, seed=seed)
@@ -106,6 +113,8 @@ class _LowRank:
     def __init__(self, history: sp.csr_matrix, rank: int, seed: int) -> None:
         self.history = history
         _, self.values, self.basis = truncated_svd(history, min(rank, *history.shape), seed=seed)
+        self.energy = float((self.values.astype(np.float64) ** 2).sum() / max(history.power(2).sum(), 1))
+        """Share of the squared entries of X that its cut form holds."""
 
     def __call__(self, regularisation: float) -> DotScorer:
         shrink = self.values**2 / (self.values**2 + regularisation)

@@ -78,12 +78,15 @@ def dense_filter(
 
 def sparse_filter(
     history: sp.csr_matrix, media: Mapping[str, sp.csr_matrix], parameters: FilterParameters, entries: int
-) -> sp.csr_matrix:
-    """Q with at most `entries` entries a row; S is pruned first, so memory is items x entries throughout."""
-    base = sparse_similarity(history, parameters, entries)
+) -> tuple[sp.csr_matrix, float]:
+    """Q with at most `entries` entries a row; S is pruned first, so memory is items x entries throughout.
+
+    With it the share of the sum of S that its pruned form keeps.
+    """
+    base, kept = sparse_similarity(history, parameters, entries)
     mixed = mixed_links(media, parameters)
     if mixed is None:
-        return base
+        return base, kept
     once, twice = parameters.hops
     reach = cold_reach(history, mixed, parameters)
     first = blocked_top(lambda start, stop: mixed[start:stop] @ base, history.shape[1], entries)
@@ -93,7 +96,7 @@ def sparse_filter(
         rows = base[start:stop] + mixed[start:stop] @ inner
         return (rows if reach is None else rows + rows @ reach).tocsr()
 
-    return blocked_top(filtered, history.shape[1], entries)
+    return blocked_top(filtered, history.shape[1], entries), kept
 
 
 def cold_reach(
@@ -111,15 +114,21 @@ def cold_reach(
     return reach
 
 
-def sparse_similarity(history: sp.csr_matrix, parameters: FilterParameters, entries: int) -> sp.csr_matrix:
-    """S with the `entries` largest of each row, computed a block of rows at a time."""
+def sparse_similarity(
+    history: sp.csr_matrix, parameters: FilterParameters, entries: int
+) -> tuple[sp.csr_matrix, float]:
+    """S with the `entries` largest of each row, computed a block of rows at a time, and the share of its sum kept."""
     columns = weighted_history(history, parameters.user_exponent).T.tocsr()
+    sums: list[float] = []
 
     def similarity(start: int, stop: int) -> sp.csr_matrix:
         block = (columns[start:stop] @ history).tocsr()
-        return normalised(block, history, parameters, first_row=start)
+        whole = normalised(block, history, parameters, first_row=start)
+        sums.append(float(whole.data.sum()))
+        return whole
 
-    return blocked_top(similarity, history.shape[1], entries)
+    pruned = blocked_top(similarity, history.shape[1], entries)
+    return pruned, float(pruned.data.sum()) / max(sum(sums), 1e-12)
 
 
 def weighted_history(history: sp.csr_matrix, user_exponent: float) -> sp.csr_matrix:

@@ -189,7 +189,7 @@ class _Blocks:
         neutral = parameters.model_copy(update={"output_exponent": 0.0})
         mixed = mixed_links(self.media, parameters)
         if self.entries is not None:
-            base = sparse_similarity(self.history, neutral, self.entries)
+            base, _ = sparse_similarity(self.history, neutral, self.entries)
             smoothed = [self.rows] if mixed is None else [self.rows, self.rows @ mixed, self.rows @ mixed @ mixed]
             return [(rows @ base).toarray() for rows in smoothed]
         base = normalised(self._cooccurrence(parameters.user_exponent), self.history, neutral)

@@ -1,5 +1,6 @@
 """The training-free filter over the cross-modal graph: media links smooth the history, co-occurrence scores."""
 
+from collections.abc import Callable
 from typing import Any
 
 import scipy.sparse as sp
@@ -43,8 +44,9 @@ class GraphFilter:
     without media links gives `Q = S`, a degree-normalised item-item filter (as in Steck 2019 and SLIM's relatives).
     """
 
-    def __init__(self, config: GraphFilterConfig | None = None) -> None:
-        self.config = config or GraphFilterConfig()
+    def __init__(self, config: GraphFilterConfig | None = None, tell: Callable[[str], None] | None = None) -> None:
+        """`tell` hears of pruned rows and what they leave out."""
+        self.config, self.tell = config or GraphFilterConfig(), tell
         self.parameters = FilterParameters()
         """The parameters used, after `fit`."""
 
@@ -73,5 +75,11 @@ class GraphFilter:
         if dense:
             weights = torch.from_numpy(dense_filter(history, media, self.parameters, self.config.low_rank, seed))
         else:
-            weights = sparse_filter(history, media, self.parameters, self.config.row_entries)
+            weights, kept = sparse_filter(history, media, self.parameters, self.config.row_entries)
+            if self.tell:
+                self.tell(
+                    f"graph filter: {history.shape[1]:,} items are more than graph_filter.dense_limit "
+                    f"{self.config.dense_limit:,}, so a row keeps {self.config.row_entries} entries, together "
+                    f"{kept:.1%} of all co-occurrence"
+                )
         return ItemItemScorer(history, weights)

@@ -33,6 +33,8 @@ class Watch:
     """Folder with one file a network; a fit killed and begun again goes on from it to the same end."""
     on_epoch: Callable[[str, Mapping[str, float]], None] | None = None
     """Called with a network's name (by its settings) and `epoch, loss, ndcg@20, recall@20, seconds`."""
+    tell: Callable[[str], None] | None = None
+    """Called with a sentence where size decided for an approximate form, and how much it leaves out."""
 
     def network(self, part: PartConfig) -> HeteroGNN:
         """The network a part describes, under watch."""
@@ -46,9 +48,9 @@ class Watch:
 
 PARTS: Mapping[str, Callable[[PartConfig, Watch], Part]] = {
     "popularity": lambda _part, _watch: Popularity(),
-    "ease": lambda part, _: EASE(part.ease),
+    "ease": lambda part, watch: EASE(part.ease, watch.tell),
     "item_knn": lambda part, _: ItemKNN(part.item_knn),
-    "graph_filter": lambda part, _: GraphFilter(part.graph_filter),
+    "graph_filter": lambda part, watch: GraphFilter(part.graph_filter, watch.tell),
     "hetero": lambda part, watch: watch.network(part),
 }
 """Name -> what makes it."""

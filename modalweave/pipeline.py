@@ -42,14 +42,18 @@ def train(config: RunConfig, *, stages: Stages) -> dict[str, Any]:
     """
     data = read_graph(config, stages)
     refuse_what_cannot_fit(config, data)
-    with watched(config.workspace, tensorboard=config.tensorboard) as watch, peak_memory() as peak:
+    told: list[str] = []
+    with watched(config.workspace, tensorboard=config.tensorboard, tell=told.append) as watch, peak_memory() as peak:
         recommender = make_recommender(config.gnn, watch)
         with stages.stage("train", "Training") as report:
             scorer = recommender.fit(data, seed=config.seed, progress=report)
+    for sentence in told:
+        stages.note(sentence)
     with stages.stage("validate", "Measuring on validation"):
         summary = measure(scorer, data, "valid", config.evaluation, seed=config.seed).summary
     result = _metrics(config, "valid", summary, {}, stages)
     result["peak_memory_mb"] = round(peak.resident / 2**20)
+    result["approximations"] = told
     result["graph"] = graph_hash(data)
     result["chosen"] = getattr(recommender, "chosen", {})
     manifest = {

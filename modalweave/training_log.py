@@ -10,16 +10,16 @@ from modalweave.errors import RunError
 
 
 @contextmanager
-def watched(workspace: Path, *, tensorboard: bool) -> Iterator[Watch]:
+def watched(workspace: Path, *, tensorboard: bool, tell: Callable[[str], None]) -> Iterator[Watch]:
     """Checkpoints in `checkpoints/` until the block has ended well, so that a killed training goes on from there.
 
-    With `tensorboard` event files in `tensorboard/`, one curve a metric and network. Raises `RunError` where the
-    package is missing.
+    `tell` hears of approximate forms. With `tensorboard` event files in `tensorboard/`, one curve a metric and
+    network. Raises `RunError` where the package is missing.
     """
     checkpoints = workspace / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
     with _curves(workspace / "tensorboard") if tensorboard else _nothing() as on_epoch:
-        yield Watch(checkpoints, on_epoch)
+        yield Watch(checkpoints, on_epoch, tell)
     shutil.rmtree(checkpoints)
 
 

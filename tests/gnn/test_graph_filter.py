@@ -67,7 +67,7 @@ def test_items_nobody_has_are_reached_through_their_media(taste_graph) -> None:
     reached = dense_filter(history, media, with_reach, 0, 0)
     assert not dense_filter(history, media, without, 0, 0)[:, cold].any()
     assert np.allclose(reached, naive_filter(graph, with_reach, 0), rtol=1e-3, atol=1e-4)
-    assert np.allclose(sparse_filter(history, media, with_reach, 100).toarray(), reached, atol=1e-4)
+    assert np.allclose(sparse_filter(history, media, with_reach, 100)[0].toarray(), reached, atol=1e-4)
     items, _ = top_items(ItemItemScorer(history, torch.from_numpy(reached)), torch.arange(150), history, 20)
     assert cold[items].any()
 
@@ -82,9 +82,9 @@ def test_filter_without_media_is_the_normalised_cooccurrence(mixed_graph) -> Non
 def test_pruned_filter_equals_the_dense_one_when_nothing_is_pruned(mixed_graph) -> None:
     plain = PARAMETERS.model_copy(update={"low_rank_weight": 0.0})
     history, media = interactions(mixed_graph), media_matrices(mixed_graph)
-    dense, pruned = dense_filter(history, media, plain, 0, 0), sparse_filter(history, media, plain, 40)
+    dense, pruned = dense_filter(history, media, plain, 0, 0), sparse_filter(history, media, plain, 40)[0]
     assert np.allclose(pruned.toarray(), dense, atol=1e-4)
-    assert np.diff(sparse_filter(history, media, plain, 7).indptr).max() == 7
+    assert np.diff(sparse_filter(history, media, plain, 7)[0].indptr).max() == 7
 
 
 @pytest.mark.parametrize("entries", [None, 40])

@@ -1,8 +1,10 @@
 """A fit under watch: every epoch is heard, and one that was killed goes on to the same end."""
 
+import numpy as np
 import pytest
 import torch
 
+from gnn.matrices import interactions
 from gnn.parts import Watch
 from gnn.registry import make_recommender
 from gnn.settings import AutoConfig, GNNConfig
@@ -38,3 +40,19 @@ def test_an_automatic_choice_killed_at_any_network_ends_the_same(mixed_graph, tm
         assert torch.equal(found.scores(torch.arange(60)), expected.scores(torch.arange(60)))
         assert resumed.chosen == whole.chosen
         assert len(before) + len(after) == len(heard)  # nothing was trained twice
+
+
+def test_what_an_approximate_form_leaves_out_is_told(mixed_graph):
+    told = []
+    for model, section in (("ease", {"rank": 8}), ("graph_filter", {"row_entries": 5})):
+        config = GNNConfig.model_validate({"model": model, model: section | {"dense_limit": 10}})
+        make_recommender(config, Watch(tell=told.append)).fit(mixed_graph, seed=0)
+    (ease, graph_filter), history = told, interactions(mixed_graph)
+    energy = (np.linalg.svd(history.toarray(), compute_uv=False)[:8] ** 2).sum() / history.nnz
+    assert (
+        "40 items are more than ease.dense_limit 10" in ease and f"8 singular vectors, which hold {energy:.0%}" in ease
+    )
+    assert "a row keeps 5 entries" in graph_filter and not graph_filter.endswith("100.0% of all co-occurrence")
+    exact = []
+    make_recommender(GNNConfig(model="ease"), Watch(tell=exact.append)).fit(mixed_graph, seed=0)
+    assert exact == []
