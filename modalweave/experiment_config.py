@@ -1,6 +1,6 @@
 """Settings of the study and of the search: the `study:` and `tune:` sections of a config."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, JsonValue, NonNegativeInt, PositiveInt, model_validator
 
@@ -13,6 +13,10 @@ class StudyConfig(BaseModel, extra="forbid"):
 
     variants: tuple[str, ...] | None = None
     """Names of the variants to run (`modalweave study CONFIG --list` shows them); None runs all."""
+
+    own: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], dict[str, JsonValue]] = {}
+    """Variants of your own: name -> settings of the network that replace those of `joint`, which each is held
+    against."""
 
     metric: Literal["recall", "ndcg", "precision", "hit", "map"] = "recall"
     """What every claim is about, at the largest `evaluation.k`; the others stand in the table."""

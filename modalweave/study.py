@@ -59,7 +59,7 @@ def study(config: RunConfig, *, split: Split, markdown: Path | None, stages: Sta
 
 def listed(config: RunConfig, stages: Stages) -> list[Variant]:
     """The variants this run's graph and settings allow."""
-    return variants(config.gnn, read_graph(config, stages))
+    return variants(config.gnn, read_graph(config, stages), config.study.own)
 
 
 def compare_variants(config: RunConfig, data: HeteroData, *, split: Split, stages: Stages) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def compare_variants(config: RunConfig, data: HeteroData, *, split: Split, stage
     if not positives.nnz:
         raise RunError(f"split {split!r} holds 0 interactions to measure on; set split.{split} above 0")
     mine = positives[evaluated_users(positives)]
-    picked = chosen(variants(config.gnn, data), settings.variants)
+    picked = chosen(variants(config.gnn, data, settings.own), settings.variants)
     task = Task(data, graph_hash(data), split, depth, config.workspace / STUDY)
     runs = _run_all(task, picked, settings.seeds, stages)
     ranked = {variant.name: [run.ranked[""] for run in runs[variant.name]] for variant in picked}
@@ -81,7 +81,7 @@ def compare_variants(config: RunConfig, data: HeteroData, *, split: Split, stage
         return {variant: np.stack([m[name] for m in found]) for variant, found in measured.items()}
 
     joint = runs.get(JOINT, [])
-    asked = questions(picked, [str(m) for m in reference(config.gnn, data).modalities])
+    asked = questions(picked, [str(m) for m in reference(config.gnn, data).modalities], settings.own)
     sliced = [q for q in asked if q.kind in _SLICED]
     with stages.stage("tests", "Testing the differences"):
         rows = _asked(values(metric), asked, config)

@@ -1,9 +1,10 @@
 """What a study compares: each variant is a plain `gnn:` section, each question a pair of variants."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 from torch_geometric.data import HeteroData
 
 from gnn.auto import Auto
@@ -75,13 +76,19 @@ def has_relation(data: HeteroData, relation: str) -> bool:
     return any(key[1] == relation and data[key].edge_index.shape[1] > 0 for key in data.edge_types)
 
 
-def variants(gnn: GNNConfig, data: HeteroData) -> list[Variant]:
-    """All variants that this graph and these settings allow, baselines first."""
+def variants(
+    gnn: GNNConfig, data: HeteroData, own: Mapping[str, Mapping[str, JsonValue]] = MappingProxyType({})
+) -> list[Variant]:
+    """All variants that this graph and these settings allow, baselines first, the user's `own` last.
+
+    Raises `ConfigError` for an own one whose name is taken or whose settings are none.
+    """
     base = reference(gnn, data)
     media = [str(m) for m in base.modalities]
 
     def network(name: str, label: str, **changes: object) -> Variant:
-        settings = base.model_copy(update=changes).model_dump(mode="json", exclude_defaults=True)
+        changed = NetworkConfig.model_validate({**base.model_dump(), **changes})
+        settings = changed.model_dump(mode="json", exclude_defaults=True)
         return Variant(name, label, {"model": "hetero", **settings})
 
     found = [
@@ -108,6 +115,15 @@ def variants(gnn: GNNConfig, data: HeteroData) -> list[Variant]:
             else:
                 found.append(network(f"with_{relation.lower()}", f"with {words}", relations=(*used, relation)))
     found += [network(f"no_{name}", f"without {name}", **{name: 0.0}) for name in AUGMENTATIONS if getattr(base, name)]
+    for name, changes in own.items():
+        if any(variant.name == name for variant in found):
+            raise ConfigError(f"study.own.{name}: the study has a variant of that name; choose another")
+        try:
+            found.append(network(name, name, **changes))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ConfigError(f"study.own.{name}: {place} {changes.get(place)!r}: {first['msg']}") from error
     return found
 
 
@@ -121,7 +137,7 @@ def chosen(found: Sequence[Variant], names: Sequence[str] | None) -> list[Varian
     return [variant for variant in found if variant.name in names]
 
 
-def questions(found: Sequence[Variant], media: Sequence[str]) -> list[Question]:
+def questions(found: Sequence[Variant], media: Sequence[str], own: Collection[str] = ()) -> list[Question]:
     """What these variants answer; a question that lacks one of its two variants is left out."""
     names = {variant.name for variant in found}
     asked = []
@@ -141,6 +157,7 @@ def questions(found: Sequence[Variant], media: Sequence[str]) -> list[Question]:
         ]
     asked += [Question(f"over_{n}", "fusion", f"{n}-level fusion", JOINT, n) for n in ("feature", "decision")]
     asked += [Question(n, "augmentation", n, JOINT, f"no_{n}") for n in AUGMENTATIONS]
+    asked += [Question(name, "augmentation", name, name, JOINT) for name in own]
     asked += [
         Question("over_graph_filter", "baseline", "the graph filter", JOINT, "graph_filter"),
         Question("over_ease", "baseline", "EASE", JOINT, "ease"),

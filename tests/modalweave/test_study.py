@@ -92,3 +92,23 @@ def test_a_variant_is_a_config_that_train_takes(built: Path, modalweave: Run) ->
     listed = modalweave("study", built, *QUICK, "--list", "--json").json()["variants"]
     (gnn,) = (variant["gnn"] for variant in listed if variant["name"] == "no_media")
     assert modalweave("train", built, "--set", f"gnn={json.dumps(gnn)}").code == 0
+
+
+def test_a_variant_of_ones_own_is_held_against_joint(built: Path, modalweave: Run) -> None:
+    def study(own: str, *more: str) -> Any:
+        return modalweave("study", built, *QUICK, "--set", f"study.own={own}", "--seeds", "0", *more)
+
+    done = study("{pruned: {edge_dropout: 0.3}}", "--variants", "joint,pruned", "--json").json()
+    assert [variant["name"] for variant in done["variants"]] == ["joint", "pruned"]
+    assert done["variants"][1]["gnn"] == done["variants"][0]["gnn"] | {"edge_dropout": 0.3}
+    assert [row["name"] for row in done["effects"]] == ["pruned"]
+    refused = {
+        "{joint: {layers: 1}}": "study.own.joint: the study has a variant of that name",
+        "{deep: {layers: -1}}": "study.own.deep: layers -1",
+        "{odd: {laters: 1}}": "study.own.odd: laters 1",
+        "{../x: {layers: 1}}": "study.own",
+    }
+    for own, reason in refused.items():
+        answer = study(own)
+        assert answer.code == 1
+        assert reason in answer.err.splitlines()[-1]
