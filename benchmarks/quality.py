@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
-from benchmarks.datasets import convert
 from benchmarks.published import PUBLISHED
+from benchmarks.sets import FILES, prepared
 from gnn.compress import one_dot
 from gnn.matrices import held_out, interactions
 from gnn.rank import masked_scores, row_pairs, user_blocks
@@ -24,19 +24,11 @@ from gnn.registry import make_recommender
 from gnn.scorers import Scorer
 from gnn.settings import GNNConfig
 from modalweave import pipeline
-from modalweave.building import build
-from modalweave.config import RunConfig, load_config
+from modalweave.config import RunConfig
 from modalweave.console import Stages
 from modalweave.files import write_json, write_text
 from modalweave.measure import measure
 
-FILES = {
-    "tiktok": "tiktok.npz",
-    "lastfm": "lastfm2k.npz",
-    "baby": "amazon_baby.npz",
-    "ml100k": "ml100k.npz",
-    "ml100k_time": "ml100k.npz",
-}
 BASELINES = ("popularity", "item_knn", "ease", "graph_filter")
 ONE_DOT = 320
 """Dimensions of the sum as one dot product."""
@@ -54,30 +46,27 @@ def main() -> None:
     args = parser.parse_args()
     results = {}
     for name in args.sets:
-        results[name] = run_set(name, args.data / FILES[name], args.out / name, args.seeds)
+        results[name] = run_set(name, args.data, args.out / name, args.seeds)
         write_json(args.out / "quality.json", results)
         write_text(args.out / "quality.md", "\n".join(table(n, r) for n, r in results.items()))
     print(json.dumps(results))
 
 
-def run_set(name: str, source: Path, out: Path, seeds: list[int]) -> dict[str, Any]:
+def run_set(name: str, data: Path, out: Path, seeds: list[int]) -> dict[str, Any]:
     """Build one set, then train and test each seed and every baseline."""
-    convert(source, out / "data")
-    overrides = [f"source.path={out / 'data'}", f"workspace={out / 'run'}"]
-    config = load_config(Path(__file__).parent / "configs" / f"{name}.yaml", overrides)
-    build(config, strict=False, stages=Stages())
+    config = prepared(name, data, out)
     models: dict[str, Any] = {"baselines": _baselines(config), "seeds": {}}
     for seed in seeds:
         stages = Stages()
         seeded = config.model_copy(update={"seed": seed})
         trained = pipeline.train(seeded, stages=stages)
         tested = pipeline.evaluate(seeded, split="test", stages=stages)
-        data, scorer = pipeline.read_graph(seeded, Stages(quiet=True)), pipeline.read_bundle(seeded).scorer
+        graph, scorer = pipeline.read_graph(seeded, Stages(quiet=True)), pipeline.read_bundle(seeded).scorer
         dot = one_dot(scorer, max_dimensions=ONE_DOT, seed=seed)
-        short = measure(dot, data, "test", config.evaluation, seed=seed).summary
+        short = measure(dot, graph, "test", config.evaluation, seed=seed).summary
         models["seeds"][seed] = {
             "one_dot": {"dimensions": dot.item_vectors.shape[1], "metrics": short},
-            "cold": cold_recall(scorer, data),
+            "cold": cold_recall(scorer, graph),
             "peak_memory_mb": trained["peak_memory_mb"],
             "metrics": tested["metrics"],
             "chosen": trained["chosen"],
@@ -95,12 +84,12 @@ def table(name: str, result: dict[str, Any]) -> str:
         cells = " | ".join(f"{metrics[m]['mean']:.4f}" for m in SHOWN)
         lines.append(f"| {model} | {cells} |")
     runs = list(result["seeds"].values())
-    cells = []
+    summed = []
     for metric in SHOWN:
         values = [run["metrics"][metric]["mean"] for run in runs]
         low, high = np.mean([run["metrics"][metric]["ci95"] for run in runs], axis=0)
-        cells.append(f"**{np.mean(values):.4f}** ± {np.std(values):.4f} [{low:.4f}, {high:.4f}]")
-    lines.append(f"| **Modalweave, automatic** ({len(runs)} seeds) | {' | '.join(cells)} |")
+        summed.append(f"**{np.mean(values):.4f}** ± {np.std(values):.4f} [{low:.4f}, {high:.4f}]")
+    lines.append(f"| **Modalweave, automatic** ({len(runs)} seeds) | {' | '.join(summed)} |")
     seconds, memory = (np.mean([run[key] for run in runs]) for key in ("seconds", "peak_memory_mb"))
     kept = np.mean([r["one_dot"]["metrics"]["recall@20"]["mean"] / r["metrics"]["recall@20"]["mean"] for r in runs])
     lines += [

@@ -27,9 +27,8 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.nn.models import LightGCN
 
-from benchmarks.datasets import convert
 from benchmarks.peers import recbole
-from benchmarks.quality import FILES
+from benchmarks.sets import FILES, prepared
 from benchmarks.synthetic import synthetic_graph
 from evaluation.metrics import user_metrics
 from gnn.auto import SPARSE
@@ -43,8 +42,7 @@ from gnn.recommender import HeteroGNN
 from gnn.scorers import DotScorer
 from gnn.training import train
 from modalweave import pipeline
-from modalweave.building import build
-from modalweave.config import RunConfig, load_config
+from modalweave.config import RunConfig
 from modalweave.console import Stages
 from modalweave.memory import resident_peak
 
@@ -68,7 +66,7 @@ def main() -> None:
     arguments = parser.parse_args()
     result: dict[str, Any] = {"threads": torch.get_num_threads()}
     for name in arguments.sets if arguments.data else ():
-        result[name] = compare(name, arguments.data / FILES[name], arguments.epochs)
+        result[name] = compare(name, arguments.data, arguments.epochs)
     if arguments.growth:
         result["growth"] = [alone(one_epoch, size, arguments.batching) for size in arguments.growth]
         if arguments.plot:
@@ -76,13 +74,10 @@ def main() -> None:
     print(json.dumps(result, indent=2))
 
 
-def compare(name: str, source: Path, epochs: int) -> dict[str, Any]:
+def compare(name: str, data: Path, epochs: int) -> dict[str, Any]:
     """Every model on one set."""
     with tempfile.TemporaryDirectory() as folder:
-        convert(source, Path(folder) / "data")
-        overrides = [f"source.path={folder}/data", f"workspace={folder}/run"]
-        config = load_config(Path(__file__).parent / "configs" / f"{name}.yaml", overrides)
-        build(config, strict=False, stages=Stages(quiet=True))
+        config = prepared(name, data, Path(folder))
         return {
             "Modalweave, behaviour only": alone(ours, config, BEHAVIOUR, epochs),
             "PyG LightGCN": alone(pyg, config, epochs),
@@ -126,11 +121,11 @@ def pyg(config: RunConfig, epochs: int) -> dict[str, Any]:
     optimiser = torch.optim.Adam(model.parameters(), lr=ALIKE["learning_rate"])
 
     def epoch() -> None:
-        for chosen in torch.randperm(edges.shape[1]).split(ALIKE["batch_size"]):
+        for chosen in torch.split(torch.randperm(edges.shape[1]), ALIKE["batch_size"]):
             source, target = edges[:, chosen]
             wrong = users + torch.randint(items, target.shape)
             first, second = model(both, torch.stack([source.repeat(2), torch.cat([target, wrong])])).chunk(2)
-            loss = model.recommendation_loss(first, second, torch.cat([source, target, wrong]).unique())
+            loss = model.recommendation_loss(first, second, torch.unique(torch.cat([source, target, wrong])))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

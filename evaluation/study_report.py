@@ -75,7 +75,9 @@ def _effects(result: Mapping[str, Any], metric: str) -> Section:
     rows = result["effects"]
     labelled = [(LABELS[row["kind"]].format(row["subject"]), row) for row in rows]
     caption = f"Difference of {metric}; blue where it is claimed"
-    plots = [Plot("effects", _forest(labelled), caption)] if rows else []
+    # what a network is ahead of popularity by would leave no room to see the rest
+    drawn = [pair for pair in labelled if pair[1]["kind"] != "baseline"] or labelled
+    plots = [Plot("effects", _forest(drawn), caption)] if rows else []
     return Section("What each part is worth", [_HELP], plots=plots, grids=[_tested(labelled, "comparison")])
 
 
