@@ -59,21 +59,46 @@ def dense_filter(
     seed: int,
 ) -> Float[np.ndarray, "items items"]:
     """Q as one dense matrix."""
-    gram = cooccurrence(history, parameters.user_exponent)
-    base = normalised(gram, history, parameters)
+    weights = plain_filter(history, media, parameters)
+    cut = truncated_svd(weights, low_rank, seed=seed) if parameters.low_rank_weight and low_rank else None
+    return completed_filter(weights, cut, history, media, parameters)
+
+
+def plain_filter(
+    history: sp.csr_matrix, media: Mapping[str, sp.csr_matrix], parameters: FilterParameters
+) -> Float[np.ndarray, "items items"]:
+    """`(I + al M + a2 M^2) S` alone."""
+    base = normalised(cooccurrence(history, parameters.user_exponent), history, parameters)
     mixed = mixed_links(media, parameters)
     once, twice = parameters.hops
-    weights = base.toarray()
+    weights: np.ndarray = base.toarray()
     if mixed is not None and (once or twice):
         # al M S + a2 M M S, right to left: M S is still sparse, and the second product sparse x dense
         weights += product(mixed, (once * base + twice * product(mixed, base)).toarray())
-    if parameters.low_rank_weight and low_rank:
-        left, values, right = truncated_svd(weights, low_rank, seed=seed)
+    return weights
+
+
+def completed_filter(
+    weights: Float[np.ndarray, "items items"],
+    cut: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+    history: sp.csr_matrix,
+    media: Mapping[str, sp.csr_matrix],
+    parameters: FilterParameters,
+) -> Float[np.ndarray, "items items"]:
+    """The plain filter with its truncation `cut` (U, s, V) blended in and its cold items reached; uses `weights` up."""
+    if cut is not None:
+        left, values, right = cut
         weights += parameters.low_rank_weight * ((left * values) @ right.T)
-    reach = cold_reach(history, mixed, parameters)
+    reach = cold_reach(history, mixed_links(media, parameters), parameters)
     if reach is not None:
-        weights += (reach.T @ weights.T).T
+        add_reached(weights, reach)
     return np.ascontiguousarray(weights, dtype=np.float32)
+
+
+def add_reached(scores: Float[np.ndarray, "rows items"], reach: sp.csr_matrix) -> None:
+    """`scores += scores @ reach` in place, by the few rows and columns of `reach` that hold anything."""
+    sources, cold = np.flatnonzero(np.diff(reach.indptr)), np.unique(reach.indices)
+    scores[:, cold] += scores[:, sources] @ reach[sources][:, cold].toarray()
 
 
 def sparse_filter(

@@ -1,7 +1,7 @@
 """The filter's own choice of parameters: a coordinate search on validation that reuses every product it can."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,13 +11,15 @@ from torch_geometric.data import HeteroData
 
 from gnn.filter_formula import (
     FilterParameters,
+    add_reached,
     cold_reach,
+    completed_filter,
     cooccurrence,
-    dense_filter,
     mixed_links,
     modality_shares,
     normalised,
     output_scale,
+    plain_filter,
     sparse_similarity,
 )
 from gnn.linalg import truncated_svd
@@ -75,6 +77,10 @@ class FilterSearch:
                 progress(number + 1, len(moves) + 1)
         return self._blended(best, float(quality.mean())) if self.blend else best
 
+    def filter(self, parameters: FilterParameters) -> np.ndarray:
+        """Q as one dense matrix (items x items), with what the search has computed already."""
+        return self.blocks.filter(parameters)
+
     def _climb(
         self, best: FilterParameters, quality: Tensor, move: _Move, size: float
     ) -> tuple[FilterParameters, Tensor]:
@@ -127,6 +133,14 @@ def clearly_better(candidate: Tensor, current: Tensor) -> bool:
     return bool(gain.mean() > gain.std() / len(gain) ** 0.5) if len(gain) > 1 else bool(gain.mean() > 0)
 
 
+class _Plain(NamedTuple):
+    """The filter without truncation and cold items, and its truncated SVD."""
+
+    parameters: FilterParameters
+    weights: np.ndarray
+    cut: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
 class _Blocks:
     """`X S`, `X M S` and `X M^2 S` of the sampled users, recomputed only when what they depend on changes."""
 
@@ -144,7 +158,7 @@ class _Blocks:
         self.users, self.rows = validation.users, history[validation.users.numpy()]
         self._gram: tuple[float, sp.csr_matrix] | None = None
         self._parts: tuple[Any, list[np.ndarray]] | None = None
-        self._cut: tuple[FilterParameters, np.ndarray] | None = None
+        self._cut: _Plain | None = None
         self._reach: tuple[Any, sp.csr_matrix | None] | None = None
 
     def scores(self, parameters: FilterParameters, block: slice) -> Tensor:
@@ -155,21 +169,32 @@ class _Blocks:
             total.add_(part, alpha=weight)
         total.mul_(torch.from_numpy(output_scale(self.history, parameters)))
         if parameters.low_rank_weight:
-            total.add_(torch.from_numpy(self._low_rank(parameters)[block]), alpha=parameters.low_rank_weight)
+            total.add_(torch.from_numpy(self._low_rank(parameters, block)), alpha=parameters.low_rank_weight)
         reach = self._cold_reach(parameters)
         if reach is not None:
-            total += torch.from_numpy((reach.T @ total.T.contiguous().numpy()).T)
+            add_reached(total.numpy(), reach)
         total[row_pairs(self.history, self.users[block])] = -torch.inf
         return total
 
-    def _low_rank(self, parameters: FilterParameters) -> np.ndarray:
-        """The sampled users' scores under the filter cut to `low_rank` singular vectors."""
-        plain = parameters.model_copy(update={"low_rank_weight": 0.0, "cold_weight": 0.0})
-        if self._cut is None or self._cut[0] != plain:
-            weights = dense_filter(self.history, self.media, plain, 0, self.seed)
-            left, values, right = truncated_svd(weights, self.low_rank, seed=self.seed)
-            self._cut = (plain, (self.rows @ (left * values)) @ right.T)
-        return self._cut[1]
+    def _low_rank(self, parameters: FilterParameters, block: slice) -> np.ndarray:
+        """The block's scores under the filter cut to `low_rank` singular vectors."""
+        left, values, right = self._plain(parameters).cut
+        return (self.rows[block] @ (left * values)) @ right.T
+
+    def filter(self, parameters: FilterParameters) -> np.ndarray:
+        """Q, from what the search has left; uses it up."""
+        plain = self._plain(parameters)
+        self._cut = None
+        return completed_filter(
+            plain.weights, plain.cut if parameters.low_rank_weight else None, self.history, self.media, parameters
+        )
+
+    def _plain(self, parameters: FilterParameters) -> "_Plain":
+        key = parameters.model_copy(update={"low_rank_weight": 0.0, "cold_weight": 0.0})
+        if self._cut is None or self._cut.parameters != key:
+            weights = plain_filter(self.history, self.media, key)
+            self._cut = _Plain(key, weights, truncated_svd(weights, self.low_rank, seed=self.seed))
+        return self._cut
 
     def _cold_reach(self, parameters: FilterParameters) -> sp.csr_matrix | None:
         key = (parameters.cold_weight, tuple(sorted(parameters.modality_weights.items())))

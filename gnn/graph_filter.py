@@ -62,6 +62,7 @@ class GraphFilter:
         history = interactions(data)
         media = media_matrices(data)
         dense = history.shape[1] <= self.config.dense_limit
+        search = None
         if self.config.parameters is not None:
             self.parameters = self.config.parameters
         else:
@@ -72,7 +73,9 @@ class GraphFilter:
             )
             self.parameters = search.run(FilterParameters(), self.config.search_rounds, progress)
         weights: torch.Tensor | sp.csr_matrix
-        if dense:
+        if dense and search and search.blend:
+            weights = torch.from_numpy(search.filter(self.parameters))
+        elif dense:
             weights = torch.from_numpy(dense_filter(history, media, self.parameters, self.config.low_rank, seed))
         else:
             weights, kept = sparse_filter(history, media, self.parameters, self.config.row_entries)
