@@ -7,9 +7,8 @@ of the whole graph (in the manner of GraphSAGE, Hamilton et al., 2017). What a s
 fan-out, however large the graph.
 """
 
-import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,11 +27,10 @@ from torch_geometric.sampler import (
 )
 
 from gnn.config import NetworkConfig
-from gnn.fusion import FeatureFusion, Fusion, JointFusion
 from gnn.losses import Batch, SampledLoss
-from gnn.messages import Medium, MessageGraph
+from gnn.messages import MessageGraph
 from gnn.network import HeteroNetwork, Perturbation, Vectors
-from gnn.operators import SparseOperator, row_mean
+from gnn.operators import SparseOperator
 
 INTERACTED = ("User", "INTERACTED", "Item")
 _NOBODY = np.zeros(0, dtype=np.int64)
@@ -207,82 +205,8 @@ def sampled_steps(
         weights = matrix.data[store.e_id.numpy()]
         shape = (len(users), len(items))
         between = sp.csr_matrix((weights, store.edge_index.numpy()), shape=shape)
-        local = _local(network, degrees, between, users, items, entities)
+        local = network_on(network, degrees, between, users, items, entities)
         batch = Batch(
             users[part["User"].src_index], items[part["Item"].dst_pos_index], items[part["Item"].dst_neg_index]
         )
         yield Step(batch, local, users, items)
-
-
-class _BothWays(SparseOperator):
-    """Each direction scaled by its own receivers' `all / kept`."""
-
-    def __init__(self, part: sp.csr_matrix, row_degrees: np.ndarray, column_degrees: np.ndarray) -> None:
-        super().__init__(_scaled(part, row_degrees))
-        self._turned = SparseOperator(_scaled(part.T.tocsr(), column_degrees))
-
-    @property
-    def T(self) -> SparseOperator:
-        """Messages the other way."""
-        return self._turned
-
-
-def _scaled(part: sp.csr_matrix, degrees: np.ndarray) -> sp.csr_matrix:
-    kept = np.diff(part.indptr)
-    return (sp.diags((degrees / np.maximum(kept, 1)).astype(np.float32)) @ part).tocsr()
-
-
-def _cut(operator: SparseOperator, rows: Tensor, columns: Tensor) -> _BothWays:
-    part = operator.forward[rows.numpy()][:, columns.numpy()].tocsr()
-    return _BothWays(part, *(np.diff(m.indptr)[i] for m, i in ((operator.forward, rows), (operator.backward, columns))))
-
-
-def _local(
-    network: HeteroNetwork,
-    degrees: tuple[np.ndarray, np.ndarray],
-    between: sp.csr_matrix,
-    users: Tensor,
-    items: Tensor,
-    entities: Tensor,
-) -> HeteroNetwork:
-    """The network on these nodes: the same parameters, start vectors and operators cut to size."""
-    graph = network.graph
-    ones = between.copy()
-    ones.data = np.ones_like(ones.data)
-    media = {name: _cut_medium(medium, items) for name, medium in graph.media.items()}
-    local = copy.copy(network)
-    local._modules = dict(network._modules)
-    local._parameters = {n: p for n, p in network._parameters.items() if not n.endswith("_start")}
-    local.graph = MessageGraph(
-        ones,
-        media,
-        {name: _cut(operator, items, entities) for name, operator in graph.item_entity.items()},
-        None if graph.entity_entity is None else _cut(graph.entity_entity, entities, entities),
-        None if graph.follows is None else _cut(graph.follows, users, users),
-    )
-    local.fusion = _cut_fusion(network.fusion, media, items)
-    local.__dict__["user_start"], local.__dict__["item_start"] = network.user_start[users], network.item_start[items]
-    local.__dict__["entity_start"] = None if network.entity_start is None else network.entity_start[entities]
-    local.interacted = _BothWays(between, degrees[0][users.numpy()], degrees[1][items.numpy()])
-    local._means = SparseOperator(row_mean(ones))
-    local._known_items, local._known_users = network._known_items[items], network._known_users[users]
-    return local
-
-
-def _cut_medium(medium: Medium, items: Tensor) -> Medium:
-    return replace(
-        medium,
-        features=None if medium.features is None else medium.features[items],
-        similar=None if medium.similar is None else _cut(medium.similar, items, items),
-        filled=None if medium.filled is None else medium.filled[items],
-    )
-
-
-def _cut_fusion(fusion: Fusion, media: dict[str, Medium], items: Tensor) -> Fusion:
-    local = copy.copy(fusion)
-    if isinstance(local, JointFusion):
-        local.media = media
-    if isinstance(local, FeatureFusion):
-        local.real = {name: real[items] for name, real in local.real.items()}
-        local.similar = None if local.similar is None else _cut(local.similar, items, items)
-    return local
