@@ -31,6 +31,7 @@ from gnn.losses import Batch, SampledLoss
 from gnn.messages import MessageGraph
 from gnn.network import HeteroNetwork, Perturbation, Vectors
 from gnn.operators import SparseOperator
+from gnn.part_network import network_on
 
 INTERACTED = ("User", "INTERACTED", "Item")
 _NOBODY = np.zeros(0, dtype=np.int64)
