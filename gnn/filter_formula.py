@@ -91,14 +91,20 @@ def completed_filter(
         weights += parameters.low_rank_weight * ((left * values) @ right.T)
     reach = cold_reach(history, mixed_links(media, parameters), parameters)
     if reach is not None:
-        add_reached(weights, reach)
+        DenseReach(reach).add_to(weights)
     return np.ascontiguousarray(weights, dtype=np.float32)
 
 
-def add_reached(scores: Float[np.ndarray, "rows items"], reach: sp.csr_matrix) -> None:
-    """`scores += scores @ reach` in place, by the few rows and columns of `reach` that hold anything."""
-    sources, cold = np.flatnonzero(np.diff(reach.indptr)), np.unique(reach.indices)
-    scores[:, cold] += scores[:, sources] @ reach[sources][:, cold].toarray()
+class DenseReach:
+    """`scores += scores @ reach` by the few rows and columns of `reach` that hold anything."""
+
+    def __init__(self, reach: sp.csr_matrix) -> None:
+        self.sources, self.cold = np.flatnonzero(np.diff(reach.indptr)), np.unique(reach.indices)
+        self.weights = reach[self.sources][:, self.cold].toarray()
+
+    def add_to(self, scores: Float[np.ndarray, "rows items"]) -> None:
+        """In place."""
+        scores[:, self.cold] += scores[:, self.sources] @ self.weights
 
 
 def sparse_filter(

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from gnn.filter_formula import (
+    DenseReach,
     FilterParameters,
-    add_reached,
     cold_reach,
     completed_filter,
     cooccurrence,
@@ -159,7 +159,7 @@ class _Blocks:
         self._gram: tuple[float, sp.csr_matrix] | None = None
         self._parts: tuple[Any, list[np.ndarray]] | None = None
         self._cut: _Plain | None = None
-        self._reach: tuple[Any, sp.csr_matrix | None] | None = None
+        self._reach: tuple[Any, DenseReach | None] | None = None
 
     def scores(self, parameters: FilterParameters, block: slice) -> Tensor:
         """Masked scores of a block of the sampled users: small enough that it stays in the processor's cache."""
@@ -172,7 +172,7 @@ class _Blocks:
             total.add_(torch.from_numpy(self._low_rank(parameters, block)), alpha=parameters.low_rank_weight)
         reach = self._cold_reach(parameters)
         if reach is not None:
-            add_reached(total.numpy(), reach)
+            reach.add_to(total.numpy())
         total[row_pairs(self.history, self.users[block])] = -torch.inf
         return total
 
@@ -196,10 +196,11 @@ class _Blocks:
             self._cut = _Plain(key, weights, truncated_svd(weights, self.low_rank, seed=self.seed))
         return self._cut
 
-    def _cold_reach(self, parameters: FilterParameters) -> sp.csr_matrix | None:
+    def _cold_reach(self, parameters: FilterParameters) -> DenseReach | None:
         key = (parameters.cold_weight, tuple(sorted(parameters.modality_weights.items())))
         if self._reach is None or self._reach[0] != key:
-            self._reach = (key, cold_reach(self.history, mixed_links(self.media, parameters), parameters))
+            reach = cold_reach(self.history, mixed_links(self.media, parameters), parameters)
+            self._reach = (key, None if reach is None else DenseReach(reach))
         return self._reach[1]
 
     def _current(self, parameters: FilterParameters) -> list[np.ndarray]:
