@@ -136,7 +136,7 @@ def ease_footprint(sizes: Sizes, dense_limit: int, rank: int) -> Footprint:
 
 
 def filter_footprint(sizes: Sizes, dense_limit: int, row_entries: int, search_users: int) -> Footprint:
-    """Up to `dense_limit` items 16 I^2 (co-occurrence, filter, its two smoothed forms) and the searched users' scores;
+    """Up to `dense_limit` items 20 I^2 (co-occurrence, filter, its smoothed forms, one more to blend) and the searched users' scores;
     above it 40 I row_entries. Co-occurrence has at most P^2 / U entries for histories of equal length."""
     blocks = 5 * FLOAT * min(search_users, sizes.users) * sizes.items
     together = min(float(sizes.items) ** 2, 2.0 * sizes.pairs**2 / max(sizes.users, 1))
@@ -144,7 +144,7 @@ def filter_footprint(sizes: Sizes, dense_limit: int, row_entries: int, search_us
     if sizes.items <= dense_limit:
         square = sizes.items**2
         return Footprint(
-            "graph_filter", 16 * square + blocks, FLOAT * square, edges=30 * together / 8 + links * sizes.items / 8,
+            "graph_filter", 20 * square + blocks, FLOAT * square, edges=30 * together / 8 + links * sizes.items / 8,
             moved=30.0 * blocks, lower="gnn.graph_filter.dense_limit",
         )  # fmt: skip
     rows = sizes.items * row_entries
