@@ -120,8 +120,24 @@ def network_footprint(sizes: Sizes, config: NetworkConfig) -> Footprint:
 
 
 def ease_footprint(sizes: Sizes, dense_limit: int, rank: int) -> Footprint:
-    """Up to `dense_limit` items 20 I^2 (co-occurrence, filter, its smoothed forms, one more to blend) and the searched
-    users' scores; above it 40 I row_entries. Co-occurrence has at most P^2 / U entries for histories of equal length."""
+    """Up to `dense_limit` items 20 I^2 (Gram matrix, its factor, inverse, two candidates), 2 I^3 flops a candidate of
+    about 3; above it 16 (U + I) rank."""
+    if sizes.items <= dense_limit:
+        square = sizes.items**2
+        flops = 6.0 * sizes.items**3
+        return Footprint(
+            "ease", 20 * square + _validation(sizes), FLOAT * square, flops=flops, lower="gnn.ease.dense_limit"
+        )
+    slim = (sizes.users + sizes.items) * rank
+    return Footprint(
+        "ease", 16 * slim + _validation(sizes), FLOAT * slim, flops=40.0 * slim * rank,
+        edges=10.0 * sizes.pairs * rank / 64, lower="gnn.ease.rank",
+    )  # fmt: skip
+
+
+def filter_footprint(sizes: Sizes, dense_limit: int, row_entries: int, search_users: int) -> Footprint:
+    """Up to `dense_limit` items 20 I^2 (co-occurrence, filter, its smoothed forms, one more to blend) and the scores of
+    the searched users; above it 40 I row_entries. Co-occurrence has at most P^2 / U entries for equal histories."""
     blocks = 5 * FLOAT * min(search_users, sizes.users) * sizes.items
     together = min(float(sizes.items) ** 2, 2.0 * sizes.pairs**2 / max(sizes.users, 1))
     links = sum(m.links for m in sizes.media.values())
