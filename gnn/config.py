@@ -96,6 +96,12 @@ class NetworkConfig(BaseModel, extra="forbid"):
     fan_out: PositiveInt = 10
     """Sampled batches: neighbours drawn for a node in each relation and hop."""
 
+    device: str = "auto"
+    """Where training runs: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`."""
+
+    gpu_precision: Literal["highest", "high", "medium"] = "high"
+    """Dense products on a GPU: `highest` (float32), `high` (TF32) or `medium` (bfloat16 inside, sums in float32)."""
+
     epochs: PositiveInt = 120
     """Upper limit of passes over the training interactions."""
 

@@ -34,7 +34,7 @@ class CatalogueCrossEntropy(torch.autograd.Function):
         """The gradients; uses up the buffer."""
         left, right, row, columns, weights, total = ctx.saved_tensors  # type: ignore[attr-defined]
         weights = weights * grads[0]
-        by_row = torch.zeros(len(left)).index_add_(0, row, weights)
+        by_row = weights.new_zeros(len(left)).index_add_(0, row, weights)
         slope = ctx.exponentials.mul_((by_row / total)[:, None])  # type: ignore[attr-defined]
         slope.index_put_((row, columns), -weights, accumulate=True)
         return slope @ right, slope.T @ left, None, None, None

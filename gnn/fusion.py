@@ -74,7 +74,8 @@ class FeatureFusion(Fusion):
         projected = rows @ self.projections[name]
         if name not in self.real:
             return projected
-        return projected + ~(self.real[name] & present)[:, None] * self.marks[name]
+        real = self.real[name].to(present.device)
+        return projected + ~(real & present)[:, None] * self.marks[name]
 
     def _combine(
         self, parts: Float[Tensor, "modalities items dim"], present: Bool[Tensor, "modalities items"]

@@ -18,7 +18,7 @@ from gnn.errors import GnnError
 
 @dataclass(frozen=True)
 class Batch:
-    """Training pairs of one step."""
+    """Training pairs of one step; ids stay on the CPU, where they are drawn, and index vectors on any device."""
 
     users: Int[Tensor, "pairs"]
     items: Int[Tensor, "pairs"]
@@ -92,7 +92,8 @@ class FullSoftmax:
         columns = batch.items if self.present is None else torch.searchsorted(self.present, batch.items)
         right = functional.normalize(items if self.present is None else items[self.present])
         weights = self.counts[batch.users] ** -self.config.user_weight_power
-        loss: Tensor = CatalogueCrossEntropy.apply(left, right, row, columns, weights / weights.sum())
+        places = (part.to(users.device) for part in (row, columns, weights / weights.sum()))
+        loss: Tensor = CatalogueCrossEntropy.apply(left, right, *places)
         return loss
 
 
@@ -127,7 +128,7 @@ class SampledSoftmax:
         drawn = self.draw(batch, generator) if batch.negatives is None else batch.negatives
         left = functional.normalize(users[batch.users]) / self.config.temperature
         own = (left * functional.normalize(items[batch.items])).sum(dim=1)
-        expected = (self.probability[drawn] * size).log().float()
+        expected = (self.probability[drawn] * size).log().float().to(users.device)
         right, same = functional.normalize(items[drawn]), _matches(batch.items, drawn)
         loss: Tensor = SampledCrossEntropy.apply(left, right, own, expected, same)
         return loss
@@ -215,7 +216,7 @@ def alignment(
             if int(both.sum()) < 2:
                 continue
             logits = functional.normalize(a[both]) @ functional.normalize(b[both]).T / temperature
-            target = torch.arange(len(logits))
+            target = torch.arange(len(logits), device=logits.device)
             total = total + (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
     return total
 

@@ -38,6 +38,11 @@ class Medium:
         assert self.features is not None
         return self.features.abs().sum(dim=1) > 0
 
+    def to(self, device: str) -> "Medium":
+        """Its tensors there; links are operators and follow what they are multiplied by."""
+        features, filled = (None if part is None else part.to(device) for part in (self.features, self.filled))
+        return Medium(features, self.similar, filled)
+
 
 @dataclass(frozen=True)
 class MessageGraph:

@@ -4,7 +4,7 @@ Users, items and entities start from learned vectors, media nodes from their enc
 projections, relation weights and gates are learned, so a score is a sum of exact contributions.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -86,8 +86,8 @@ class HeteroNetwork(nn.Module):
         """Vectors of all users and items.
 
         `interacted` (users x items) stands in for the full interactions in message passing, e.g. pruned ones.
-        With `only` the rows of the other users are unfinished: a training step needs its batch alone, and the
-        means over histories are a third of the work.
+        With `only` (on the CPU) the rows of the other users are unfinished: a training step needs its batch alone,
+        and the means over histories are a third of the work.
         """
         seen = seen or Perturbation()
         channels = self.fusion(self._features(seen))
@@ -99,6 +99,17 @@ class HeteroNetwork(nn.Module):
         users, items = self._add_channels(users, items, start, identity, channels, only)
         contents = {n: c.content for n, c in zip(self.fusion.names, channels, strict=True) if c.content is not None}
         return Vectors(users, items, contents)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return self.item_start.device
+
+    def place(self, device: str) -> None:
+        """Move parameters and features there."""
+        self.to(device)
+        self.graph = replace(self.graph, media={name: m.to(device) for name, m in self.graph.media.items()})
+        self._known_items, self._known_users = self._known_items.to(device), self._known_users.to(device)
 
     @torch.no_grad()
     def modality_gates(self) -> Float[Tensor, "users channels"]:

@@ -36,7 +36,7 @@ class AttentionPropagation(nn.Module):
         self, interacted: SparseOperator, users: Float[Tensor, "users dim"], items: Float[Tensor, "items dim"]
     ) -> tuple[Float[Tensor, "users dim"], Float[Tensor, "items dim"]]:
         """The messages that arrive at users and at items; `interacted` is users x items."""
-        rows, columns, weights = interacted.edges
+        rows, columns, weights = interacted.edges(users.device)
         at_users, at_items = users.index_select(0, rows), items.index_select(0, columns)
         agreement = functional.cosine_similarity(at_users, at_items)
         to_users = _tilted(weights, self.sharpness[0] * agreement, rows, len(users))
@@ -64,6 +64,6 @@ def make_propagation(name: str) -> nn.Module:
 def _tilted(weights: Tensor, tilt: Tensor, receiver: Tensor, nodes: int) -> Tensor:
     """`weights * exp(tilt)`, scaled so that each receiver's weights keep their sum."""
     tilted = weights * tilt.exp()
-    before = torch.zeros(nodes).index_add(0, receiver, weights)
-    after = torch.zeros(nodes).index_add(0, receiver, tilted)
+    before = weights.new_zeros(nodes).index_add(0, receiver, weights)
+    after = weights.new_zeros(nodes).index_add(0, receiver, tilted)
     return tilted * (before / after.clamp_min(1e-12)).index_select(0, receiver)

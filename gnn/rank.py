@@ -29,8 +29,8 @@ def top_items(
         scores = masked_scores(scorer, block, seen)
         best, order = _stable_top(scores, depth)
         order[best == -torch.inf] = -1
-        items[start : start + len(block), :depth] = order.numpy()
-        values[start : start + len(block), :depth] = best.numpy()
+        items[start : start + len(block), :depth] = order.cpu().numpy()
+        values[start : start + len(block), :depth] = best.cpu().numpy()
     return items, values
 
 

@@ -167,10 +167,10 @@ class Step:
     def vectors(self, whole: HeteroNetwork, seen: Perturbation) -> Vectors:
         """Vectors in the whole graph's numbering; rows outside this part are 0."""
         chosen = torch.searchsorted(self.users, torch.unique(self.batch.users))
-        vectors = self.local(seen, None, chosen)
+        vectors = self.local(seen, None, chosen if whole.device.type == "cpu" else None)
 
         def spread(rows: Tensor, ids: Tensor, size: int) -> Tensor:
-            return rows.new_zeros(size, rows.shape[1]).index_copy(0, ids, rows)
+            return rows.new_zeros(size, rows.shape[1]).index_copy(0, ids.to(rows.device), rows)
 
         items = whole.graph.num_items
         return Vectors(

@@ -4,6 +4,7 @@ import hashlib
 import resource
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from encoders.device import pick_device
 from evaluation.metrics import user_metrics
 from gnn.checkpoint import TrainingState, load_state, save_state
 from gnn.config import NetworkConfig
@@ -61,13 +63,15 @@ def train(
     """Train in place and leave the parameters of the best validation NDCG@20.
 
     `valid` is users x items; training items are masked, validation items stay candidates. Each epoch draws
-    from a generator of (seed, epoch), so a run resumed from `checkpoint` ends bit for bit like one never stopped.
-    Without validation pairs all `epochs` are run and the last parameters kept.
+    from a generator of (seed, epoch), so a run resumed from `checkpoint` ends bit for bit like one never stopped
+    (on a GPU nearly: sums have no fixed order there). Without validation pairs all `epochs` are run and the last
+    parameters kept. The network is on `config.device` while it trains and on the CPU afterwards.
     """
     config = network.config
     loss = _loss(network)
-    optimiser = _optimiser(network)
     run = _fingerprint(network, valid, seed)
+    network.place(pick_device(config.device))
+    optimiser = _optimiser(network)
     state = (load_state(checkpoint, run) if checkpoint else None) or TrainingState()
     if state.epoch:
         _restore(network, optimiser, state)
@@ -96,6 +100,7 @@ def train(
             progress(epoch, config.epochs)
     if state.best_parameters:
         network.load_state_dict(state.best_parameters)
+    network.place("cpu")
     if progress:
         progress(config.epochs, config.epochs)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -110,7 +115,8 @@ def finished_scorer(network: HeteroNetwork, cosine: bool) -> DotScorer:
     users, items = vectors.users, vectors.items
     if cosine:
         users, items = functional.normalize(users), functional.normalize(items)
-    cold = torch.from_numpy(network.graph.history.getnnz(axis=1) == 0) & (users.abs().sum(dim=1) == 0)
+    unknown = torch.from_numpy(network.graph.history.getnnz(axis=1) == 0).to(users.device)
+    cold = unknown & (users.abs().sum(dim=1) == 0)
     if cold.any() and not cold.all():
         users = users.clone()
         users[cold] = users[~cold].mean(dim=0)
@@ -140,15 +146,28 @@ def _epoch(network: HeteroNetwork, loss: Loss, optimiser: torch.optim.Optimizer,
         pruned = without_edges(network.graph.history, config.edge_dropout, generator)
         interacted = SparseOperator(degree_normalised(pruned))
     total, pairs = 0.0, 0
-    for batch, vectors in _passes(network, loss, interacted, generator):
-        value = loss(vectors.users, vectors.items, batch, generator)
-        value = value + _extra(network, vectors, batch, generator)
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(value)
-        optimiser.step()
-        total += float(value.detach()) * len(batch.users)
-        pairs += len(batch.users)
+    with _precision(network):
+        for batch, vectors in _passes(network, loss, interacted, generator):
+            value = loss(vectors.users, vectors.items, batch, generator)
+            value = value + _extra(network, vectors, batch, generator)
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(value)
+            optimiser.step()
+            total += float(value.detach()) * len(batch.users)
+            pairs += len(batch.users)
     return total / max(pairs, 1)
+
+
+@contextmanager
+def _precision(network: HeteroNetwork) -> Iterator[None]:
+    """Dense products on a GPU in the numbers asked for; elsewhere nothing changes."""
+    before = torch.get_float32_matmul_precision()
+    if network.device.type == "cuda":
+        torch.set_float32_matmul_precision(network.config.gpu_precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _passes(
@@ -161,7 +180,8 @@ def _passes(
             yield step.batch, step.vectors(network, _perturbation(step.local, generator))
     else:
         for batch in loss.batches(generator):
-            yield batch, network(_perturbation(network, generator), interacted, torch.unique(batch.users))
+            only = torch.unique(batch.users) if network.device.type == "cpu" else None
+            yield batch, network(_perturbation(network, generator), interacted, only)
 
 
 def _loss(network: HeteroNetwork) -> Loss:
@@ -191,15 +211,17 @@ def _perturbation(network: HeteroNetwork, generator: torch.Generator) -> Perturb
     features = {n: m.features for n, m in network.graph.media.items() if m.features is not None}
 
     def kept(share: float) -> Tensor:
-        return torch.rand(items, generator=generator) >= share
+        return (torch.rand(items, generator=generator) >= share).to(network.device)
 
     return Perturbation(
         kept(config.identity_dropout) if config.identity_dropout else None,
         {n: kept(config.modality_dropout) for n in features} if config.modality_dropout else {},
-        {n: torch.randn(x.shape, generator=generator) * config.feature_noise for n, x in features.items()}
-        if config.feature_noise
-        else {},
+        {n: _noise(x, generator) * config.feature_noise for n, x in features.items()} if config.feature_noise else {},
     )
+
+
+def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=generator).to(like.device)
 
 
 def _generator(seed: int, epoch: int) -> torch.Generator:
