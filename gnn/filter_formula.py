@@ -73,8 +73,11 @@ def plain_filter(
     once, twice = parameters.hops
     weights: np.ndarray = base.toarray()
     if mixed is not None and (once or twice):
-        # al M S + a2 M M S, right to left: M S is still sparse, and the second product sparse x dense
-        weights += product(mixed, (once * base + twice * product(mixed, base)).toarray())
+        # al M S + a2 M M S, right to left: S is still sparse, so its product is a tenth of the second one
+        inner = product(mixed, base)
+        inner *= twice
+        inner += once * weights
+        weights += product(mixed, inner)
     return weights
 
 

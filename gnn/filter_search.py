@@ -26,7 +26,7 @@ from gnn.linalg import truncated_svd
 from gnn.rank import row_pairs
 from gnn.scorers import Progress
 from gnn.selection import Validation
-from gnn.threads import product
+from gnn.threads import in_threads, product
 
 _Move = Callable[[FilterParameters, float], FilterParameters]
 
@@ -68,6 +68,7 @@ class FilterSearch:
         shares = modality_shares(self.modalities, start.modality_weights)
         best = start.model_copy(update={"modality_weights": shares})
         quality = self._quality(best)
+        self.blocks.keep(best)
         cheap, dear = self._cheap(), self._dear()
         moves = [(move, size / 2**n) for n in range(rounds) for move, size in [*cheap, *dear]]
         moves += [(move, size / 2**rounds) for move, size in cheap]
@@ -91,6 +92,7 @@ class FilterSearch:
                 if not clearly_better(reached, quality):
                     break
                 best, quality = candidate, reached
+                self.blocks.keep(best)
             if best != start:
                 break
         return best, quality
@@ -107,12 +109,13 @@ class FilterSearch:
 
     def _quality(self, parameters: FilterParameters) -> Tensor:
         """Each sampled user's validation quality."""
-        users = self.validation.users
-        found = []
-        for start in range(0, len(users), _BLOCK_USERS):
+        users, scores = self.validation.users, self.blocks.scorer(parameters)
+
+        def quality(start: int) -> Tensor:
             block = slice(start, start + _BLOCK_USERS)
-            found.append(self.validation.block_quality(self.blocks.scores(parameters, block), users[block]))
-        return torch.cat(found)
+            return self.validation.block_quality(scores(block), users[block])
+
+        return torch.cat(list(in_threads(quality, range(0, len(users), _BLOCK_USERS))))
 
     def _cheap(self) -> list[tuple[_Move, float]]:
         cheap = [(_field("output_exponent"), 0.1)]
@@ -157,29 +160,37 @@ class _Blocks:
         self.low_rank, self.seed = low_rank, seed
         self.users, self.rows = validation.users, history[validation.users.numpy()]
         self._gram: tuple[float, sp.csr_matrix] | None = None
-        self._parts: tuple[Any, list[np.ndarray]] | None = None
+        self._parts: dict[Any, list[np.ndarray]] = {}
+        self._kept: Any = None
         self._cut: _Plain | None = None
         self._reach: tuple[Any, DenseReach | None] | None = None
 
-    def scores(self, parameters: FilterParameters, block: slice) -> Tensor:
-        """Masked scores of a block of the sampled users: small enough that it stays in the processor's cache."""
-        parts = [torch.from_numpy(part[block]) for part in self._current(parameters)]
-        total = parts[0].clone()
-        for weight, part in zip(parameters.hops, parts[1:], strict=False):
-            total.add_(part, alpha=weight)
-        total.mul_(torch.from_numpy(output_scale(self.history, parameters)))
-        if parameters.low_rank_weight:
-            total.add_(torch.from_numpy(self._low_rank(parameters, block)), alpha=parameters.low_rank_weight)
-        reach = self._cold_reach(parameters)
-        if reach is not None:
-            reach.add_to(total.numpy())
-        total[row_pairs(self.history, self.users[block])] = -torch.inf
-        return total
+    def keep(self, parameters: FilterParameters) -> None:
+        """Hold the parts of these beside the latest ones: the search comes back to them."""
+        self._kept = _key(parameters)
 
-    def _low_rank(self, parameters: FilterParameters, block: slice) -> np.ndarray:
-        """The block's scores under the filter cut to `low_rank` singular vectors."""
-        left, values, right = self._plain(parameters).cut
-        return (self.rows[block] @ (left * values)) @ right.T
+    def scorer(self, parameters: FilterParameters) -> Callable[[slice], Tensor]:
+        """Masked scores of a block of the sampled users: small enough that it stays in the processor's cache."""
+        parts = [torch.from_numpy(part) for part in self._current(parameters)]
+        scale = torch.from_numpy(output_scale(self.history, parameters))
+        reach = self._cold_reach(parameters)
+        cut = self._plain(parameters).cut if parameters.low_rank_weight else None
+
+        def scores(block: slice) -> Tensor:
+            total = parts[0][block].clone()
+            for weight, part in zip(parameters.hops, parts[1:], strict=False):
+                total.add_(part[block], alpha=weight)
+            total.mul_(scale)
+            if cut is not None:
+                left, values, right = cut
+                low_rank = (self.rows[block] @ (left * values)) @ right.T
+                total.add_(torch.from_numpy(low_rank), alpha=parameters.low_rank_weight)
+            if reach is not None:
+                reach.add_to(total.numpy())
+            total[row_pairs(self.history, self.users[block])] = -torch.inf
+            return total
+
+        return scores
 
     def filter(self, parameters: FilterParameters) -> np.ndarray:
         """Q, from what the search has left; uses it up."""
@@ -204,32 +215,50 @@ class _Blocks:
         return self._reach[1]
 
     def _current(self, parameters: FilterParameters) -> list[np.ndarray]:
-        p = parameters
-        weights = tuple(sorted(p.modality_weights.items()))
-        key = (p.user_exponent, p.input_exponent, p.power, p.diagonal, weights)
-        if self._parts is None or self._parts[0] != key:
-            self._parts = (key, [np.asarray(part, dtype=np.float32) for part in self._compute(parameters)])
-        return self._parts[1]
+        key = _key(parameters)
+        if key not in self._parts:
+            plain = self._parts.get(_key(parameters.model_copy(update={"diagonal": 1.0})))
+            found = self._with_diagonal(plain, parameters) if plain else self._compute(parameters)
+            kept = {k: v for k, v in self._parts.items() if k == self._kept}
+            self._parts = {**kept, key: [np.asarray(part, dtype=np.float32) for part in found]}
+        return self._parts[key]
+
+    def _with_diagonal(self, plain: list[np.ndarray], parameters: FilterParameters) -> list[np.ndarray]:
+        """The parts are linear in the diagonal: what it adds to those with s = 1 is quickly made."""
+        more = parameters.model_copy(update={"output_exponent": 0.0, "diagonal": parameters.diagonal - 1})
+        gram = self._cooccurrence(parameters.user_exponent)
+        added = sp.diags(normalised(gram, self.history, more).diagonal()).tocsr()
+        return [part + product(rows, added) for part, rows in zip(plain, self._smoothed(parameters), strict=True)]
+
+    def _smoothed(self, parameters: FilterParameters) -> list[sp.csr_matrix]:
+        """The sampled users' histories spread over no, one and two hops of media links."""
+        mixed = mixed_links(self.media, parameters)
+        return [self.rows] if mixed is None else [self.rows, self.rows @ mixed, self.rows @ mixed @ mixed]
 
     def _compute(self, parameters: FilterParameters) -> list[np.ndarray]:
         neutral = parameters.model_copy(update={"output_exponent": 0.0})
-        mixed = mixed_links(self.media, parameters)
         if self.entries is not None:
             base, _ = sparse_similarity(self.history, neutral, self.entries)
-            smoothed = [self.rows] if mixed is None else [self.rows, self.rows @ mixed, self.rows @ mixed @ mixed]
-            return [(rows @ base).toarray() for rows in smoothed]
+            return [(rows @ base).toarray() for rows in self._smoothed(parameters)]
+        mixed = mixed_links(self.media, parameters)
         base = normalised(self._cooccurrence(parameters.user_exponent), self.history, neutral)
         if mixed is None:
             return [self.rows @ base.toarray()]
-        once = product(mixed, base).toarray()  # M S is still sparse: a tenth of the time of M times a dense S
+        once = product(mixed, base)  # a tenth of the time of M times a dense S
         used = np.flatnonzero(self.rows.getnnz(axis=0))
         twice = product(mixed[used], once)
-        return [(self.rows @ base).toarray(), product(self.rows, once), product(self.rows[:, used], twice)]
+        return [product(self.rows, base), product(self.rows, once), product(self.rows[:, used], twice)]
 
     def _cooccurrence(self, user_exponent: float) -> sp.csr_matrix:
         if self._gram is None or self._gram[0] != user_exponent:
             self._gram = (user_exponent, cooccurrence(self.history, user_exponent))
         return self._gram[1]
+
+
+def _key(parameters: FilterParameters) -> tuple[Any, ...]:
+    """What the parts depend on."""
+    p = parameters
+    return p.user_exponent, p.input_exponent, p.power, p.diagonal, tuple(sorted(p.modality_weights.items()))
 
 
 def _field(name: str) -> _Move:

@@ -8,12 +8,17 @@ from typing import Any, TypeVar
 import numpy as np
 import scipy.sparse as sp
 import torch
+from jaxtyping import Float
 
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
 
 _WORTH = 16_000_000
 """Multiplications below which starting threads costs more than they bring."""
+
+
+_PIECES = 4
+"""Pieces a thread, so that none waits long for the last one."""
 
 
 def in_threads(call: Callable[[_Piece], _Result], pieces: Iterable[_Piece]) -> Iterator[_Result]:
@@ -26,18 +31,26 @@ def in_threads(call: Callable[[_Piece], _Result], pieces: Iterable[_Piece]) -> I
         yield from pool.map(call, pieces)
 
 
-def product(matrix: sp.csr_matrix, right: Any) -> Any:
-    """`matrix @ right`, bit for bit the same on any number of threads: each row is summed by one.
-
-    `right` is a dense array (columns x dim) or a CSR matrix, and so is the result.
-    """
+def product(
+    matrix: sp.csr_matrix, right: Float[np.ndarray, "columns dim"] | sp.csr_matrix
+) -> Float[np.ndarray, "rows dim"]:
+    """`matrix @ right` as a dense array, bit for bit the same on any number of threads: each row is summed by one."""
     threads = torch.get_num_threads()
     if threads == 1 or matrix.nnz * (right.size / max(right.shape[0], 1)) < _WORTH:
-        return matrix @ right
-    cuts = np.searchsorted(matrix.indptr, matrix.nnz * np.arange(1, threads) / threads).tolist()
-    spans = pairwise([0, *cuts, matrix.shape[0]])
-    parts = list(in_threads(lambda span: _rows(matrix, *span) @ right, spans))
-    return sp.vstack(parts, format="csr") if sp.issparse(right) else np.concatenate(parts)
+        return _dense(matrix @ right)
+    pieces = _PIECES * threads
+    cuts = np.searchsorted(matrix.indptr, matrix.nnz * np.arange(1, pieces) / pieces).tolist()
+    out = np.empty((matrix.shape[0], right.shape[1]), np.result_type(matrix.dtype, right.dtype))
+
+    def fill(span: tuple[int, int]) -> None:
+        out[slice(*span)] = _dense(_rows(matrix, *span) @ right)
+
+    list(in_threads(fill, pairwise([0, *cuts, matrix.shape[0]])))
+    return out
+
+
+def _dense(found: Any) -> np.ndarray:
+    return np.asarray(found.toarray() if sp.issparse(found) else found)
 
 
 def _rows(matrix: sp.csr_matrix, start: int, stop: int) -> sp.csr_matrix:

@@ -99,7 +99,7 @@ def test_search_scores_what_the_filter_scores(mixed_graph, entries: int | None) 
         plain.model_copy(update={"output_exponent": 0.5}),
         plain,
     ):  # cached blocks in between
-        found = search.blocks.scores(parameters, slice(0, None))
+        found = search.blocks.scorer(parameters)(slice(0, None))
         expected = torch.from_numpy(history @ dense_filter(history, media, parameters, 6, 0))[search.validation.users]
         shown = found > -torch.inf
         assert int((~shown).sum()) == history.nnz
