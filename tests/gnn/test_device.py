@@ -1,4 +1,4 @@
-"""Training on another device. Without a GPU, torch's `meta` device stands in: it computes nothing, but refuses mixtures."""
+"""Training on another device. Without a GPU torch's `meta` stands in: it computes nothing, but refuses mixtures."""
 
 import numpy as np
 import pytest
