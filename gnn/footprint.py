@@ -138,7 +138,7 @@ def ease_footprint(sizes: Sizes, dense_limit: int, rank: int) -> Footprint:
 def filter_footprint(sizes: Sizes, dense_limit: int, row_entries: int, search_users: int) -> Footprint:
     """Up to `dense_limit` items 20 I^2 (co-occurrence, filter, its smoothed forms, one more to blend) and the scores of
     the searched users; above it 40 I row_entries. Co-occurrence has at most P^2 / U entries for equal histories."""
-    blocks = 5 * FLOAT * min(search_users, sizes.users) * sizes.items
+    blocks = 8 * FLOAT * min(search_users, sizes.users) * sizes.items
     together = min(float(sizes.items) ** 2, 2.0 * sizes.pairs**2 / max(sizes.users, 1))
     links = sum(m.links for m in sizes.media.values())
     if sizes.items <= dense_limit:
