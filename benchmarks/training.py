@@ -166,10 +166,10 @@ def _bare(network: HeteroNetwork, batches: list[Batch]) -> float:
     start = time.perf_counter()
     for batch in batches:
         chosen = torch.unique(batch.users)
-        means = network._means.forward[chosen.numpy()] if media else None
+        means = network.interacted.means.forward[chosen.numpy()] if media else None
         left = torch.from_numpy(users)[chosen]
         for _ in range(2 * config.layers):
-            _ = network.interacted.forward @ items, network.interacted.backward @ users
+            _ = network.interacted.messages.forward @ items, network.interacted.messages.backward @ users
         for medium in media:
             if medium.features is not None:
                 slope = medium.features @ torch.zeros(medium.features.shape[1], config.embedding_dim)

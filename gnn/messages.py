@@ -88,11 +88,6 @@ def message_graph(data: HeteroData, config: NetworkConfig) -> MessageGraph:
     )
 
 
-def user_means(history: sp.csr_matrix) -> SparseOperator:
-    """Users x items: the mean over a user's history."""
-    return SparseOperator(row_mean(history))
-
-
 def _medium(data: HeteroData, modality: str, config: NetworkConfig) -> Medium:
     label = MEDIA_LABELS[modality]
     key = ("Item", HAS[modality], label)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from gnn.config import ITEM_FEATURE_FUSIONS, NetworkConfig
 from gnn.fusion import Channel, make_fusion
 from gnn.imputation import with_imputed
-from gnn.messages import MessageGraph, user_means
-from gnn.operators import SparseOperator, degree_normalised
+from gnn.messages import MessageGraph
+from gnn.operators import Interacted, SparseOperator
 from gnn.propagation import LightPropagation, make_propagation
 from gnn.scorers import UserTerms
 
@@ -72,15 +72,14 @@ class HeteroNetwork(nn.Module):
         self.entity_weight = nn.Parameter(torch.ones(())) if graph.entity_entity and graph.item_entity else None
         self.follow_weight = nn.Parameter(torch.ones(())) if graph.follows else None
         self.propagation = make_propagation(config.propagation)
-        self.interacted = SparseOperator(degree_normalised(graph.history))
-        self._means = user_means(graph.history)
+        self.interacted = Interacted.of(graph.history)
         self._known_items = torch.from_numpy(graph.history.getnnz(axis=0) > 0)
         self._known_users = torch.from_numpy(graph.history.getnnz(axis=1) > 0)
 
     def forward(
         self,
         seen: Perturbation | None = None,
-        interacted: SparseOperator | None = None,
+        interacted: Interacted | None = None,
         only: Int[Tensor, "chosen"] | None = None,
     ) -> Vectors:
         """Vectors of all users and items.
@@ -90,13 +89,14 @@ class HeteroNetwork(nn.Module):
         and the means over histories are a third of the work.
         """
         seen = seen or Perturbation()
+        interacted = interacted or self.interacted
         channels = self.fusion(self._features(seen))
         identity = self._known_items if seen.identity is None else self._known_items & seen.identity
         own = self.item_start * identity[:, None]
         content = self._content(channels)
         start = own if content is None else own + content
-        users, items = self._propagate(start, identity, interacted or self.interacted)
-        users, items = self._add_channels(users, items, start, identity, channels, only)
+        users, items = self._propagate(start, identity, interacted.messages)
+        users, items = self._add_channels(users, items, start, identity, channels, interacted.means, only)
         contents = {n: c.content for n, c in zip(self.fusion.names, channels, strict=True) if c.content is not None}
         return Vectors(users, items, contents)
 
@@ -118,7 +118,7 @@ class HeteroNetwork(nn.Module):
         content = self._content(channels)
         own = self.item_start * self._known_items[:, None]
         start = own if content is None else own + content
-        users, _ = self._propagate(start, self._known_items, self.interacted)
+        users, _ = self._propagate(start, self._known_items, self.interacted.messages)
         weight = self.similar_weights.abs()
         gates = self._gates(users) * weight
         return gates / gates.sum(dim=1, keepdim=True).clamp_min(1e-12)
@@ -136,9 +136,10 @@ class HeteroNetwork(nn.Module):
         own = self.item_start * self._known_items[:, None]
         start = own if content is None else own + content
         layers = self.config.layers
-        users, _ = self._propagate(start, self._known_items, self.interacted)
+        messages = self.interacted.messages
+        users, _ = self._propagate(start, self._known_items, messages)
         # layer l of a user sums layer l - 1 of the history: all item layers but the last
-        earlier = self._propagate(start, self._known_items, self.interacted, layers - 1)[1] if layers else 0 * start
+        earlier = self._propagate(start, self._known_items, messages, layers - 1)[1] if layers else 0 * start
         sent = {}
         for number, (name, channel) in enumerate(channels.items()):
             spread = self._spread(channel, start)
@@ -205,12 +206,14 @@ class HeteroNetwork(nn.Module):
         start: Tensor,
         identity: Tensor,
         channels: list[Channel],
+        means: SparseOperator,
         only: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         if not channels:
             return users, items
         rows = users if only is None else users.index_select(0, only)
-        means = self._means if only is None else SparseOperator(self._means.forward[only.numpy()])
+        if only is not None:
+            means = SparseOperator(means.forward[only.numpy()])
         gates = self._gates(rows)
         for number, channel in enumerate(channels):
             spread = self._spread(channel, start)

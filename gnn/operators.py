@@ -1,6 +1,7 @@
 """Sparse matrices as differentiable operators, and the normalisations message passing uses."""
 
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -58,6 +59,20 @@ class SparseOperator:
         if device not in placed:
             placed[device] = (_as_torch(self.forward).to(device), _as_torch(self.backward).to(device))
         return placed[device]
+
+
+class Interacted(NamedTuple):
+    """What passes over INTERACTED, users x items; both of the same interactions."""
+
+    messages: SparseOperator
+    """Degree-normalised: summed in each layer."""
+    means: SparseOperator
+    """Rows that sum to 1: what a user's history is like."""
+
+    @classmethod
+    def of(cls, history: sp.csr_matrix) -> "Interacted":
+        """The operators of these interactions."""
+        return cls(SparseOperator(degree_normalised(history)), SparseOperator(row_mean(history)))
 
 
 class _Product(torch.autograd.Function):

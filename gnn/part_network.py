@@ -10,7 +10,7 @@ from torch import Tensor
 from gnn.fusion import FeatureFusion, Fusion, JointFusion
 from gnn.messages import Medium, MessageGraph
 from gnn.network import HeteroNetwork
-from gnn.operators import SparseOperator, row_mean
+from gnn.operators import Interacted, SparseOperator, row_mean
 
 
 def network_on(
@@ -43,8 +43,8 @@ def network_on(
     local.fusion = _cut_fusion(network.fusion, media, items)
     local.__dict__["user_start"], local.__dict__["item_start"] = network.user_start[users], network.item_start[items]
     local.__dict__["entity_start"] = None if network.entity_start is None else network.entity_start[entities]
-    local.interacted = _BothWays(between, degrees[0][users.numpy()], degrees[1][items.numpy()])
-    local._means = SparseOperator(row_mean(ones))
+    messages = _BothWays(between, degrees[0][users.numpy()], degrees[1][items.numpy()])
+    local.interacted = Interacted(messages, SparseOperator(row_mean(ones)))
     local._known_items, local._known_users = network._known_items[items], network._known_users[users]
     return local
 

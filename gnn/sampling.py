@@ -30,7 +30,7 @@ from gnn.config import NetworkConfig
 from gnn.losses import Batch, SampledLoss
 from gnn.messages import MessageGraph
 from gnn.network import HeteroNetwork, Perturbation, Vectors
-from gnn.operators import SparseOperator
+from gnn.operators import Interacted
 from gnn.part_network import network_on
 
 INTERACTED = ("User", "INTERACTED", "Item")
@@ -181,10 +181,10 @@ class Step:
 
 
 def sampled_steps(
-    network: HeteroNetwork, interacted: SparseOperator, loss: SampledLoss, generator: torch.Generator
+    network: HeteroNetwork, interacted: Interacted, loss: SampledLoss, generator: torch.Generator
 ) -> Iterator[Step]:
     """Every training pair once, `sampled_batch_size` a step, in an order drawn from `generator`."""
-    matrix = interacted.forward
+    matrix = interacted.messages.forward
     edges = matrix.tocoo()
     degrees = (matrix.getnnz(axis=1), matrix.getnnz(axis=0))
     data = HeteroData()

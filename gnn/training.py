@@ -21,7 +21,7 @@ from gnn.config import NetworkConfig
 from gnn.errors import GnnError
 from gnn.losses import Batch, Loss, PairwiseRanking, SampledSoftmax, alignment, make_loss
 from gnn.network import HeteroNetwork, Perturbation, Vectors
-from gnn.operators import SparseOperator, degree_normalised, without_edges
+from gnn.operators import Interacted, without_edges
 from gnn.rank import top_items
 from gnn.sampling import sampled, sampled_steps
 from gnn.scorers import DotScorer
@@ -143,8 +143,9 @@ def _epoch(network: HeteroNetwork, loss: Loss, optimiser: torch.optim.Optimizer,
     config = network.config
     interacted = None
     if config.edge_dropout:
+        # from the means as well: there a target would lead to itself by its own media links
         pruned = without_edges(network.graph.history, config.edge_dropout, generator)
-        interacted = SparseOperator(degree_normalised(pruned))
+        interacted = Interacted.of(pruned)
     total, pairs = 0.0, 0
     with _precision(network):
         for batch, vectors in _passes(network, loss, interacted, generator):
@@ -171,7 +172,7 @@ def _precision(network: HeteroNetwork) -> Iterator[None]:
 
 
 def _passes(
-    network: HeteroNetwork, loss: Loss, interacted: SparseOperator | None, generator: torch.Generator
+    network: HeteroNetwork, loss: Loss, interacted: Interacted | None, generator: torch.Generator
 ) -> Iterator[tuple[Batch, Vectors]]:
     """Each batch with the vectors it is judged on, made as the step before has left the parameters."""
     if sampled(network.graph, network.config):

@@ -6,6 +6,7 @@ import torch
 from gnn.config import NetworkConfig
 from gnn.messages import message_graph
 from gnn.network import HeteroNetwork
+from gnn.operators import Interacted
 from gnn.training import _perturbation, finished_scorer
 
 
@@ -53,3 +54,15 @@ def test_without_settings_and_outside_training_nothing_is_touched(taste_graph):
     assert seen.identity is None and not seen.modality and not seen.noise
     network, plain = build(data, modality_dropout=0.5, feature_noise=1.0), build(data)
     assert torch.equal(finished_scorer(network, True).item_vectors, finished_scorer(plain, True).item_vectors)
+
+
+def test_a_dropped_interaction_reaches_its_user_neither_by_messages_nor_by_what_its_media_resemble(taste_graph):
+    network = build(taste_graph(), edge_dropout=0.5)
+    whole = network.graph.history
+    pruned = whole.copy()
+    pruned.data[pruned.indptr[0] : pruned.indptr[1]] = 0  # all of user 0's
+    pruned.eliminate_zeros()
+    users = network(interacted=Interacted.of(pruned)).users
+    layers = network.config.layers + 1
+    assert torch.allclose(users[0], network.user_start[0] / layers, atol=1e-6)
+    assert not torch.allclose(users[1], network.user_start[1] / layers, atol=1e-3)
