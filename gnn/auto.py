@@ -23,8 +23,18 @@ SPARSE: tuple[dict[str, Any], ...] = (
         "patience": 4,
         "evaluate_every": 3,
     },
+    {
+        "loss": "bpr",
+        "initial_scale": 0.01,
+        "learning_rate": 3e-3,
+        "regularisation": 1e-3,
+        "edge_dropout": 0.8,
+        "patience": 2,
+        "evaluate_every": 5,
+    },
 )
-"""Compared where histories are short: cosine softmax that also stands in for new items."""
+"""Compared where histories are short: cosine softmax that also stands in for new items, and pairwise ranking on pruned
+graphs (in the manner of FREEDOM, Zhou and Shen, 2023). Their mistakes differ, so their sum gains more than a copy."""
 
 DENSE: tuple[dict[str, Any], ...] = (
     {
@@ -52,6 +62,9 @@ DENSE: tuple[dict[str, Any], ...] = (
     },
 )
 """Compared where histories are long: wider networks that rest on behaviour and media links."""
+
+PAIRWISE_STEPS = 60
+"""Steps an epoch of pairwise ranking at most, by larger batches: each passes messages over the whole graph."""
 
 LONG_HISTORY = 15
 """Mean training interactions per user from which the dense space is compared."""
@@ -106,11 +119,14 @@ class Auto:
         return finished([f.scorer for f in fitted], weights, ensemble, seed)
 
     def candidates(self, history: sp.csr_matrix) -> list[NetworkConfig]:
-        """The softmax networks to compare, with the settings that were given held fixed, each candidate once."""
+        """The networks to compare, with the settings that were given held fixed, each candidate once."""
         networks = self.config.auto.networks
         if networks is None:
             space = DENSE if history.nnz >= LONG_HISTORY * history.shape[0] else SPARSE
-            networks = tuple(NetworkConfig.model_validate({**entry, **self.config.fixed()}) for entry in space)
+            networks = tuple(
+                NetworkConfig.model_validate({**entry, **_pairwise_batch(entry, history.nnz), **self.config.fixed()})
+                for entry in space
+            )
         return [network for n, network in enumerate(networks) if network not in networks[:n]]
 
     def _fit(self, part: PartConfig, data: HeteroData, seed: int, steps: "_Steps") -> "_Fitted":
@@ -128,6 +144,12 @@ class Auto:
                 "item_knn": self.config.item_knn,
             }
         )
+
+
+def _pairwise_batch(entry: dict[str, Any], pairs: int) -> dict[str, int]:
+    """The batch size that keeps pairwise ranking within `PAIRWISE_STEPS`; nothing for a loss that needs none."""
+    wanted = pairs // PAIRWISE_STEPS
+    return {"batch_size": wanted} if entry["loss"] == "bpr" and wanted > NetworkConfig().batch_size else {}
 
 
 class _Fitted(NamedTuple):

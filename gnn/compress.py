@@ -1,5 +1,7 @@
 """An ensemble as one dot product, so that any vector index can serve it."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -21,27 +23,25 @@ _JUDGES, _DEPTH = 500, 50
 def one_dot(scorer: Scorer, *, max_dimensions: int, seed: int, progress: Progress | None = None) -> DotScorer:
     """User and item vectors of at most `max_dimensions` whose inner products rank as `scorer` does, nearly.
 
-    Two ways are tried, and the one kept whose first items agree more with the scorer's over a sample of users: each
-    part cut on its own (`_by_parts`), and a truncated SVD of the scores themselves (`_by_scores`). A dot product
-    that is short enough is returned as it is.
+    Several ways are tried, and the one kept whose first items agree most with the scorer's over a sample of users: each
+    part cut on its own, with more or less room for the networks (`_by_parts`), and a truncated SVD of the scores
+    themselves (`_by_scores`). A dot product that is short enough is returned as it is.
     """
     if isinstance(scorer, DotScorer) and scorer.item_vectors.shape[1] <= max_dimensions:
         return scorer
-    ways = [_by_scores(scorer, max_dimensions, seed, progress)]
-    if (parts := _by_parts(scorer, max_dimensions, seed)) is not None:
-        ways.append(parts)
+    ways = [_by_scores(scorer, max_dimensions, seed, progress), *_by_parts(scorer, max_dimensions, seed)]
     everyone = torch.arange(scorer.num_users)
     sample = everyone[torch.randperm(len(everyone), generator=torch.Generator().manual_seed(seed))[:_JUDGES]]
     return max(ways, key=lambda way: _agreement(way, scorer, sample))
 
 
-def _by_parts(scorer: Scorer, room: int, seed: int) -> DotScorer | None:
-    """Dot products side by side, cut together to the length of the longest; item weights cut to the rest.
+def _by_parts(scorer: Scorer, room: int, seed: int) -> Iterator[DotScorer]:
+    """Dot products side by side, cut together to a multiple of the longest one's length; item weights cut to the rest.
 
     Networks that differ by their seed are nearly one: 64 dimensions hold most of two times 64. A matrix of item
     weights is cut by a truncated SVD of `D^(-1/4) Q`, D the items' degrees, so that rare items of a history are
     kept as well as popular ones: at 256 dimensions on Amazon Baby .984 of the validation quality against .976
-    without D and .964 for the SVD of the scores. None where a part is neither, or there is no room.
+    without D and .964 for the SVD of the scores. Nothing where a part is neither, or there is no room.
     """
     parts, weights = _flatten(scorer)
     normalise = scorer.normalise if isinstance(scorer, SumScorer) else False
@@ -49,18 +49,23 @@ def _by_parts(scorer: Scorer, room: int, seed: int) -> DotScorer | None:
     items = [(p, w) for p, w in zip(parts, weights, strict=True) if isinstance(p, ItemItemScorer)]
     length = max((p.item_vectors.shape[1] for p, _ in dots), default=0)
     if normalise == "rank" or len(dots) + len(items) < len(parts) or room - length < len(items):
-        return None
-    factors = []
-    if dots:
-        users = [p.user_vectors * (w / _deviations(p)[:, None] if normalise else w) for p, w in dots]
-        vectors = torch.cat([p.item_vectors for p, _ in dots], dim=1)
-        factors.append(_shortened(torch.cat(users, dim=1), vectors, length if items else room))
+        return
     total = sum(w for _, w in items)
-    for part, weight in items:
-        left, right = _weight_factors(part, max(1, int((room - length) * weight / total)), seed)
-        factors.append((left * (weight / _spread(part)[:, None] if normalise else weight), right))
-    left, right = (torch.cat(side, dim=1).contiguous() for side in zip(*factors, strict=True))
-    return DotScorer(left, right)
+    cut = [_weight_factors(p, max(1, int((room - length) * w / total)), seed) for p, w in items]
+    scales = [w / _spread(p)[:, None] if normalise else torch.tensor(w) for p, w in items]
+    users = [p.user_vectors * (w / _deviations(p)[:, None] if normalise else w) for p, w in dots]
+    whole = sum(p.item_vectors.shape[1] for p, _ in dots)
+    lengths = range(length, min(whole, room - len(items)) + 1, length) if dots and items else [room if dots else 0]
+    for taken in lengths:
+        factors = []
+        if dots:
+            vectors = torch.cat([p.item_vectors for p, _ in dots], dim=1)
+            factors.append(_shortened(torch.cat(users, dim=1), vectors, taken))
+        for (left, right), scale, (_, weight) in zip(cut, scales, items, strict=True):
+            rank = max(1, int((room - taken) * weight / total))
+            factors.append((left[:, :rank] * scale, right[:, :rank]))
+        left, right = (torch.cat(side, dim=1).contiguous() for side in zip(*factors, strict=True))
+        yield DotScorer(left, right)
 
 
 def _by_scores(scorer: Scorer, rank: int, seed: int, progress: Progress | None) -> DotScorer:
