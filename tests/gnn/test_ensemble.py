@@ -205,8 +205,14 @@ def test_settings_that_are_given_hold_for_every_candidate(mixed_graph) -> None:
 
 def test_the_space_depends_on_how_long_histories_are() -> None:
     short, long = sp.csr_matrix(np.eye(30)), sp.csr_matrix(np.ones((30, 30)))
-    assert [n.embedding_dim for n in Auto(GNNConfig()).candidates(short)] == [64]
+    assert [(n.loss, n.embedding_dim) for n in Auto(GNNConfig()).candidates(short)] == [("softmax", 64), ("bpr", 64)]
     assert [n.embedding_dim for n in Auto(GNNConfig()).candidates(long)] == [128, 128]
+
+
+def test_pairwise_ranking_takes_larger_batches_where_there_are_many_pairs() -> None:
+    many = sp.csr_matrix(np.ones((20_000, 10)))
+    assert [n.batch_size for n in Auto(GNNConfig()).candidates(many)] == [2048, 200_000 // 60]
+    assert [n.batch_size for n in Auto(GNNConfig(batch_size=512)).candidates(many)] == [512, 512]
 
 
 def test_weights_must_fit_the_parts(mixed_graph) -> None:
