@@ -97,8 +97,11 @@ def test_search_scores_what_the_filter_scores(mixed_graph, entries: int | None) 
         *blended,
         plain,
         plain.model_copy(update={"output_exponent": 0.5}),
-        plain,
+        plain.model_copy(update={"diagonal": 1.0}),
+        plain,  # from the parts above, by what the diagonal adds
+        plain.model_copy(update={"diagonal": 0.0}),
     ):  # cached blocks in between
+        search.blocks.keep(plain.model_copy(update={"diagonal": 1.0}))
         found = search.blocks.scorer(parameters)(slice(0, None))
         expected = torch.from_numpy(history @ dense_filter(history, media, parameters, 6, 0))[search.validation.users]
         shown = found > -torch.inf
