@@ -59,6 +59,6 @@ def test_the_table_shows_mean_deviation_and_interval_over_seeds() -> None:
 
 
 def test_a_table_without_cold_items_says_nothing_of_them() -> None:
-    metrics = dict.fromkeys(("recall@10", "recall@20", "ndcg@10", "ndcg@20"), {"mean": 0.5, "ci95": [0.4, 0.6]})
+    metrics = {name: {"mean": 0.5, "ci95": [0.4, 0.6]} for name in ("recall@10", "recall@20", "ndcg@10", "ndcg@20")}
     run = {"metrics": metrics, "one_dot": {"metrics": metrics}, "seconds": 1, "peak_memory_mb": 1, "cold": {"pairs": 0}}
     assert "nobody has" not in table("none", {"baselines": {}, "seeds": {0: run}})
