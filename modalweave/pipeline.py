@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch_geometric.data import HeteroData
 
-from encoders.device import pick_device
 from evaluation.report import write_report
 from gnn.bundle import Bundle, load_bundle, save_bundle
 from gnn.export import Precision, export_bundle
@@ -175,5 +175,5 @@ def _metrics(
         "slices": slices,
         "seconds": dict(stages.seconds),
         "seed": config.seed,
-        "device": pick_device(config.gnn.device),
+        "device": "cuda" if torch.cuda.is_available() and config.gnn.device != "cpu" else "cpu",
     }

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch_geometric.data import HeteroData
 
-from encoders.device import pick_device
 from evaluation.document import as_html, write_markdown
 from evaluation.effects import effects, seed_spread, seeded_mean
 from evaluation.findings import findings
@@ -95,7 +95,7 @@ def compare_variants(config: RunConfig, data: HeteroData, *, split: Split, stage
         "metric": metric,
         "seeds": list(settings.seeds),
         "users": mine.shape[0],
-        "device": pick_device(config.gnn.device),
+        "device": "cuda" if torch.cuda.is_available() and config.gnn.device != "cpu" else "cpu",
         "graph": task.graph,
         "command": f"modalweave study --split {split}",
         "findings": findings(rows, metric),
