@@ -41,8 +41,8 @@ class FilterParameters(BaseModel, extra="forbid"):
     low_rank_weight: float = Field(0.0, ge=0)
     """Weight of the filter's own truncation to `low_rank` singular vectors, added to it."""
 
-    cold_weight: float = Field(0.5, ge=0)
-    """Items nobody has in train: this times the mean (by M) of the scores of the items their media resemble."""
+    cold_weight: float = Field(1.0, ge=0)
+    """c: how alike an item nobody has in train is to itself, so that histories reach it over the media links."""
 
 
 def media_matrices(data: HeteroData) -> dict[str, sp.csr_matrix]:
@@ -60,8 +60,9 @@ def dense_filter(
 ) -> Float[np.ndarray, "items items"]:
     """Q as one dense matrix."""
     weights = plain_filter(history, media, parameters)
-    cut = truncated_svd(weights, low_rank, seed=seed) if parameters.low_rank_weight and low_rank else None
-    return completed_filter(weights, cut, history, media, parameters)
+    if parameters.low_rank_weight and low_rank:
+        blend_in(truncated_svd(weights, low_rank, seed=seed), weights, parameters)
+    return weights
 
 
 def plain_filter(
@@ -69,6 +70,7 @@ def plain_filter(
 ) -> Float[np.ndarray, "items items"]:
     """`(I + al M + a2 M^2) S` alone."""
     base = normalised(cooccurrence(history, parameters.user_exponent), history, parameters)
+    base = base + cold_diagonal(history, parameters)
     mixed = mixed_links(media, parameters)
     once, twice = parameters.hops
     weights: np.ndarray = base.toarray()
@@ -81,33 +83,14 @@ def plain_filter(
     return weights
 
 
-def completed_filter(
+def blend_in(
+    cut: tuple[np.ndarray, np.ndarray, np.ndarray],
     weights: Float[np.ndarray, "items items"],
-    cut: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
-    history: sp.csr_matrix,
-    media: Mapping[str, sp.csr_matrix],
     parameters: FilterParameters,
-) -> Float[np.ndarray, "items items"]:
-    """The plain filter with its truncation `cut` (U, s, V) blended in and its cold items reached; uses `weights` up."""
-    if cut is not None:
-        left, values, right = cut
-        weights += parameters.low_rank_weight * ((left * values) @ right.T)
-    reach = cold_reach(history, mixed_links(media, parameters), parameters)
-    if reach is not None:
-        DenseReach(reach).add_to(weights)
-    return np.ascontiguousarray(weights, dtype=np.float32)
-
-
-class DenseReach:
-    """`scores += scores @ reach` by the few rows and columns of `reach` that hold anything."""
-
-    def __init__(self, reach: sp.csr_matrix) -> None:
-        self.sources, self.cold = np.flatnonzero(np.diff(reach.indptr)), np.unique(reach.indices)
-        self.weights = reach[self.sources][:, self.cold].toarray()
-
-    def add_to(self, scores: Float[np.ndarray, "rows items"]) -> None:
-        """In place."""
-        scores[:, self.cold] += scores[:, self.sources] @ self.weights
+) -> None:
+    """Add the truncation `cut` (U, s, V) of the plain filter to it, in place."""
+    left, values, right = cut
+    weights += parameters.low_rank_weight * ((left * values) @ right.T)
 
 
 def sparse_filter(
@@ -118,34 +101,26 @@ def sparse_filter(
     With it the share of the sum of S that its pruned form keeps.
     """
     base, kept = sparse_similarity(history, parameters, entries)
+    base = (base + cold_diagonal(history, parameters)).tocsr()
     mixed = mixed_links(media, parameters)
     if mixed is None:
         return base, kept
     once, twice = parameters.hops
-    reach = cold_reach(history, mixed, parameters)
     first = blocked_top(lambda start, stop: mixed[start:stop] @ base, history.shape[1], entries)
     inner = (once * base + twice * first).tocsr()
 
     def filtered(start: int, stop: int) -> sp.csr_matrix:
-        rows = base[start:stop] + mixed[start:stop] @ inner
-        return (rows if reach is None else rows + rows @ reach).tocsr()
+        return (base[start:stop] + mixed[start:stop] @ inner).tocsr()
 
     return blocked_top(filtered, history.shape[1], entries), kept
 
 
-def cold_reach(
-    history: sp.csr_matrix, mixed: sp.csr_matrix | None, parameters: FilterParameters
-) -> sp.csr_matrix | None:
-    """The columns of M that lead to items without interactions, times the cold weight; None where there are none.
-
-    Columns of S are 0 for such items, so `Q + Q @ reach` changes nothing else.
-    """
-    cold = np.asarray(history.sum(axis=0)).ravel() == 0
-    if mixed is None or not parameters.cold_weight or not cold.any():
-        return None
-    reach = (parameters.cold_weight * mixed @ sp.diags(cold.astype(np.float32))).tocsr()
-    reach.eliminate_zeros()
-    return reach
+def cold_diagonal(history: sp.csr_matrix, parameters: FilterParameters) -> sp.csr_matrix:
+    """`c` on the diagonal for each item nobody has: co-occurrence leaves its row and column empty."""
+    cold = history.getnnz(axis=0) == 0
+    diagonal = sp.diags(np.float32(parameters.cold_weight) * cold.astype(np.float32)).tocsr()
+    diagonal.eliminate_zeros()
+    return diagonal
 
 
 def sparse_similarity(

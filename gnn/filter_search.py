@@ -10,10 +10,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from gnn.filter_formula import (
-    DenseReach,
     FilterParameters,
-    cold_reach,
-    completed_filter,
+    blend_in,
     cooccurrence,
     mixed_links,
     modality_shares,
@@ -137,7 +135,7 @@ def clearly_better(candidate: Tensor, current: Tensor) -> bool:
 
 
 class _Plain(NamedTuple):
-    """The filter without truncation and cold items, and its truncated SVD."""
+    """The filter without truncation, and its truncated SVD."""
 
     parameters: FilterParameters
     weights: np.ndarray
@@ -163,7 +161,8 @@ class _Blocks:
         self._parts: dict[Any, list[np.ndarray]] = {}
         self._kept: Any = None
         self._cut: _Plain | None = None
-        self._reach: tuple[Any, DenseReach | None] | None = None
+        self.cold = np.flatnonzero(history.getnnz(axis=0) == 0)
+        self._cold_links: tuple[Any, list[Tensor]] | None = None
 
     def keep(self, parameters: FilterParameters) -> None:
         """Hold the parts of these beside the latest ones: the search comes back to them."""
@@ -173,7 +172,8 @@ class _Blocks:
         """Masked scores of a block of the sampled users: small enough that it stays in the processor's cache."""
         parts = [torch.from_numpy(part) for part in self._current(parameters)]
         scale = torch.from_numpy(output_scale(self.history, parameters))
-        reach = self._cold_reach(parameters)
+        cold = torch.from_numpy(self.cold)
+        to_cold = self._to_cold(parameters) if len(cold) else []
         cut = self._plain(parameters).cut if parameters.low_rank_weight else None
 
         def scores(block: slice) -> Tensor:
@@ -181,12 +181,14 @@ class _Blocks:
             for weight, part in zip(parameters.hops, parts[1:], strict=False):
                 total.add_(part[block], alpha=weight)
             total.mul_(scale)
+            if to_cold:
+                total[:, cold] = parameters.cold_weight * sum(
+                    weight * part[block] for weight, part in zip(parameters.hops, to_cold, strict=True)
+                )
             if cut is not None:
                 left, values, right = cut
                 low_rank = (self.rows[block] @ (left * values)) @ right.T
                 total.add_(torch.from_numpy(low_rank), alpha=parameters.low_rank_weight)
-            if reach is not None:
-                reach.add_to(total.numpy())
             total[row_pairs(self.history, self.users[block])] = -torch.inf
             return total
 
@@ -196,23 +198,24 @@ class _Blocks:
         """Q, from what the search has left; uses it up."""
         plain = self._plain(parameters)
         self._cut = None
-        return completed_filter(
-            plain.weights, plain.cut if parameters.low_rank_weight else None, self.history, self.media, parameters
-        )
+        if parameters.low_rank_weight:
+            blend_in(plain.cut, plain.weights, parameters)
+        return plain.weights
 
     def _plain(self, parameters: FilterParameters) -> "_Plain":
-        key = parameters.model_copy(update={"low_rank_weight": 0.0, "cold_weight": 0.0})
+        key = parameters.model_copy(update={"low_rank_weight": 0.0})
         if self._cut is None or self._cut.parameters != key:
             weights = plain_filter(self.history, self.media, key)
             self._cut = _Plain(key, weights, truncated_svd(weights, self.low_rank, seed=self.seed))
         return self._cut
 
-    def _cold_reach(self, parameters: FilterParameters) -> DenseReach | None:
-        key = (parameters.cold_weight, tuple(sorted(parameters.modality_weights.items())))
-        if self._reach is None or self._reach[0] != key:
-            reach = cold_reach(self.history, mixed_links(self.media, parameters), parameters)
-            self._reach = (key, None if reach is None else DenseReach(reach))
-        return self._reach[1]
+    def _to_cold(self, parameters: FilterParameters) -> list[Tensor]:
+        """`X M` and `X M^2` of the sampled users at the items nobody has; nothing without media links."""
+        key = tuple(sorted(parameters.modality_weights.items()))
+        if self._cold_links is None or self._cold_links[0] != key:
+            smoothed = self._smoothed(parameters)[1:]
+            self._cold_links = key, [torch.from_numpy(rows[:, self.cold].toarray()) for rows in smoothed]
+        return self._cold_links[1]
 
     def _current(self, parameters: FilterParameters) -> list[np.ndarray]:
         key = _key(parameters)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from torch_geometric.data import HeteroData
 
-from gnn.ease import EASE, EASEConfig
+from gnn.ease import EASE
 from gnn.graph_filter import GraphFilter, GraphFilterConfig
 from gnn.item_knn import ItemKNN
 from gnn.popularity import Popularity
@@ -67,8 +67,7 @@ def resolved(part: PartConfig, fitted: Part) -> PartConfig:
         settings = fitted.config.model_dump() | {"parameters": fitted.parameters}
         return part.model_copy(update={"graph_filter": GraphFilterConfig.model_validate(settings)})
     if isinstance(fitted, EASE):
-        settings = fitted.config.model_dump() | {"regularisation": fitted.regularisation}
-        return part.model_copy(update={"ease": EASEConfig.model_validate(settings)})
+        return part.model_copy(update={"ease": fitted.resolved()})
     return part
 
 

@@ -34,13 +34,42 @@ def test_ease_leaves_the_gram_matrix_alone() -> None:
     assert torch.equal(gram, torch.eye(3))
 
 
-def test_low_rank_ease_equals_the_exact_one_at_full_rank(mixed_graph) -> None:
-    exact = EASE(EASEConfig(regularisation=5.0)).fit(mixed_graph)
-    low = EASE(EASEConfig(regularisation=5.0, dense_limit=1, rank=512)).fit(mixed_graph)
-    assert isinstance(low, DotScorer)
+def test_ease_with_media_by_hand(bare_graph) -> None:
+    graph = bare_graph(3, 3, TRIO)
+    graph["Image"].num_nodes = 1  # items 0 and 2 share the only picture, so M links them with 1
+    graph["Item", "HAS_IMAGE", "Image"].edge_index = torch.tensor([[0, 2], [0, 0]])
+    graph["Image", "SIMILAR", "Image"].edge_index = torch.zeros(2, 0, dtype=torch.int64)
+    graph["Image", "SIMILAR", "Image"].score = torch.zeros(0)
+    # R = [[1,0,1],[0,0,0],[1,0,1]], R^T R = [[2,0,2],[0,0,0],[2,0,2]]; half of it and I on top of X^T X give
+    # [[4,2,1],[2,4,1],[1,1,3]] with the adjugate [[11,-5,-2],[-5,11,-2],[-2,-2,12]]; item 1 has no picture
+    expected = [[0, 5 / 11, 2 / 12], [5 / 11, 0, 2 / 12], [2 / 11, 2 / 11, 0]]
+    recommender = EASE(EASEConfig(regularisation=1.0, media_weights={"image": 0.5, "text": 3.0}))
+    assert torch.allclose(recommender.fit(graph).weights, torch.tensor(expected), atol=1e-6)
+    assert recommender.chosen["ease"]["media_weights"] == {"image": 0.5}  # nothing links texts here
+
+
+def test_ease_with_media_reaches_what_nobody_has_yet_and_leaves_noise_out(taste_graph) -> None:
+    graph = taste_graph()
+    recommender = EASE(EASEConfig(media_weights=None))
+    scorer, validation = recommender.fit(graph), Validation.of(graph, seed=0)
+    assert recommender.media_weights["image"] > 0
+    assert recommender.media_weights["audio"] == 0
+    behaviour = EASE(EASEConfig(regularisation=recommender.regularisation)).fit(graph)
+    assert validation.quality(scorer) > 5 * validation.quality(behaviour)
+    again = EASE(EASEConfig.model_validate(recommender.chosen["ease"])).fit(graph)
+    assert torch.equal(again.weights, scorer.weights)
+
+
+@pytest.mark.parametrize("section", [{}, {"media_weights": {"text": 2.0, "image": 0.5}}, {"media_weights": None}])
+def test_low_rank_ease_equals_the_exact_one_at_full_rank(mixed_graph, section) -> None:
+    settings = {"regularisation": 5.0, "media_candidates": (0.0, 2.0), **section}
+    exact, low = EASE(EASEConfig(**settings)), EASE(EASEConfig(**settings, dense_limit=1, rank=512))
+    dense, dot = exact.fit(mixed_graph), low.fit(mixed_graph)
+    assert isinstance(dot, DotScorer)
+    assert exact.media_weights == low.media_weights
     users = torch.arange(60)
     unseen = torch.from_numpy(interactions(mixed_graph).toarray() == 0)
-    assert torch.allclose(exact.scores(users)[unseen], low.scores(users)[unseen], atol=2e-3)
+    assert torch.allclose(dense.scores(users)[unseen], dot.scores(users)[unseen], atol=2e-3)
 
 
 def test_ease_chooses_its_penalty_on_validation_and_names_it(mixed_graph) -> None:

@@ -33,6 +33,7 @@ def naive_filter(data, parameters: FilterParameters, rank: int) -> np.ndarray:
     s = np.diag(scale**-parameters.input_exponent) @ c @ np.diag(scale**-parameters.output_exponent)
     s = s**parameters.power
     s[np.diag_indices(len(s))] *= parameters.diagonal
+    s += np.diag(parameters.cold_weight * (items == 0))
     m = np.zeros_like(s)
     total = sum(parameters.modality_weights.values())
     for modality, weight in parameters.modality_weights.items():
@@ -47,8 +48,7 @@ def naive_filter(data, parameters: FilterParameters, rank: int) -> np.ndarray:
     once, twice = parameters.hops
     q = (np.eye(len(s)) + once * m + twice * m @ m) @ s
     u, v, w = np.linalg.svd(q)
-    q = q + parameters.low_rank_weight * (u[:, :rank] * v[:rank]) @ w[:rank]
-    return q + parameters.cold_weight * q @ (m * (items == 0))
+    return q + parameters.low_rank_weight * (u[:, :rank] * v[:rank]) @ w[:rank]
 
 
 def test_dense_filter_is_the_formula(mixed_graph) -> None:
@@ -62,12 +62,12 @@ def test_items_nobody_has_are_reached_through_their_media(taste_graph) -> None:
     history, media = interactions(graph), media_matrices(graph)
     cold = np.asarray(history.sum(axis=0)).ravel() == 0
     shares = {"image": 1.0}
-    with_reach = PARAMETERS.model_copy(update={"low_rank_weight": 0.0, "modality_weights": shares, "cold_weight": 2.0})
-    without = with_reach.model_copy(update={"cold_weight": 0.0})
-    reached = dense_filter(history, media, with_reach, 0, 0)
+    with_cold = PARAMETERS.model_copy(update={"low_rank_weight": 0.0, "modality_weights": shares, "cold_weight": 2.0})
+    without = with_cold.model_copy(update={"cold_weight": 0.0})
+    reached = dense_filter(history, media, with_cold, 0, 0)
     assert not dense_filter(history, media, without, 0, 0)[:, cold].any()
-    assert np.allclose(reached, naive_filter(graph, with_reach, 0), rtol=1e-3, atol=1e-4)
-    assert np.allclose(sparse_filter(history, media, with_reach, 100)[0].toarray(), reached, atol=1e-4)
+    assert np.allclose(reached, naive_filter(graph, with_cold, 0), rtol=1e-3, atol=1e-4)
+    assert np.allclose(sparse_filter(history, media, with_cold, 100)[0].toarray(), reached, atol=1e-4)
     items, _ = top_items(ItemItemScorer(history, torch.from_numpy(reached)), torch.arange(150), history, 20)
     assert cold[items].any()
 
@@ -107,6 +107,23 @@ def test_search_scores_what_the_filter_scores(mixed_graph, entries: int | None) 
         shown = found > -torch.inf
         assert int((~shown).sum()) == history.nnz
         assert torch.allclose(found[shown], expected[shown], atol=1e-4)
+
+
+def test_search_scores_items_nobody_has_as_the_filter_does(taste_graph) -> None:
+    graph = taste_graph()
+    history, media = interactions(graph), media_matrices(graph)
+    cold = history.getnnz(axis=0) == 0
+    shares = {"image": 0.7, "audio": 0.3}
+    search = FilterSearch(graph, history, media, users=200, entries=None, low_rank=6, seed=0)
+    for weight, low_rank, hops in ((1.0, 0.0, (1.5, 2.0)), (3.0, 0.0, (0.5, 0.0)), (0.5, 0.5, (0.5, 0.0))):
+        changes = {"cold_weight": weight, "low_rank_weight": low_rank, "hops": hops, "modality_weights": shares}
+        parameters = PARAMETERS.model_copy(update=changes)
+        weights = dense_filter(history, media, parameters, 6, 0)
+        found = search.blocks.scorer(parameters)(slice(0, None))[:, cold]
+        expected = torch.from_numpy((history @ weights)[search.validation.users.numpy()][:, cold])
+        assert expected.any()
+        assert torch.allclose(found, expected, atol=1e-4)
+    assert np.allclose(search.filter(parameters), weights, atol=1e-4)
 
 
 def test_a_gain_within_its_standard_error_is_not_taken() -> None:
