@@ -29,7 +29,15 @@ from modalweave.console import Stages
 from modalweave.files import write_json, write_text
 from modalweave.measure import measure
 
-BASELINES = ("popularity", "item_knn", "ease", "graph_filter")
+BASELINES: dict[str, dict[str, Any]] = {
+    "popularity": {"model": "popularity"},
+    "item_knn": {"model": "item_knn"},
+    "ease": {"model": "ease"},
+    "ease with media": {"model": "ease", "ease": {"media_weights": None}},
+    "graph_filter": {"model": "graph_filter"},
+}
+"""Closed forms by their `gnn:` section."""
+
 ONE_DOT = 320
 """Dimensions of the sum as one dot product."""
 
@@ -143,9 +151,9 @@ def cold_recall(scorer: Scorer, data: HeteroData, depth: int = 20) -> dict[str, 
 def _baselines(config: RunConfig) -> dict[str, Any]:
     data = pipeline.read_graph(config, Stages(quiet=True))
     found = {}
-    for model in BASELINES:
-        scorer = make_recommender(GNNConfig(model=model)).fit(data, seed=config.seed)
-        found[model] = measure(scorer, data, "test", config.evaluation, seed=config.seed).summary
+    for name, section in BASELINES.items():
+        scorer = make_recommender(GNNConfig.model_validate(section)).fit(data, seed=config.seed)
+        found[name] = measure(scorer, data, "test", config.evaluation, seed=config.seed).summary
     return found
 
 

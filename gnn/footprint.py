@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gnn.config import NetworkConfig
+from gnn.ease import EASEConfig
 from gnn.settings import GNNConfig, PartConfig
 
 FLOAT = 4
@@ -119,20 +120,39 @@ def network_footprint(sizes: Sizes, config: NetworkConfig) -> Footprint:
     )
 
 
-def ease_footprint(sizes: Sizes, dense_limit: int, rank: int) -> Footprint:
-    """Up to `dense_limit` items 20 I^2 (Gram matrix, its factor, inverse, two candidates), 2 I^3 flops a candidate of
-    about 3; above it 16 (U + I) rank."""
-    if sizes.items <= dense_limit:
+def ease_footprint(sizes: Sizes, config: EASEConfig) -> Footprint:
+    """Up to `dense_limit` items 20 I^2 (Gram matrix, its factor, inverse, two candidates; with media one more Gram
+    matrix and 16 bytes an entry of R^T R), 2 I^3 flops a candidate; above it 16 (U + I) rank, and as many cuts as
+    media weights are tried. A search tries about 3 penalties and 3 weights a modality.
+    """
+    used = (
+        sizes.media
+        if config.media_weights is None
+        else {m: sizes.media[m] for m in config.media_weights if m in sizes.media}
+    )
+    linked = [m for m in used.values() if m.links]
+    weights = 3 * len(linked) if config.media_weights is None else 0
+    if sizes.items <= config.dense_limit:
         square = sizes.items**2
-        flops = 6.0 * sizes.items**3
+        near = sum(min(square, 4 * m.links**2 / max(sizes.items, 1)) for m in linked)
+        tried = (3 if config.regularisation is None else 1) + weights
         return Footprint(
-            "ease", 20 * square + _validation(sizes), FLOAT * square, flops=flops, lower="gnn.ease.dense_limit"
+            "ease",
+            round((24 if linked else 20) * square + 16 * near) + _validation(sizes),
+            FLOAT * square,
+            flops=2.0 * tried * sizes.items**3,
+            lower="gnn.ease.dense_limit",
         )
-    slim = (sizes.users + sizes.items) * rank
+    slim = (sizes.users + sizes.items * (1 + len(linked))) * config.rank
+    entries = sizes.pairs + sum(2 * m.links for m in linked)
     return Footprint(
-        "ease", 16 * slim + _validation(sizes), FLOAT * slim, flops=40.0 * slim * rank,
-        edges=10.0 * sizes.pairs * rank / 64, lower="gnn.ease.rank",
-    )  # fmt: skip
+        "ease",
+        16 * slim + _validation(sizes),
+        FLOAT * (sizes.users + sizes.items) * config.rank,
+        flops=40.0 * (1 + weights) * slim * config.rank,
+        edges=10.0 * (1 + weights) * entries * config.rank / 64,
+        lower="gnn.ease.rank",
+    )
 
 
 def filter_footprint(sizes: Sizes, dense_limit: int, row_entries: int, search_users: int) -> Footprint:
@@ -159,7 +179,7 @@ def part_footprint(sizes: Sizes, part: PartConfig) -> Footprint:
     if part.model == "hetero":
         return network_footprint(sizes, part.network)
     if part.model == "ease":
-        return ease_footprint(sizes, part.ease.dense_limit, part.ease.rank)
+        return ease_footprint(sizes, part.ease)
     if part.model == "graph_filter":
         settings = part.graph_filter
         return filter_footprint(sizes, settings.dense_limit, settings.row_entries, settings.search_users)

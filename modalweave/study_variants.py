@@ -93,7 +93,7 @@ def variants(
 
     found = [
         Variant("popularity", "popularity", {"model": "popularity"}, seeded=False),
-        Variant("ease", "EASE (closed form, behaviour only)", _closed("ease", gnn), seeded=False),
+        Variant("ease", _ease_label(gnn), _closed("ease", gnn), seeded=False),
         Variant("graph_filter", "graph filter (closed form)", _closed("graph_filter", gnn), seeded=False),
         network(JOINT, "joint fusion"),
     ]
@@ -168,3 +168,7 @@ def questions(found: Sequence[Variant], media: Sequence[str], own: Collection[st
 
 def _closed(name: str, gnn: GNNConfig) -> dict[str, JsonValue]:
     return {"model": name, name: getattr(gnn, name).model_dump(mode="json", exclude_defaults=True)}
+
+
+def _ease_label(gnn: GNNConfig) -> str:
+    return "EASE (closed form, behaviour only)" if gnn.ease.media_weights == {} else "EASE (closed form)"

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
+from gnn.ease import EASEConfig
 from gnn.footprint import Medium, Sizes, ease_footprint, footprints, network_footprint
 from gnn.registry import make_recommender
 from gnn.settings import GNNConfig
@@ -18,7 +19,7 @@ from modalweave import memory
 from modalweave.memory import peak_memory
 from modalweave.plan import estimate
 from modalweave.plan_sizes import graph_sizes
-from tests.gnn.conftest import _bare_graph
+from tests.gnn.conftest import _add_media, _bare_graph
 
 Run = Callable[..., Any]
 
@@ -33,10 +34,16 @@ def large_graph(users: int, items: int, pairs: int) -> HeteroData:
     return data
 
 
-def taken(size: tuple[int, int, int]) -> tuple[int, int]:
-    """Bytes a network is estimated to take and takes: in a process of its own, where no earlier test left memory."""
+NETWORK: dict[str, Any] = {"model": "hetero", "embedding_dim": 256, "epochs": 1}
+EASE: dict[str, Any] = {"model": "ease", "ease": {"regularisation": 10.0, "media_weights": {"image": 3.0}}}
+
+
+def taken(size: tuple[int, int, int], gnn: dict[str, Any]) -> tuple[int, int]:
+    """Bytes a fit is estimated to take and takes: in a process of its own, where no earlier test left memory."""
     data = large_graph(*size)
-    config = GNNConfig(model="hetero", embedding_dim=256, epochs=1)
+    if gnn["model"] == "ease":
+        _add_media(data, "Image", np.random.default_rng(1).normal(size=(size[1], 16)), neighbours=10)
+    config = GNNConfig.model_validate(gnn)
     with peak_memory() as before:
         pass
     with peak_memory() as peak:
@@ -47,8 +54,16 @@ def taken(size: tuple[int, int, int]) -> tuple[int, int]:
 
 @pytest.mark.parametrize("size", [(4_000, 4_000, 40_000), (16_000, 8_000, 120_000)], ids=str)
 def test_the_estimate_is_within_half_of_what_a_network_really_takes(size: tuple[int, int, int]) -> None:
+    close(size, NETWORK)
+
+
+def test_the_estimate_is_within_half_of_what_ease_with_media_really_takes() -> None:
+    close((2_000, 4_000, 40_000), EASE)
+
+
+def close(size: tuple[int, int, int], gnn: dict[str, Any]) -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        estimated, measured = pool.submit(taken, size).result(timeout=300)
+        estimated, measured = pool.submit(taken, size, gnn).result(timeout=300)
     assert 0.5 < estimated / measured < 2, (estimated >> 20, measured >> 20)
 
 
@@ -65,9 +80,9 @@ def test_what_grows_with_what() -> None:
     twice = config.model_copy(update={"embedding_dim": 128})
     assert network_footprint(small, twice).kept == 2 * network_footprint(small, config).kept
     assert network_footprint(wide, config).work > network_footprint(small, config).work
-    square = [ease_footprint(Sizes(100, n, 1000), 20_000, 512).kept for n in (1000, 2000)]
+    square = [ease_footprint(Sizes(100, n, 1000), EASEConfig()).kept for n in (1000, 2000)]
     assert square[1] == 4 * square[0]
-    assert ease_footprint(Sizes(100, 30_000, 1000), 20_000, 512).kept < 4 * 30_000**2
+    assert ease_footprint(Sizes(100, 30_000, 1000), EASEConfig()).kept < 4 * 30_000**2
 
 
 def test_a_run_that_cannot_fit_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
