@@ -2,12 +2,14 @@
 
     python -m benchmarks.training --data FOLDER [--sets tiktok] [--epochs 100]
     python -m benchmarks.training --growth 100000 1000000 10000000 [--plot docs/growth.png]
+    python -m benchmarks.training --closed-forms 20000 200000
 
 The first prints, for each set (`.npz` files in FOLDER), one JSON row a model: seconds an epoch, seconds to the best
 validation point, peak memory. Three are the same model on behaviour alone (64 dimensions, 2 layers, BPR, batches of
 2,048 pairs): ours, PyG's LightGCN and, where it is installed, RecBole's; the last is ours with every medium. `floor` is
-the time of the bare sparse and dense products of our epoch. The second trains one epoch on synthetic graphs. Each
-model runs in a process of its own, one after another, on the threads that OMP_NUM_THREADS allows.
+the time of the bare sparse and dense products of our epoch. The second trains one epoch on synthetic graphs, the third
+fits the closed forms, search included, to synthetic graphs of so many items. Each model runs in a process of its own,
+one after another, on the threads that OMP_NUM_THREADS allows.
 """
 
 import argparse
@@ -37,9 +39,12 @@ from gnn.losses import Batch, make_loss
 from gnn.matrices import held_out, interactions
 from gnn.messages import message_graph
 from gnn.network import HeteroNetwork
+from gnn.parts import Watch
 from gnn.rank import top_items
 from gnn.recommender import HeteroGNN
+from gnn.registry import make_recommender
 from gnn.scorers import DotScorer
+from gnn.settings import GNNConfig
 from gnn.training import train
 from modalweave import pipeline
 from modalweave.config import RunConfig
@@ -51,6 +56,12 @@ ALIKE: dict[str, Any] = {"embedding_dim": 64, "layers": 2, "loss": "bpr", "batch
 
 BEHAVIOUR = NetworkConfig(**ALIKE, modalities=(), relations=(), evaluate_every=5, patience=4)
 MEDIA = NetworkConfig(**SPARSE[0])
+CLOSED_FORMS: dict[str, dict[str, Any]] = {
+    "EASE": {"model": "ease"},
+    "EASE with media": {"model": "ease", "ease": {"media_weights": {"image": 3.0}}},
+    "graph filter": {"model": "graph_filter"},
+    "item-kNN": {"model": "item_knn"},
+}
 DIMENSIONS = 64
 
 
@@ -62,6 +73,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=100, help="at most, before the best validation point")
     parser.add_argument("--growth", nargs="+", type=int, default=[], help="interactions of synthetic graphs")
     parser.add_argument("--batching", default="auto", choices=["auto", "full", "sampled"], help="of --growth")
+    parser.add_argument("--closed-forms", nargs="+", type=int, default=[], help="items of synthetic graphs")
     parser.add_argument("--plot", type=Path, help="picture of --growth")
     arguments = parser.parse_args()
     result: dict[str, Any] = {"threads": torch.get_num_threads()}
@@ -71,6 +83,9 @@ def main() -> None:
         result["growth"] = [alone(one_epoch, size, arguments.batching) for size in arguments.growth]
         if arguments.plot:
             plot(result["growth"], arguments.plot)
+    if arguments.closed_forms:
+        forms = [(name, items) for items in arguments.closed_forms for name in CLOSED_FORMS]
+        result["closed forms"] = [alone(closed_form, *form) for form in forms]
     print(json.dumps(result, indent=2))
 
 
@@ -192,6 +207,16 @@ def one_epoch(size: int, batching: str) -> dict[str, Any]:
     spent = train(network, held_out(data, "valid"), seed=0).history[0]["seconds"]
     pairs = int(interactions(data).nnz)
     return {"interactions": pairs, "users": size // 50, "items": size // 100, "seconds": round(spent, 2)}
+
+
+def closed_form(name: str, items: int) -> dict[str, Any]:
+    """One of them fitted with its search: as many users as items, 10 interactions and a picture each."""
+    data = synthetic_graph(items, items, 10 * items, DIMENSIONS, seed=0)
+    told: list[str] = []
+    recommender = make_recommender(GNNConfig.model_validate(CLOSED_FORMS[name]), Watch(tell=told.append))
+    start = time.perf_counter()
+    recommender.fit(data, seed=0)
+    return {"model": name, "items": items, "seconds": round(time.perf_counter() - start, 1), "told": told}
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:

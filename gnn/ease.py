@@ -35,6 +35,9 @@ class EASEConfig(BaseModel, extra="forbid"):
     media_candidates: tuple[NonNegativeFloat, ...] = Field((0.0, 1.0, 3.0, 10.0, 30.0), min_length=1)
     """Ascending weights where `media_weights` is None."""
 
+    search_users: PositiveInt = 20_000
+    """Validation users a choice looks at (a seeded sample); an eighth of them above `dense_limit` items."""
+
     dense_limit: PositiveInt = 20_000
     """Items above which the low-rank form is used (the exact one holds items x items float32, three times)."""
 
@@ -82,7 +85,8 @@ class EASE:
         )
         axes = {} if config.regularisation else {_PENALTY: config.candidates}
         axes |= dict.fromkeys(media, config.media_candidates) if weights is None else {}
-        validation = Validation.of(data, seed=seed)
+        users = config.search_users // 8 if large else config.search_users
+        validation = Validation.of(data, seed=seed, limit=users)
         if axes and validation.num_pairs:
             start, scorer = _climb(build, start, axes, validation, progress)
         else:

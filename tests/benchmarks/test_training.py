@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from benchmarks.synthetic import LINKS, synthetic_graph
-from benchmarks.training import floor, one_epoch, plot, validation
+from benchmarks.training import CLOSED_FORMS, closed_form, floor, one_epoch, plot, validation
 from gnn.config import NetworkConfig
 from gnn.matrices import held_out, interactions
 from gnn.messages import message_graph
@@ -41,6 +41,14 @@ def test_growth_is_measured_and_drawn(tmp_path) -> None:
     assert rows[1]["interactions"] > rows[0]["interactions"] > 1000
     plot(rows, tmp_path / "plots" / "growth.png")
     assert (tmp_path / "plots" / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_closed_form_is_fitted_and_says_what_it_leaves_out(monkeypatch) -> None:
+    monkeypatch.setitem(CLOSED_FORMS, "cut", {"model": "ease", "ease": {"dense_limit": 100, "rank": 16}})
+    rows = [closed_form(name, 300) for name in CLOSED_FORMS]
+    assert [row["model"] for row in rows] == list(CLOSED_FORMS)
+    assert {row["items"] for row in rows} == {300}
+    assert ["cut to 16 singular vectors" in "".join(row["told"]) for row in rows] == [False] * 4 + [True]
 
 
 def test_validation_is_the_mean_ndcg_over_users_with_held_out_items() -> None:

@@ -82,6 +82,21 @@ def test_ease_chooses_its_penalty_on_validation_and_names_it(mixed_graph) -> Non
     assert recommender.chosen["ease"]["regularisation"] == candidates[int(np.argmax(qualities))]
 
 
+def test_ease_looks_at_a_sample_of_validation_users_and_an_eighth_of_it_where_large(mixed_graph, monkeypatch) -> None:
+    looked: list[int] = []
+    quality = Validation.quality
+
+    def counted(self: Validation, scorer) -> float:
+        looked.append(len(self.users))
+        return quality(self, scorer)
+
+    monkeypatch.setattr(Validation, "quality", counted)
+    for section in ({}, {"search_users": 24}, {"search_users": 24, "dense_limit": 10}):
+        looked.clear()
+        EASE(EASEConfig(**section)).fit(mixed_graph)
+        assert set(looked) == {{0: 60, 1: 24, 2: 3}[len(section)]}
+
+
 def test_item_knn_by_hand(bare_graph) -> None:
     scorer = ItemKNN(ItemKNNConfig(k=1, shrinkage=0.0)).fit(bare_graph(3, 3, TRIO))
     # cosines: (0,1) 2/sqrt 6, (1,2) 1/sqrt 3, (0,2) 0; one neighbour each
