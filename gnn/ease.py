@@ -58,7 +58,7 @@ class EASE:
         self.config, self.tell = config or EASEConfig(), tell
         self.regularisation = self.config.regularisation
         """The penalty used, after `fit`."""
-        self.media_weights = self.config.media_weights
+        self.media_weights = _by_name(self.config.media_weights)
         """The weights used, after `fit`."""
 
     @property
@@ -74,11 +74,10 @@ class EASE:
     def fit(self, data: HeteroData, *, seed: int = 0, progress: Progress | None = None) -> Scorer:
         """An `ItemItemScorer` up to `dense_limit` items, else a `DotScorer`."""
         config, history = self.config, interactions(data)
-        wanted = MODALITIES if config.media_weights is None else [m for m, w in config.media_weights.items() if w]
-        media = neighbourhoods(data, wanted)
+        weights = _by_name(config.media_weights)
+        media = neighbourhoods(data, MODALITIES if weights is None else [m for m, w in weights.items() if w])
         large = history.shape[1] > config.dense_limit
         build = _LowRank(history, media, config.rank, seed) if large else _Exact(history, media)
-        weights = config.media_weights
         start = _Choice(
             config.regularisation or config.candidates[len(config.candidates) // 2],
             dict.fromkeys(media, config.media_candidates[0]) if weights is None else {m: weights[m] for m in media},
@@ -120,6 +119,10 @@ def ease_weights(gram: Tensor, regularisation: float) -> Tensor:
     weights = inverse.div_(-inverse.diagonal().clone())
     weights.fill_diagonal_(0)
     return weights
+
+
+def _by_name(weights: Mapping[Modality, float] | None) -> dict[str, float] | None:
+    return None if weights is None else {str(modality): weight for modality, weight in weights.items()}
 
 
 _PENALTY = "regularisation"

@@ -74,7 +74,8 @@ class HeteroNetwork(nn.Module):
         self.propagation = make_propagation(config.propagation)
         self.interacted = Interacted.of(graph.history)
         self._known_items = torch.from_numpy(graph.history.getnnz(axis=0) > 0)
-        self._known_users = torch.from_numpy(graph.history.getnnz(axis=1) > 0)
+        known_users = torch.from_numpy(graph.history.getnnz(axis=1) > 0)
+        self._known_users = None if known_users.all() else known_users
 
     def forward(
         self,
@@ -109,7 +110,8 @@ class HeteroNetwork(nn.Module):
         """Move parameters and features there."""
         self.to(device)
         self.graph = replace(self.graph, media={name: m.to(device) for name, m in self.graph.media.items()})
-        self._known_items, self._known_users = self._known_items.to(device), self._known_users.to(device)
+        self._known_items = self._known_items.to(device)
+        self._known_users = None if self._known_users is None else self._known_users.to(device)
 
     @torch.no_grad()
     def modality_gates(self) -> Float[Tensor, "users channels"]:
@@ -177,7 +179,8 @@ class HeteroNetwork(nn.Module):
         self, start: Tensor, identity: Tensor, interacted: SparseOperator, layers: int | None = None
     ) -> tuple[Tensor, Tensor]:
         layers = self.config.layers if layers is None else layers
-        users, items = self.user_start * self._known_users[:, None], start
+        users = self.user_start if self._known_users is None else self.user_start * self._known_users[:, None]
+        items = start
         entities: Tensor | None = self.entity_start
         all_users, all_items = users, items
         for _ in range(layers):

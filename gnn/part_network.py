@@ -45,7 +45,8 @@ def network_on(
     local.__dict__["entity_start"] = None if network.entity_start is None else network.entity_start[entities]
     messages = _BothWays(between, degrees[0][users.numpy()], degrees[1][items.numpy()])
     local.interacted = Interacted(messages, SparseOperator(row_mean(ones)))
-    local._known_items, local._known_users = network._known_items[items], network._known_users[users]
+    local._known_items = network._known_items[items]
+    local._known_users = None if network._known_users is None else network._known_users[users]
     return local
 
 
