@@ -7,6 +7,13 @@ from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, Positiv
 from encoders.impute import ImputeConfig
 
 Modality = Literal["text", "image", "audio"]
+
+SAMPLED_BATCH = 32_768
+"""Training pairs of a sampled batch at least: it meets many nodes however small it is."""
+
+SAMPLED_STEPS = 60
+"""Sampled batches an epoch at most, so that an epoch grows with the graph and not with its square."""
+
 RelationName = Literal["SIMILAR", "RELATED", "FOLLOWS"]
 ITEM_FEATURE_FUSIONS = ("feature", "attended")
 """Fusion kinds that make one item feature of all modalities, and so want a vector where one is missing."""
@@ -90,8 +97,9 @@ class NetworkConfig(BaseModel, extra="forbid"):
     sampled_above: PositiveInt = 4_000_000
     """Edges of all used relations from which `auto` samples: where an epoch begins to be shorter for it."""
 
-    sampled_batch_size: PositiveInt = 32_768
-    """Sampled batches: training pairs in one. The more there are, the more neighbours they share."""
+    sampled_batch_size: PositiveInt | None = None
+    """Sampled batches: training pairs in one; None takes a sixtieth of all pairs, at least 32,768. The more there are,
+    the more neighbours they share."""
 
     fan_out: PositiveInt = 10
     """Sampled batches: neighbours drawn for a node in each relation and hop."""
@@ -131,6 +139,10 @@ class NetworkConfig(BaseModel, extra="forbid"):
 
     initial_scale: PositiveFloat = 0.1
     """Standard deviation of the learned start vectors before training."""
+
+    def pairs_a_step(self, pairs: int) -> int:
+        """Training pairs of a sampled batch where the graph has so many."""
+        return self.sampled_batch_size or max(SAMPLED_BATCH, pairs // SAMPLED_STEPS)
 
     @model_validator(mode="after")
     def _imputation_has_a_use(self) -> "NetworkConfig":

@@ -6,6 +6,9 @@ Autograd would hold five of them: at 512 users by 6,710 items a third of the tim
 import torch
 from torch import Tensor
 
+BLOCK_ROWS = 2048
+"""Training pairs whose scores `SampledCrossEntropy` holds at once."""
+
 
 class CatalogueCrossEntropy(torch.autograd.Function):
     """`sum(weights * (logsumexp(scores)[row] - scores[row, columns]))`, scores = left @ right.T, each row of `right` of
@@ -41,7 +44,10 @@ class CatalogueCrossEntropy(torch.autograd.Function):
 
 
 class SampledCrossEntropy(torch.autograd.Function):
-    """`mean(log(exp(own) + sum(exp(left @ right.T - expected))) - own)` without the pairs `same`."""
+    """`mean(log(exp(own) + sum(exp(left @ right.T - expected))) - own)` without the pairs `same` (rows ascending).
+
+    A block of rows at a time, each with its gradients: the scores of a large batch are never held at once.
+    """
 
     @staticmethod
     def forward(
@@ -52,20 +58,29 @@ class SampledCrossEntropy(torch.autograd.Function):
         expected: Tensor,
         same: tuple[Tensor, Tensor],
     ) -> Tensor:
-        """The loss; keeps what the way back needs."""
-        scores = torch.addmm(-expected, left, right.T)
-        scores[same] = -torch.inf
-        highest = torch.maximum(scores.amax(dim=1), own)
-        scores.sub_(highest[:, None]).exp_()
-        total = scores.sum(dim=1) + (own - highest).exp()
-        ctx.save_for_backward(left, right, (own - highest).exp() / total - 1)
-        ctx.probabilities = scores.div_(total[:, None])  # type: ignore[attr-defined]
-        return (highest + total.log() - own).mean()
+        """The loss; keeps its gradients."""
+        share = 1 / len(left)
+        slopes = torch.empty_like(left), torch.zeros_like(right), torch.empty_like(own)
+        loss = left.new_zeros(())
+        for start in range(0, len(left), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            scores = torch.addmm(-expected, left[block], right.T)
+            first, last = torch.searchsorted(same[0], torch.tensor([start, start + BLOCK_ROWS])).tolist()
+            scores[same[0][first:last] - start, same[1][first:last]] = -torch.inf
+            highest = torch.maximum(scores.amax(dim=1), own[block])
+            scores.sub_(highest[:, None]).exp_()
+            mine = (own[block] - highest).exp()
+            total = scores.sum(dim=1) + mine
+            loss = loss + share * (highest + total.log() - own[block]).sum()
+            slope = scores.mul_(share / total[:, None])
+            slopes[0][block] = slope @ right
+            slopes[1].addmm_(slope.T, left[block])
+            slopes[2][block] = share * (mine / total - 1)
+        ctx.save_for_backward(*slopes)
+        return loss
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        """The gradients; uses up the buffer."""
+        """The gradients."""
         left, right, own = ctx.saved_tensors  # type: ignore[attr-defined]
-        share = grads[0] / len(left)
-        slope = ctx.probabilities.mul_(share)  # type: ignore[attr-defined]
-        return slope @ right, slope.T @ left, own * share, None, None
+        return left * grads[0], right * grads[0], own * grads[0], None, None

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gnn.config import NetworkConfig
+from gnn.cross_entropy import BLOCK_ROWS
 from gnn.ease import EASEConfig
 from gnn.settings import GNNConfig, PartConfig
 
@@ -80,9 +81,9 @@ def network_footprint(sizes: Sizes, config: NetworkConfig) -> Footprint:
 
     work = 20 N d (parameters, gradients, two Adam moments, the best so far) + 4 N d (2 layers + 3 channels + 6)
     (states of one pass, forward and back) + 60 P + 64 L (operators both ways) + 8 I width (features, and while they are
-    whitened) + the loss: 8 batch_users I for the full softmax, 12 batch_size negatives for the sampled one.
+    whitened) + the loss: 8 batch_users I for the full softmax, 12 (2,048 negatives + batch_size d) for the sampled one.
     Time: an epoch has U / batch_users steps (P / batch_size for other losses), each over every edge; with sampled
-    batches P / sampled_batch_size, each over `fan_out` edges a node met.
+    batches P / pairs_a_step, each over `fan_out` edges a node met.
     """
     media = {m: sizes.media[m] for m in config.modalities if m in sizes.media}
     similar = "SIMILAR" in config.relations
@@ -97,8 +98,11 @@ def network_footprint(sizes: Sizes, config: NetworkConfig) -> Footprint:
         config.batching == "auto" and sizes.pairs + links + related + sizes.follows > config.sampled_above
     )
     full = config.loss == "softmax" and not sampled
-    batch = config.sampled_batch_size if sampled else config.batch_size
-    loss = 8 * config.batch_users * sizes.items if full else 12 * batch * config.negatives
+    batch = config.pairs_a_step(sizes.pairs) if sampled else config.batch_size
+    rows = min(batch, BLOCK_ROWS)
+    loss = (
+        8 * config.batch_users * sizes.items if full else 12 * (rows * config.negatives + batch * config.embedding_dim)
+    )
     met = min(sizes.pairs, config.fan_out * nodes) if sampled else sizes.pairs
     work = 5 * state + state * (2 * config.layers + 3 * channels + 6) + 60 * sizes.pairs + 64 * links + 40 * related
     work += (60 * met + 64 * links + 2 * state) * sampled

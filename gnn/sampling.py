@@ -183,7 +183,7 @@ class Step:
 def sampled_steps(
     network: HeteroNetwork, interacted: Interacted, loss: SampledLoss, generator: torch.Generator
 ) -> Iterator[Step]:
-    """Every training pair once, `sampled_batch_size` a step, in an order drawn from `generator`."""
+    """Every training pair once, `pairs_a_step` at a time, in an order drawn from `generator`."""
     matrix = interacted.messages.forward
     edges = matrix.tocoo()
     degrees = (matrix.getnnz(axis=1), matrix.getnnz(axis=0))
@@ -196,7 +196,7 @@ def sampled_steps(
         NeighbourSampler(network, matrix, loss, generator),
         edge_label_index=(INTERACTED, torch.stack([loss.pairs.users, loss.pairs.items])),
         neg_sampling="triplet",
-        batch_size=network.config.sampled_batch_size,
+        batch_size=network.config.pairs_a_step(len(loss.pairs.users)),
         shuffle=True,
         generator=generator,
     )

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 import torch
 from torch.nn import functional
 
+from gnn import cross_entropy
 from gnn.config import NetworkConfig
 from gnn.errors import GnnError
 from gnn.losses import LOSSES, Batch, FullSoftmax, PairwiseRanking, SampledSoftmax, alignment, make_loss
@@ -90,6 +91,27 @@ def test_sampled_softmax_nears_the_full_one():
     assert abs(float(full - sampled)) < 0.02
     # and without the logQ correction it would not: log(negatives) off
     assert abs(float(full) - float(sampled) - np.log(20_000 / 50)) > 1
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1000])
+def test_sampled_cross_entropy_is_the_same_in_any_blocks(rows, monkeypatch):
+    monkeypatch.setattr(cross_entropy, "BLOCK_ROWS", rows)
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(n, 6, generator=generator, requires_grad=True) for n in (40, 25))
+    own = torch.randn(40, generator=generator, requires_grad=True)
+    expected = torch.rand(25, generator=generator)
+    same = (torch.tensor([0, 6, 7, 7, 20, 39]), torch.tensor([3, 1, 0, 24, 9, 9]))
+
+    logits = (left @ right.T - expected).index_put(same, torch.tensor(-torch.inf))
+    plain = (torch.cat([own[:, None], logits], dim=1).logsumexp(dim=1) - own).mean()
+    blocked = cross_entropy.SampledCrossEntropy.apply(left, right, own, expected, same)
+    assert torch.allclose(blocked, plain)
+    for found, wanted in zip(
+        torch.autograd.grad(3 * blocked, (left, right, own)),
+        torch.autograd.grad(3 * plain, (left, right, own)),
+        strict=True,
+    ):
+        assert torch.allclose(found, wanted, atol=1e-6)
 
 
 def test_sampled_softmax_spares_items_nobody_has_where_asked():

@@ -86,6 +86,17 @@ def test_the_switch_goes_by_the_edges_of_all_relations(taste_graph):
     assert not sampled(graph, NetworkConfig(sampled_above=1, batching="full"))
 
 
+def test_an_epoch_has_so_many_steps_at_most_and_a_step_so_many_pairs_at_least(taste_graph):
+    config = NetworkConfig()
+    assert config.pairs_a_step(1000) == config.pairs_a_step(60 * 32_768) == 32_768
+    assert config.pairs_a_step(60_000_000) == 1_000_000
+    assert config.model_copy(update={"sampled_batch_size": 7}).pairs_a_step(60_000_000) == 7
+    network = build(taste_graph())
+    loss = make_loss(network.graph.history, network.config)
+    steps = list(sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)))
+    assert [len(step.batch.users) for step in steps] == [network.graph.history.nnz]
+
+
 class Killed(Exception):
     """What stands for a kill."""
 
