@@ -6,12 +6,12 @@ from typing import Any
 TEMPLATES: Mapping[str, tuple[str, str, str]] = {
     "alone": (
         "{Subject} on top of behaviour: {metric} rises by {size}.",
-        "{Subject} on top of behaviour harms: {metric} falls by {size}.",
+        "{Subject} on top of behaviour: {metric} falls by {size}.",
         "{Subject} on top of behaviour: no gain that the tests confirm: {size}.",
     ),
     "added": (
         "{Subject} beside the other modalities: {metric} rises by another {size}.",
-        "{Subject} beside the other modalities harms: {metric} falls by {size}.",
+        "{Subject} beside the other modalities: {metric} falls by {size}.",
         "{Subject} beside the other modalities: no gain that the tests confirm: {size}.",
     ),
     "media": (
