@@ -94,7 +94,7 @@ class NetworkConfig(BaseModel, extra="forbid"):
     which `softmax` becomes `sampled_softmax` (weaker on items without interactions); `auto` samples above
     `sampled_above` edges."""
 
-    sampled_above: PositiveInt = 4_000_000
+    sampled_above: PositiveInt = 2_500_000
     """Edges of all used relations from which `auto` samples: where an epoch begins to be shorter for it."""
 
     sampled_batch_size: PositiveInt | None = None
