@@ -1,6 +1,5 @@
 """The automatic choice: one procedure for every dataset, decided by validation alone."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import scipy.sparse as sp
@@ -67,9 +66,6 @@ DENSE: tuple[dict[str, Any], ...] = (
 PAIRWISE_STEPS = 60
 """Steps an epoch of pairwise ranking at most, by larger batches: each passes messages over the whole graph."""
 
-NEW_ITEMS = 0.01
-"""Share of items nobody has from which training stands in for them: where there are none it only costs."""
-
 LONG_HISTORY = 15
 """Mean training interactions per user from which the dense space is compared."""
 
@@ -128,7 +124,7 @@ class Auto:
         if networks is None:
             space = DENSE if history.nnz >= LONG_HISTORY * history.shape[0] else SPARSE
             networks = tuple(
-                NetworkConfig.model_validate({**entry, **_fitted_to(entry, history), **self.config.fixed()})
+                NetworkConfig.model_validate({**entry, **_pairwise_batch(entry, history.nnz), **self.config.fixed()})
                 for entry in space
             )
         return [network for n, network in enumerate(networks) if network not in networks[:n]]
@@ -150,14 +146,10 @@ class Auto:
         )
 
 
-def _fitted_to(entry: Mapping[str, Any], history: sp.csr_matrix) -> dict[str, Any]:
-    """What an entry leaves to the graph: steps an epoch, and whether there are new items to stand in for."""
-    changes: dict[str, Any] = {}
-    if entry["loss"] == "bpr":
-        changes["batch_size"] = max(NetworkConfig().batch_size, history.nnz // PAIRWISE_STEPS)
-    if (history.getnnz(axis=0) == 0).mean() < NEW_ITEMS:
-        changes["identity_dropout"] = 0.0
-    return changes
+def _pairwise_batch(entry: dict[str, Any], pairs: int) -> dict[str, int]:
+    """The batch size that keeps pairwise ranking within `PAIRWISE_STEPS`; nothing for a loss that needs none."""
+    wanted = pairs // PAIRWISE_STEPS
+    return {"batch_size": wanted} if entry["loss"] == "bpr" and wanted > NetworkConfig().batch_size else {}
 
 
 class _Fitted(NamedTuple):

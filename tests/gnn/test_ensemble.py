@@ -215,18 +215,6 @@ def test_pairwise_ranking_takes_larger_batches_where_there_are_many_pairs() -> N
     assert [n.batch_size for n in Auto(GNNConfig(batch_size=512)).candidates(many)] == [512, 512]
 
 
-def test_training_stands_in_for_new_items_only_where_there_are_some() -> None:
-    known = np.eye(200)[:, :198]  # two users more than items, so that histories stay short
-    some = np.concatenate([known, np.zeros((200, 2))], axis=1)
-
-    def dropouts(history: np.ndarray, **given: float) -> list[float]:
-        return [n.identity_dropout for n in Auto(GNNConfig(**given)).candidates(sp.csr_matrix(history))]
-
-    assert dropouts(some) == [0.3, 0.0]
-    assert dropouts(known) == [0.0, 0.0]
-    assert dropouts(known, identity_dropout=0.2) == [0.2, 0.2]
-
-
 def test_weights_must_fit_the_parts(mixed_graph) -> None:
     parts = (PartConfig(model="ease"), PartConfig(model="popularity"))
     for weights, message in (((1.0,), "1 values for 2 parts"), ((0.0, 0.0), "all 0")):
