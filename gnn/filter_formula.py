@@ -41,8 +41,9 @@ class FilterParameters(BaseModel, extra="forbid"):
     low_rank_weight: float = Field(0.0, ge=0)
     """Weight of the filter's own truncation to `low_rank` singular vectors, added to it."""
 
-    cold_weight: float = Field(1.0, ge=0)
-    """c: how alike an item nobody has in train is to itself, so that histories reach it over the media links."""
+    cold_weight: float = Field(2.0, ge=0)
+    """c: how alike an item nobody has in train is to itself, by the mean of the others, so that histories reach it
+    over the media links."""
 
 
 def media_matrices(data: HeteroData) -> dict[str, sp.csr_matrix]:
@@ -116,11 +117,21 @@ def sparse_filter(
 
 
 def cold_diagonal(history: sp.csr_matrix, parameters: FilterParameters) -> sp.csr_matrix:
-    """`c` on the diagonal for each item nobody has: co-occurrence leaves its row and column empty."""
+    """What S holds for each item nobody has: co-occurrence leaves its row and column empty."""
     cold = history.getnnz(axis=0) == 0
-    diagonal = sp.diags(np.float32(parameters.cold_weight) * cold.astype(np.float32)).tocsr()
+    diagonal = sp.diags(np.float32(cold_similarity(history, parameters)) * cold.astype(np.float32)).tocsr()
     diagonal.eliminate_zeros()
     return diagonal
+
+
+def cold_similarity(history: sp.csr_matrix, parameters: FilterParameters) -> float:
+    """c times the mean of `S_ii` (without s) over the items somebody has: the scale of S differs by orders of magnitude
+    with histories and exponents."""
+    weights = inverse_power(np.asarray(history.sum(axis=1)).ravel(), 2 * parameters.user_exponent)
+    incoming, outgoing = input_scale(history, parameters), output_scale(history, parameters)
+    own = (history.T @ weights) ** parameters.power * incoming * outgoing
+    known = own[history.getnnz(axis=0) > 0]
+    return parameters.cold_weight * float(known.mean()) if len(known) else 0.0
 
 
 def sparse_similarity(
@@ -155,13 +166,17 @@ def normalised(
     gram: sp.csr_matrix, history: sp.csr_matrix, parameters: FilterParameters, first_row: int = 0
 ) -> sp.csr_matrix:
     """`S = (d_i^(-bi) C d_j^(-bo))^p` on the stored entries of (a block of rows of) C, diagonal times s."""
-    degrees = np.asarray(history.sum(axis=0)).ravel()
     rows = np.repeat(np.arange(first_row, first_row + gram.shape[0]), np.diff(gram.indptr))
-    incoming = inverse_power(degrees, parameters.input_exponent * parameters.power)
-    outgoing = output_scale(history, parameters)
+    incoming, outgoing = input_scale(history, parameters), output_scale(history, parameters)
     values = gram.data**parameters.power * incoming[rows] * outgoing[gram.indices]
     values[rows == gram.indices] *= parameters.diagonal
     return sp.csr_matrix((values.astype(np.float32), gram.indices, gram.indptr), shape=gram.shape)
+
+
+def input_scale(history: sp.csr_matrix, parameters: FilterParameters) -> Float[np.ndarray, "items"]:
+    """`d_i^(-bi p)`: what the input exponent multiplies each row with."""
+    degrees = np.asarray(history.sum(axis=0)).ravel()
+    return inverse_power(degrees, parameters.input_exponent * parameters.power)
 
 
 def output_scale(history: sp.csr_matrix, parameters: FilterParameters) -> Float[np.ndarray, "items"]:

@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 from gnn.filter_formula import (
     FilterParameters,
     blend_in,
+    cold_similarity,
     cooccurrence,
     mixed_links,
     modality_shares,
@@ -117,7 +118,7 @@ class FilterSearch:
 
     def _cheap(self) -> list[tuple[_Move, float]]:
         cheap = [(_field("output_exponent"), 0.1)]
-        return [*cheap, (_field("cold_weight"), 0.5), (_hop(0), 0.5), (_hop(1), 1.0)] if self.modalities else cheap
+        return [*cheap, (_field("cold_weight"), 1.0), (_hop(0), 0.5), (_hop(1), 1.0)] if self.modalities else cheap
 
     def _dear(self) -> list[tuple[_Move, float]]:
         if self.blocks.entries is not None:
@@ -174,6 +175,7 @@ class _Blocks:
         scale = torch.from_numpy(output_scale(self.history, parameters))
         cold = torch.from_numpy(self.cold)
         to_cold = self._to_cold(parameters) if len(cold) else []
+        own = cold_similarity(self.history, parameters)
         cut = self._plain(parameters).cut if parameters.low_rank_weight else None
 
         def scores(block: slice) -> Tensor:
@@ -182,7 +184,7 @@ class _Blocks:
                 total.add_(part[block], alpha=weight)
             total.mul_(scale)
             if to_cold:
-                total[:, cold] = parameters.cold_weight * sum(
+                total[:, cold] = own * sum(
                     weight * part[block] for weight, part in zip(parameters.hops, to_cold, strict=True)
                 )
             if cut is not None:
@@ -266,7 +268,7 @@ def _key(parameters: FilterParameters) -> tuple[Any, ...]:
 
 def _field(name: str) -> _Move:
     """Move one number, inside the bounds of its declaration."""
-    bounds = {"power": (0.2, 2.0), "diagonal": (0.0, 3.0), "cold_weight": (0.0, 4.0)}
+    bounds = {"power": (0.2, 2.0), "diagonal": (0.0, 3.0), "cold_weight": (0.0, 8.0)}
     low, high = bounds.get(name, (0.0, 1.0))
 
     def move(parameters: FilterParameters, step: float) -> FilterParameters:

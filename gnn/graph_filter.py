@@ -41,8 +41,9 @@ class GraphFilter:
     """`Q = (I + al M + a2 M^2) S`, `S = (d^-bi C d^-bo)^p`, `C = X^T D_u^-2a X`; scores are `X Q`.
 
     M is the weighted mean over modalities of the symmetrically normalised media links between items. For an item
-    nobody has, S is c on the diagonal: its column is `c (al M + a2 M^2)`, so histories reach it. A graph without media
-    links gives `Q = S`, a degree-normalised item-item filter (as in Steck 2019 and SLIM's relatives).
+    nobody has, S holds on the diagonal c times the mean of the others' `S_ii`: its column of Q is `al M + a2 M^2` times
+    that, so histories reach it. A graph without media links gives `Q = S`, a degree-normalised item-item filter (as in
+    Steck 2019 and SLIM's relatives).
     """
 
     def __init__(self, config: GraphFilterConfig | None = None, tell: Callable[[str], None] | None = None) -> None:

@@ -32,8 +32,9 @@ def naive_filter(data, parameters: FilterParameters, rank: int) -> np.ndarray:
     scale = np.maximum(items, 1)
     s = np.diag(scale**-parameters.input_exponent) @ c @ np.diag(scale**-parameters.output_exponent)
     s = s**parameters.power
+    own = np.diag(s)[items > 0].mean()
     s[np.diag_indices(len(s))] *= parameters.diagonal
-    s += np.diag(parameters.cold_weight * (items == 0))
+    s += np.diag(parameters.cold_weight * own * (items == 0))
     m = np.zeros_like(s)
     total = sum(parameters.modality_weights.values())
     for modality, weight in parameters.modality_weights.items():
