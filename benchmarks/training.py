@@ -182,9 +182,13 @@ def _bare(network: HeteroNetwork, batches: list[Batch]) -> float:
     for batch in batches:
         chosen = torch.unique(batch.users)
         means = network.interacted.means.forward[chosen.numpy()] if media else None
+        last = network.interacted.messages.forward[chosen.numpy()]  # the last layer reaches the batch's users alone
         left = torch.from_numpy(users)[chosen]
-        for _ in range(2 * config.layers):
-            _ = network.interacted.messages.forward @ items, network.interacted.messages.backward @ users
+        for layer in range(1, config.layers + 1):
+            forth, back = network.interacted.messages.forward, network.interacted.messages.backward
+            for _ in range(2):  # the way back goes over the same links
+                _ = back @ users
+                _ = last @ items if layer == config.layers else forth @ items
         for medium in media:
             if medium.features is not None:
                 slope = medium.features @ torch.zeros(medium.features.shape[1], config.embedding_dim)

@@ -86,18 +86,22 @@ class HeteroNetwork(nn.Module):
         """Vectors of all users and items.
 
         `interacted` (users x items) stands in for the full interactions in message passing, e.g. pruned ones.
-        With `only` (on the CPU) the rows of the other users are unfinished: a training step needs its batch alone,
-        and the means over histories are a third of the work.
+        With `only` (ascending, on the CPU) the other users' rows are 0: a training step needs its batch alone, and
+        the last layer towards users and the means over histories are nearly half of the work.
         """
         seen = seen or Perturbation()
         interacted = interacted or self.interacted
         channels = self.fusion(self._features(seen))
-        identity = self._known_items if seen.identity is None else self._known_items & seen.identity
+        known = self._known_items if seen.identity is None else self._known_items & seen.identity
+        identity = known.float()  # a product of floats and booleans takes twice as long
         own = self.item_start * identity[:, None]
         content = self._content(channels)
         start = own if content is None else own + content
-        users, items = self._propagate(start, identity, interacted.messages)
-        users, items = self._add_channels(users, items, start, identity, channels, interacted.means, only)
+        users, items = self._propagate(start, identity, interacted.messages, only=only)
+        means = interacted.means if only is None else interacted.means.rows(only)
+        users, items = self._add_channels(users, items, start, identity, channels, means)
+        if only is not None:
+            users = torch.zeros_like(self.user_start).index_copy(0, only, users)
         contents = {n: c.content for n, c in zip(self.fusion.names, channels, strict=True) if c.content is not None}
         return Vectors(users, items, contents)
 
@@ -176,18 +180,26 @@ class HeteroNetwork(nn.Module):
         return torch.stack(parts).sum(dim=0) if parts else None
 
     def _propagate(
-        self, start: Tensor, identity: Tensor, interacted: SparseOperator, layers: int | None = None
+        self,
+        start: Tensor,
+        identity: Tensor,
+        interacted: SparseOperator,
+        layers: int | None = None,
+        only: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
+        """The mean of the layers: of all users or of `only` these, and of all items."""
         layers = self.config.layers if layers is None else layers
         users = self.user_start if self._known_users is None else self.user_start * self._known_users[:, None]
         items = start
         entities: Tensor | None = self.entity_start
-        all_users, all_items = users, items
-        for _ in range(layers):
-            to_users, to_items = self.propagation(interacted, users, items)
+        all_users, all_items = _chosen(users, only), items
+        for layer in range(1, layers + 1):
+            wanted = only if layer == layers else None
+            to_users, to_items = self.propagation(interacted, users, items, wanted)
             to_items = to_items * identity[:, None]
             if self.follow_weight is not None and self.graph.follows is not None:
-                to_users = to_users + self.follow_weight * (self.graph.follows @ users)
+                follows = self.graph.follows if wanted is None else self.graph.follows.rows(wanted)
+                to_users = to_users + self.follow_weight * (follows @ users)
             if entities is not None:
                 to_entities = torch.zeros_like(entities)
                 for weight, operator in zip(
@@ -199,7 +211,8 @@ class HeteroNetwork(nn.Module):
                     to_entities = to_entities + self.entity_weight * (self.graph.entity_entity @ entities)
                 entities = to_entities
             users, items = to_users, to_items
-            all_users, all_items = all_users + users, all_items + items
+            all_users = all_users + (users if layer == layers else _chosen(users, only))
+            all_items = all_items + items
         return all_users / (layers + 1), all_items / (layers + 1)
 
     def _add_channels(
@@ -210,14 +223,11 @@ class HeteroNetwork(nn.Module):
         identity: Tensor,
         channels: list[Channel],
         means: SparseOperator,
-        only: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
+        """`means` has a row for each of `users`."""
         if not channels:
             return users, items
-        rows = users if only is None else users.index_select(0, only)
-        if only is not None:
-            means = SparseOperator(means.forward[only.numpy()])
-        gates = self._gates(rows)
+        gates = self._gates(users)
         for number, channel in enumerate(channels):
             spread = self._spread(channel, start)
             if spread is None:
@@ -225,8 +235,8 @@ class HeteroNetwork(nn.Module):
             weighted = self.similar_weights[number] * spread
             items = items + weighted
             # an item that stands as new is in nobody's history: without this any link leads a target to itself
-            rows = rows + gates[:, number : number + 1] * (means @ (weighted * identity[:, None]))
-        return rows if only is None else users.index_copy(0, only, rows), items
+            users = users + gates[:, number : number + 1] * (means @ (weighted * identity[:, None]))
+        return users, items
 
     def _spread(self, channel: Channel, start: Tensor) -> Tensor | None:
         if channel.similar is None:
@@ -238,3 +248,7 @@ class HeteroNetwork(nn.Module):
     def _gates(self, users: Tensor) -> Tensor:
         """1 on average over the channels, by the user's own vector."""
         return (users @ self.gate_query + self.gate_bias).softmax(dim=1) * len(self.fusion.names)
+
+
+def _chosen(rows: Tensor, only: Tensor | None) -> Tensor:
+    return rows if only is None else rows.index_select(0, only)

@@ -40,6 +40,10 @@ class SparseOperator:
         other.shape = (self.shape[1], self.shape[0])
         return other
 
+    def rows(self, chosen: Int[Tensor, "chosen"]) -> "SparseOperator":
+        """These rows alone, in this order."""
+        return SparseOperator(self.forward[chosen.numpy()])
+
     def edges(self, device: torch.device) -> tuple[Int[Tensor, "edges"], Int[Tensor, "edges"], Float[Tensor, "edges"]]:
         """Row, column and value of each entry, on `device`."""
         found = self._edges

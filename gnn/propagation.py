@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,10 +15,15 @@ class LightPropagation(nn.Module):
     """The degree-normalised sum of the neighbours, nothing learned (He et al., LightGCN, 2020)."""
 
     def forward(
-        self, interacted: SparseOperator, users: Float[Tensor, "users dim"], items: Float[Tensor, "items dim"]
-    ) -> tuple[Float[Tensor, "users dim"], Float[Tensor, "items dim"]]:
-        """The messages that arrive at users and at items; `interacted` is users x items."""
-        return interacted @ items, interacted.T @ users
+        self,
+        interacted: SparseOperator,
+        users: Float[Tensor, "users dim"],
+        items: Float[Tensor, "items dim"],
+        only: Int[Tensor, "chosen"] | None = None,
+    ) -> tuple[Float[Tensor, "receiving dim"], Float[Tensor, "items dim"]]:
+        """The messages that arrive at users (at `only` these) and at items; `interacted` is users x items."""
+        to_users = interacted if only is None else interacted.rows(only)
+        return to_users @ items, interacted.T @ users
 
 
 class AttentionPropagation(nn.Module):
@@ -33,16 +38,21 @@ class AttentionPropagation(nn.Module):
         self.sharpness = nn.Parameter(torch.zeros(2))
 
     def forward(
-        self, interacted: SparseOperator, users: Float[Tensor, "users dim"], items: Float[Tensor, "items dim"]
-    ) -> tuple[Float[Tensor, "users dim"], Float[Tensor, "items dim"]]:
-        """The messages that arrive at users and at items; `interacted` is users x items."""
+        self,
+        interacted: SparseOperator,
+        users: Float[Tensor, "users dim"],
+        items: Float[Tensor, "items dim"],
+        only: Int[Tensor, "chosen"] | None = None,
+    ) -> tuple[Float[Tensor, "receiving dim"], Float[Tensor, "items dim"]]:
+        """The messages that arrive at users (at `only` these) and at items; `interacted` is users x items."""
         rows, columns, weights = interacted.edges(users.device)
         at_users, at_items = users.index_select(0, rows), items.index_select(0, columns)
         agreement = functional.cosine_similarity(at_users, at_items)
         to_users = _tilted(weights, self.sharpness[0] * agreement, rows, len(users))
         to_items = _tilted(weights, self.sharpness[1] * agreement, columns, len(items))
+        at_all_users = torch.zeros_like(users).index_add(0, rows, to_users[:, None] * at_items)
         return (
-            torch.zeros_like(users).index_add(0, rows, to_users[:, None] * at_items),
+            at_all_users if only is None else at_all_users.index_select(0, only),
             torch.zeros_like(items).index_add(0, columns, to_items[:, None] * at_users),
         )
 

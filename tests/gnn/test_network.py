@@ -136,8 +136,9 @@ def test_links_between_modalities_are_a_channel_of_their_own(bare_graph):
     assert build(data, modalities=("text",)).fusion.names == ()
 
 
-def test_chosen_users_alone_get_the_same_vectors_and_gradients(taste_graph):
-    network, chosen = build(taste_graph()), torch.tensor([2, 9, 140])
+@pytest.mark.parametrize("settings", [{}, {"layers": 1}, {"layers": 0}, {"propagation": "attention"}])
+def test_chosen_users_alone_get_the_same_vectors_and_gradients(settings, taste_graph):
+    network, chosen = build(taste_graph(), **settings), torch.tensor([2, 9, 140])
     results = []
     for only in (None, chosen):
         network.zero_grad()
@@ -146,6 +147,14 @@ def test_chosen_users_alone_get_the_same_vectors_and_gradients(taste_graph):
         results.append((vectors.users[chosen], vectors.items, network.item_start.grad, network.gate_query.grad))
     for whole, part in zip(*results, strict=True):
         assert torch.allclose(whole, part, atol=1e-6)
+    assert vectors.users.abs().sum(dim=1).count_nonzero() == len(chosen)
+
+
+def test_chosen_users_alone_hear_from_those_they_follow(bare_graph):
+    data = bare_graph(3, 3, [(0, 0), (0, 1), (1, 1)])
+    data["User", "FOLLOWS", "User"].edge_index = torch.tensor([[2, 0], [0, 1]])
+    network, chosen = build(data), torch.tensor([1, 2])
+    assert torch.allclose(network(only=chosen).users[chosen], network().users[chosen])
 
 
 def test_perturbation_hides_items_and_modalities(taste_graph):
