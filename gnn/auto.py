@@ -63,9 +63,6 @@ DENSE: tuple[dict[str, Any], ...] = (
 )
 """Compared where histories are long: wider networks that rest on behaviour and media links."""
 
-PAIRWISE_STEPS = 60
-"""Steps an epoch of pairwise ranking at most, by larger batches: each passes messages over the whole graph."""
-
 LONG_HISTORY = 15
 """Mean training interactions per user from which the dense space is compared."""
 
@@ -123,10 +120,7 @@ class Auto:
         networks = self.config.auto.networks
         if networks is None:
             space = DENSE if history.nnz >= LONG_HISTORY * history.shape[0] else SPARSE
-            networks = tuple(
-                NetworkConfig.model_validate({**entry, **_pairwise_batch(entry, history.nnz), **self.config.fixed()})
-                for entry in space
-            )
+            networks = tuple(NetworkConfig.model_validate({**entry, **self.config.fixed()}) for entry in space)
         return [network for n, network in enumerate(networks) if network not in networks[:n]]
 
     def _fit(self, part: PartConfig, data: HeteroData, seed: int, steps: "_Steps") -> "_Fitted":
@@ -144,12 +138,6 @@ class Auto:
                 "item_knn": self.config.item_knn,
             }
         )
-
-
-def _pairwise_batch(entry: dict[str, Any], pairs: int) -> dict[str, int]:
-    """The batch size that keeps pairwise ranking within `PAIRWISE_STEPS`; nothing for a loss that needs none."""
-    wanted = pairs // PAIRWISE_STEPS
-    return {"batch_size": wanted} if entry["loss"] == "bpr" and wanted > NetworkConfig().batch_size else {}
 
 
 class _Fitted(NamedTuple):

@@ -8,11 +8,15 @@ from encoders.impute import ImputeConfig
 
 Modality = Literal["text", "image", "audio"]
 
-SAMPLED_BATCH = 32_768
-"""Training pairs of a sampled batch at least: it meets many nodes however small it is."""
+STEPS = 60
+"""Batches an epoch at most where their size is not given: each passes messages over the graph, so that with more and
+more of them an epoch would grow with the square of the interactions."""
 
-SAMPLED_STEPS = 60
-"""Sampled batches an epoch at most, so that an epoch grows with the graph and not with its square."""
+BATCH_USERS, BATCH_SIZE = 512, 2048
+"""Users or training pairs of a batch at least."""
+
+SAMPLED_BATCH = (32_768, 262_144)
+"""Training pairs of a sampled batch: it meets many nodes however small it is, and memory bounds it."""
 
 RelationName = Literal["SIMILAR", "RELATED", "FOLLOWS"]
 ITEM_FEATURE_FUSIONS = ("feature", "attended")
@@ -56,13 +60,16 @@ class NetworkConfig(BaseModel, extra="forbid"):
     loss: str = "softmax"
     """`softmax` (all items, cosine), `sampled_softmax` (cosine, logQ correction) or `bpr` (dot product)."""
 
+    full_softmax_items: PositiveInt = 20_000
+    """Items above which `softmax` becomes `sampled_softmax`: its scores grow with users times items."""
+
     temperature: PositiveFloat = 0.25
     """Divides cosine scores in the softmax losses."""
 
     user_weight_power: float = Field(default=0.0, ge=0, le=1)
-    """Full softmax: a user's pairs weigh `pairs ** -power`; 0 = every pair alike, 1 = every user alike."""
+    """Softmax losses: a user's pairs weigh `pairs ** -power`; 0 = every pair alike, 1 = every user alike."""
 
-    negatives: PositiveInt = 2048
+    negatives: PositiveInt = 8192
     """Items drawn for each batch by `sampled_softmax`."""
 
     cold_negatives: bool = True
@@ -83,23 +90,20 @@ class NetworkConfig(BaseModel, extra="forbid"):
     modality_learning_rates: dict[Modality, PositiveFloat] = {}
     """Factor on the learning rate of one modality's projection, to help a weak modality keep up."""
 
-    batch_users: PositiveInt = 512
-    """Full softmax: users that share one matrix of scores."""
+    batch_users: PositiveInt | None = None
+    """Softmax losses: users in a batch, with all their pairs; None takes a sixtieth of all, at least 512."""
 
-    batch_size: PositiveInt = 2048
-    """Other losses: training pairs in a batch."""
+    batch_size: PositiveInt | None = None
+    """`bpr` and sampled batches: training pairs in one; None takes a sixtieth of all, at least 2,048 (sampled: 32,768,
+    at most 262,144)."""
 
     batching: Literal["auto", "full", "sampled"] = "auto"
     """`full` passes messages over the whole graph in each step, `sampled` over the neighbourhood of its batch, for
     which `softmax` becomes `sampled_softmax` (weaker on items without interactions); `auto` samples above
     `sampled_above` edges."""
 
-    sampled_above: PositiveInt = 2_500_000
-    """Edges of all used relations from which `auto` samples: where an epoch begins to be shorter for it."""
-
-    sampled_batch_size: PositiveInt | None = None
-    """Sampled batches: training pairs in one; None takes a sixtieth of all pairs, at least 32,768. The more there are,
-    the more neighbours they share."""
+    sampled_above: PositiveInt = 25_000_000
+    """Edges of all used relations from which `auto` samples: about where the whole graph takes 12 GB."""
 
     fan_out: PositiveInt = 10
     """Sampled batches: neighbours drawn for a node in each relation and hop."""
@@ -140,9 +144,14 @@ class NetworkConfig(BaseModel, extra="forbid"):
     initial_scale: PositiveFloat = 0.1
     """Standard deviation of the learned start vectors before training."""
 
-    def pairs_a_step(self, pairs: int) -> int:
-        """Training pairs of a sampled batch where the graph has so many."""
-        return self.sampled_batch_size or max(SAMPLED_BATCH, pairs // SAMPLED_STEPS)
+    def users_a_step(self, users: int) -> int:
+        """Users of a batch where so many have training pairs."""
+        return self.batch_users or max(BATCH_USERS, users // STEPS)
+
+    def pairs_a_step(self, pairs: int, *, sampled: bool = False) -> int:
+        """Training pairs of a batch where the graph has so many."""
+        least, most = SAMPLED_BATCH if sampled else (BATCH_SIZE, pairs)
+        return self.batch_size or max(least, min(most, pairs // STEPS))
 
     @model_validator(mode="after")
     def _imputation_has_a_use(self) -> "NetworkConfig":

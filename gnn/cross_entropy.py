@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 BLOCK_ROWS = 2048
-"""Training pairs whose scores `SampledCrossEntropy` holds at once."""
+"""Users whose scores `SampledCrossEntropy` holds at once."""
 
 
 class CatalogueCrossEntropy(torch.autograd.Function):
@@ -44,7 +44,9 @@ class CatalogueCrossEntropy(torch.autograd.Function):
 
 
 class SampledCrossEntropy(torch.autograd.Function):
-    """`mean(log(exp(own) + sum(exp(left @ right.T - expected))) - own)` without the pairs `same` (rows ascending).
+    """`sum(weights * (log(total[row] + correction * exp(own)) - own))`, total = the row sums of
+    `exp(left @ right.T - expected)`; `own` is no larger than the length of its row of `left`, and `row`, on the CPU,
+    ascends.
 
     A block of rows at a time, each with its gradients: the scores of a large batch are never held at once.
     """
@@ -56,31 +58,35 @@ class SampledCrossEntropy(torch.autograd.Function):
         right: Tensor,
         own: Tensor,
         expected: Tensor,
-        same: tuple[Tensor, Tensor],
+        row: Tensor,
+        correction: Tensor,
+        weights: Tensor,
     ) -> Tensor:
         """The loss; keeps its gradients."""
-        share = 1 / len(left)
         slopes = torch.empty_like(left), torch.zeros_like(right), torch.empty_like(own)
         loss = left.new_zeros(())
-        for start in range(0, len(left), BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
+        cuts = torch.searchsorted(row, torch.arange(0, len(left) + BLOCK_ROWS, BLOCK_ROWS)).tolist()
+        for number, start in enumerate(range(0, len(left), BLOCK_ROWS)):
+            block, pairs = slice(start, start + BLOCK_ROWS), slice(cuts[number], cuts[number + 1])
+            at = (row[pairs] - start).to(left.device)
             scores = torch.addmm(-expected, left[block], right.T)
-            first, last = torch.searchsorted(same[0], torch.tensor([start, start + BLOCK_ROWS])).tolist()
-            scores[same[0][first:last] - start, same[1][first:last]] = -torch.inf
-            highest = torch.maximum(scores.amax(dim=1), own[block])
-            scores.sub_(highest[:, None]).exp_()
-            mine = (own[block] - highest).exp()
-            total = scores.sum(dim=1) + mine
-            loss = loss + share * (highest + total.log() - own[block]).sum()
-            slope = scores.mul_(share / total[:, None])
+            highest = torch.maximum(scores.amax(dim=1), left[block].norm(dim=1))
+            total = scores.sub_(highest[:, None]).exp_().sum(dim=1)
+            mine = (own[pairs] - highest[at]).exp()
+            each = torch.maximum(total[at] + correction[pairs] * mine, mine)  # smaller by rounding alone
+            share = weights[pairs] / each
+            loss = loss + (weights[pairs] * (highest[at] + each.log() - own[pairs])).sum()
+            slope = scores.mul_(torch.zeros_like(total).index_add_(0, at, share)[:, None])
             slopes[0][block] = slope @ right
             slopes[1].addmm_(slope.T, left[block])
-            slopes[2][block] = share * (mine / total - 1)
+            slopes[2][pairs] = share * correction[pairs] * mine - weights[pairs]
         ctx.save_for_backward(*slopes)
         return loss
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, *grads: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, None, None, None, None]:
         """The gradients."""
         left, right, own = ctx.saved_tensors  # type: ignore[attr-defined]
-        return left * grads[0], right * grads[0], own * grads[0], None, None
+        return left * grads[0], right * grads[0], own * grads[0], None, None, None, None

@@ -58,26 +58,20 @@ class SampledLoss(Loss, Protocol):
 class FullSoftmax:
     """Cross-entropy over the whole catalogue, cosine scores over a temperature.
 
-    A batch is a set of users with all their pairs, so that they share one row of scores.
+    A batch is a set of users with all their pairs, so that those of a user share one row of scores.
     """
 
     cosine = True
 
     def __init__(self, history: sp.csr_matrix, config: NetworkConfig) -> None:
         self.history, self.config = history, config
-        counts = np.diff(history.indptr)
-        self.users = torch.from_numpy(np.flatnonzero(counts))
-        self.counts = torch.from_numpy(counts.astype(np.float32))
+        self.counts = _counts(history)
         known = torch.from_numpy(history.getnnz(axis=0)) > 0
         self.present = None if config.cold_negatives or known.all() else known.nonzero()[:, 0]
 
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """`batch_users` users with all their pairs."""
-        order = self.users[torch.randperm(len(self.users), generator=generator)]
-        for chosen in torch.split(order, self.config.batch_users):
-            rows = self.history[chosen.numpy()]
-            users = chosen.repeat_interleave(torch.from_numpy(np.diff(rows.indptr)).long())
-            yield Batch(users, torch.from_numpy(rows.indices.astype(np.int64)))
+        return _by_users(self.history, self.config, generator)
 
     def __call__(
         self,
@@ -86,13 +80,12 @@ class FullSoftmax:
         batch: Batch,
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
-        """Mean over the pairs, each weighing `pairs of its user ** -user_weight_power`."""
+        """Mean over the pairs."""
         chosen, row = torch.unique_consecutive(batch.users, return_inverse=True)
         left = functional.normalize(users[chosen]) / self.config.temperature
         columns = batch.items if self.present is None else torch.searchsorted(self.present, batch.items)
         right = functional.normalize(items if self.present is None else items[self.present])
-        weights = self.counts[batch.users] ** -self.config.user_weight_power
-        places = (part.to(users.device) for part in (row, columns, weights / weights.sum()))
+        places = (part.to(users.device) for part in (row, columns, _weights(self.counts, batch, self.config)))
         loss: Tensor = CatalogueCrossEntropy.apply(left, right, *places)
         return loss
 
@@ -100,21 +93,23 @@ class FullSoftmax:
 class SampledSoftmax:
     """Cross-entropy against a drawn sample of items, for catalogues too large for all of them.
 
-    Negatives are drawn by popularity and each logit is lowered by the log of its expected count in the sample
-    (Bengio and Senecal, 2008; Yi et al., 2019), so that the gradient estimates that of the full softmax.
+    Items are drawn by popularity and each logit is lowered by the log of its expected count in the sample (Bengio and
+    Senecal, 2008; Yi et al., 2019), so that the gradient estimates that of the full softmax. Users of a batch share the
+    sample and a row of scores; in it a pair's own item counts once, however often it was drawn.
     """
 
     cosine = True
 
     def __init__(self, history: sp.csr_matrix, config: NetworkConfig) -> None:
-        self.pairs, self.config = _pairs(history), config
+        self.history, self.pairs, self.config = history, _pairs(history), config
+        self.counts = _counts(history)
         popularity = torch.from_numpy(history.getnnz(axis=0)).double()
         weight = (popularity + 1) * (config.cold_negatives | (popularity > 0))
         self.probability = weight / weight.sum()
 
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
-        """`batch_size` pairs each."""
-        return _shuffled(self.pairs, self.config.batch_size, generator)
+        """`batch_users` users with all their pairs."""
+        return _by_users(self.history, self.config, generator)
 
     def __call__(
         self,
@@ -123,14 +118,21 @@ class SampledSoftmax:
         batch: Batch,
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
-        """Mean over the pairs; a negative that is the pair's own item is masked."""
-        size = self.config.negatives
+        """Mean over the pairs."""
         drawn = self.draw(batch, generator) if batch.negatives is None else batch.negatives
-        left = functional.normalize(users[batch.users]) / self.config.temperature
-        own = (left * functional.normalize(items[batch.items])).sum(dim=1)
-        expected = (self.probability[drawn] * size).log().float().to(users.device)
-        right, same = functional.normalize(items[drawn]), _matches(batch.items, drawn)
-        loss: Tensor = SampledCrossEntropy.apply(left, right, own, expected, same)
+        chosen, row = torch.unique(batch.users, return_inverse=True)
+        order = row.argsort(stable=True)
+        row, positives = row[order], batch.items[order]
+        expected = self.probability * len(drawn)
+        times = torch.bincount(drawn, minlength=len(expected))[positives]
+        correction = (1 - times / expected[positives]).float()
+        weights = _weights(self.counts, batch, self.config)[order]
+        log_expected, correction, weights = (
+            part.to(users.device) for part in (expected[drawn].log().float(), correction, weights)
+        )
+        left, unit = functional.normalize(users[chosen]) / self.config.temperature, functional.normalize(items)
+        own = (left[row] * unit[positives]).sum(dim=1)
+        loss: Tensor = SampledCrossEntropy.apply(left, unit[drawn], own, log_expected, row, correction, weights)
         return loss
 
     def draw(self, batch: Batch, generator: torch.Generator) -> Int[Tensor, "drawn"]:
@@ -149,7 +151,7 @@ class PairwiseRanking:
 
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """`batch_size` pairs each."""
-        return _shuffled(self.pairs, self.config.batch_size, generator)
+        return _shuffled(self.pairs, self.config.pairs_a_step(len(self.pairs.users)), generator)
 
     def __call__(
         self,
@@ -221,13 +223,23 @@ def alignment(
     return total
 
 
-def _matches(items: Int[Tensor, "pairs"], drawn: Int[Tensor, "drawn"]) -> tuple[Tensor, Tensor]:
-    """Row and column of every draw that is the row's own item."""
-    ordered, order = drawn.sort()
-    first, last = (torch.searchsorted(ordered, items, right=right) for right in (False, True))
-    rows = torch.arange(len(items)).repeat_interleave(last - first)
-    within = torch.arange(len(rows)) - ((last - first).cumsum(0) - (last - first)).repeat_interleave(last - first)
-    return rows, order[first.repeat_interleave(last - first) + within]
+def _counts(history: sp.csr_matrix) -> Float[Tensor, "users"]:
+    return torch.from_numpy(np.diff(history.indptr).astype(np.float32))
+
+
+def _weights(counts: Float[Tensor, "users"], batch: Batch, config: NetworkConfig) -> Float[Tensor, "pairs"]:
+    """Of each pair: `pairs of its user ** -user_weight_power`, over their sum."""
+    weights = counts[batch.users] ** -config.user_weight_power
+    return weights / weights.sum()
+
+
+def _by_users(history: sp.csr_matrix, config: NetworkConfig, generator: torch.Generator) -> Iterator[Batch]:
+    users = torch.from_numpy(np.flatnonzero(np.diff(history.indptr)))
+    order = users[torch.randperm(len(users), generator=generator)]
+    for chosen in torch.split(order, config.users_a_step(len(order))):
+        rows = history[chosen.numpy()]
+        repeated = chosen.repeat_interleave(torch.from_numpy(np.diff(rows.indptr)).long())
+        yield Batch(repeated, torch.from_numpy(rows.indices.astype(np.int64)))
 
 
 def _pairs(history: sp.csr_matrix) -> Batch:

@@ -41,9 +41,8 @@ class Watch:
         text = f"{part.seed_offset}:{part.network.model_dump_json(exclude_defaults=True)}"
         name = f"network-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         checkpoint = self.checkpoints / f"{name}.safetensors" if self.checkpoints else None
-        return HeteroGNN(
-            part.network, checkpoint=checkpoint, on_epoch=partial(self.on_epoch, name) if self.on_epoch else None
-        )
+        on_epoch = partial(self.on_epoch, name) if self.on_epoch else None
+        return HeteroGNN(part.network, checkpoint=checkpoint, on_epoch=on_epoch, tell=self.tell)
 
 
 PARTS: Mapping[str, Callable[[PartConfig, Watch], Part]] = {

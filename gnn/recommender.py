@@ -14,6 +14,7 @@ from gnn.losses import LOSSES
 from gnn.matrices import held_out
 from gnn.messages import message_graph
 from gnn.network import HeteroNetwork
+from gnn.sampling import left_out
 from gnn.scorers import DotScorer
 from gnn.training import TrainingReport, finished_scorer, train
 
@@ -31,20 +32,26 @@ class HeteroGNN:
         *,
         checkpoint: Path | None = None,
         on_epoch: Callable[[dict[str, float]], None] | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self.config = config or NetworkConfig()
         self.checkpoint = checkpoint
         self.on_epoch = on_epoch
+        self.tell = tell
         self.network: HeteroNetwork | None = None
         self.report: TrainingReport | None = None
 
     def fit(self, data: HeteroData, *, seed: int, progress: Callable[[int, int], None] | None = None) -> DotScorer:
         """Train with early stopping on the graph's validation pairs; same data and seed, same vectors.
 
-        `progress(epochs done, at most)` is called after each epoch; `on_epoch` gets the epoch's metrics.
+        `progress(epochs done, at most)` is called after each epoch; `on_epoch` gets the epoch's metrics, `tell` a
+        sentence where size decides for an approximation.
         Raises `GnnError` for an unknown loss, fusion or schedule, or a graph without training interactions.
         """
         graph = message_graph(data, self.config)
+        if self.tell:
+            for sentence in left_out(graph, self.config):
+                self.tell(sentence)
         self.network = HeteroNetwork(graph, self.config, torch.Generator().manual_seed(seed))
         self.report = train(
             self.network,

@@ -39,10 +39,33 @@ _NOBODY = np.zeros(0, dtype=np.int64)
 
 def sampled(graph: MessageGraph, config: NetworkConfig) -> bool:
     """Whether steps run on sampled neighbourhoods: `auto` does above `sampled_above` edges of all relations."""
+    return config.batching == "sampled" or (config.batching == "auto" and _edges(graph) > config.sampled_above)
+
+
+def drawn_softmax(graph: MessageGraph, config: NetworkConfig) -> bool:
+    """Whether `softmax` is estimated from drawn items: of many, or where sampled batches do not hold all."""
+    return config.loss == "softmax" and (graph.num_items > config.full_softmax_items or sampled(graph, config))
+
+
+def left_out(graph: MessageGraph, config: NetworkConfig) -> list[str]:
+    """A sentence for each approximation that the graph's size decided for."""
+    told = []
+    if drawn_softmax(graph, config):
+        many = f"{graph.num_items:,} items are more than full_softmax_items {config.full_softmax_items:,}"
+        why = many if graph.num_items > config.full_softmax_items else "a sampled batch does not hold all items"
+        told.append(f"network: {why}, so the softmax is estimated from {config.negatives:,} drawn ones a step")
+    if config.batching == "auto" and sampled(graph, config):
+        told.append(
+            f"network: {_edges(graph):,} edges are more than sampled_above {config.sampled_above:,}, so a step sees "
+            f"the neighbourhood of its batch, {config.fan_out} drawn neighbours a node and relation"
+        )
+    return told
+
+
+def _edges(graph: MessageGraph) -> int:
     operators = [graph.entity_entity, graph.follows, *graph.item_entity.values()]
     operators += [medium.similar for medium in graph.media.values()]
-    edges = graph.history.nnz + sum(o.forward.nnz for o in operators if o is not None)
-    return config.batching == "sampled" or (config.batching == "auto" and edges > config.sampled_above)
+    return int(graph.history.nnz + sum(o.forward.nnz for o in operators if o is not None))
 
 
 class NeighbourSampler(BaseSampler):  # type: ignore[misc]
@@ -196,7 +219,7 @@ def sampled_steps(
         NeighbourSampler(network, matrix, loss, generator),
         edge_label_index=(INTERACTED, torch.stack([loss.pairs.users, loss.pairs.items])),
         neg_sampling="triplet",
-        batch_size=network.config.pairs_a_step(len(loss.pairs.users)),
+        batch_size=network.config.pairs_a_step(len(loss.pairs.users), sampled=True),
         shuffle=True,
         generator=generator,
     )

@@ -23,7 +23,7 @@ from gnn.losses import Batch, Loss, PairwiseRanking, SampledSoftmax, alignment, 
 from gnn.network import HeteroNetwork, Perturbation, Vectors
 from gnn.operators import Interacted, without_edges
 from gnn.rank import top_items
-from gnn.sampling import sampled, sampled_steps
+from gnn.sampling import drawn_softmax, sampled, sampled_steps
 from gnn.scorers import DotScorer
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
@@ -186,9 +186,9 @@ def _passes(
 
 
 def _loss(network: HeteroNetwork) -> Loss:
-    """The configured objective; sampled batches do not hold all items, so there the full softmax is estimated."""
+    """The configured objective, or its estimate where size asks for that."""
     config = network.config
-    if config.loss == "softmax" and sampled(network.graph, config):
+    if drawn_softmax(network.graph, config):
         config = config.model_copy(update={"loss": "sampled_softmax"})
     return make_loss(network.graph.history, config)
 

@@ -209,12 +209,6 @@ def test_the_space_depends_on_how_long_histories_are() -> None:
     assert [n.embedding_dim for n in Auto(GNNConfig()).candidates(long)] == [128, 128]
 
 
-def test_pairwise_ranking_takes_larger_batches_where_there_are_many_pairs() -> None:
-    many = sp.csr_matrix(np.ones((20_000, 10)))
-    assert [n.batch_size for n in Auto(GNNConfig()).candidates(many)] == [2048, 200_000 // 60]
-    assert [n.batch_size for n in Auto(GNNConfig(batch_size=512)).candidates(many)] == [512, 512]
-
-
 def test_weights_must_fit_the_parts(mixed_graph) -> None:
     parts = (PartConfig(model="ease"), PartConfig(model="popularity"))
     for weights, message in (((1.0,), "1 values for 2 parts"), ((0.0, 0.0), "all 0")):

@@ -97,21 +97,45 @@ def test_sampled_softmax_nears_the_full_one():
 def test_sampled_cross_entropy_is_the_same_in_any_blocks(rows, monkeypatch):
     monkeypatch.setattr(cross_entropy, "BLOCK_ROWS", rows)
     generator = torch.Generator().manual_seed(0)
-    left, right = (torch.randn(n, 6, generator=generator, requires_grad=True) for n in (40, 25))
-    own = torch.randn(40, generator=generator, requires_grad=True)
-    expected = torch.rand(25, generator=generator)
-    same = (torch.tensor([0, 6, 7, 7, 20, 39]), torch.tensor([3, 1, 0, 24, 9, 9]))
+    left, right = (torch.randn(n, 6, generator=generator, requires_grad=True) for n in (10, 25))
+    row = torch.randint(10, (40,), generator=generator).sort().values
+    own = (torch.rand(40, generator=generator) * left.detach().norm(dim=1)[row]).requires_grad_()
+    expected, correction = torch.rand(25, generator=generator), torch.rand(40, generator=generator)
+    weights = torch.rand(40, generator=generator)
 
-    logits = (left @ right.T - expected).index_put(same, torch.tensor(-torch.inf))
-    plain = (torch.cat([own[:, None], logits], dim=1).logsumexp(dim=1) - own).mean()
-    blocked = cross_entropy.SampledCrossEntropy.apply(left, right, own, expected, same)
+    total = (left @ right.T - expected).exp().sum(dim=1)[row] + correction * own.exp()
+    plain = (weights * (total.log() - own)).sum()
+    blocked = cross_entropy.SampledCrossEntropy.apply(left, right, own, expected, row, correction, weights)
     assert torch.allclose(blocked, plain)
     for found, wanted in zip(
         torch.autograd.grad(3 * blocked, (left, right, own)),
         torch.autograd.grad(3 * plain, (left, right, own)),
         strict=True,
     ):
-        assert torch.allclose(found, wanted, atol=1e-6)
+        assert torch.allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("power", [0, 0.5])
+def test_sampled_softmax_equals_the_formula_with_its_gradient(power):
+    config = NetworkConfig(temperature=0.5, negatives=12, user_weight_power=power)
+    loss = SampledSoftmax(HISTORY, config)
+    drawn = torch.tensor([1, 4, 1, 0, 3])
+    batch = Batch(torch.tensor([3, 0, 3, 1]), torch.tensor([1, 0, 2, 1]), drawn)
+    users, items = vectors()
+    popularity = torch.tensor([2, 4, 2, 2, 1])  # one more than each item has
+    log_expected = (len(drawn) * popularity / popularity.sum()).log()
+    each = []
+    for user, item in zip(batch.users.tolist(), batch.items.tolist(), strict=True):
+        scores = functional.normalize(users)[user] @ functional.normalize(items).T / 0.5
+        others = drawn[drawn != item]
+        logits = torch.cat([scores[[item]], scores[others] - log_expected[others]])
+        each.append(logits.logsumexp(dim=0) - scores[item])
+    weights = torch.tensor([3.0, 2.0, 3.0, 1.0]) ** -power
+    plain = (torch.stack(each) * weights).sum() / weights.sum()
+    got = loss(users, items, batch, generator())
+    assert torch.allclose(got, plain)
+    for a, b in zip(torch.autograd.grad(got, (users, items)), torch.autograd.grad(plain, (users, items)), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
 
 
 def test_sampled_softmax_spares_items_nobody_has_where_asked():

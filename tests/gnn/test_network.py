@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gnn import operators
 from gnn.config import NetworkConfig
 from gnn.errors import GnnError
 from gnn.fusion import FUSIONS
@@ -180,6 +181,18 @@ def test_operator_multiplies_and_carries_the_gradient():
     (expected,) = torch.autograd.grad((reference * weight).sum(), dense)
     assert torch.allclose(got, expected)
     assert torch.allclose(operator.T @ weight, torch.from_numpy(matrix.toarray().T) @ weight)
+
+
+@pytest.mark.parametrize("density", [0.05, 0.8])
+def test_tall_products_are_the_same_tile_by_tile(density, monkeypatch):
+    matrix = sp.random(40, 50, density=density, format="csr", dtype=np.float32, random_state=1)
+    dense = torch.randn(50, 3)
+    whole = SparseOperator(matrix) @ dense
+    monkeypatch.setattr(operators, "TILE", 7)
+    tiled = SparseOperator(matrix)
+    assert torch.allclose(tiled @ dense, whole, atol=1e-6)
+    assert torch.allclose(tiled.T.T @ dense, whole, atol=1e-6)
+    assert len(tiled._there._tiles) == (8 if density > 0.5 else 1), "nearly empty tiles would cost more than they save"
 
 
 @pytest.mark.parametrize("name", PROPAGATIONS)

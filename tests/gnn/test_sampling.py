@@ -16,7 +16,7 @@ SMALL = {
     "embedding_dim": 16,
     "learning_rate": 0.02,
     "batch_size": 128,
-    "sampled_batch_size": 128,
+    "batch_users": 20,
     "negatives": 64,
     "epochs": 12,
 }
@@ -34,7 +34,7 @@ def build(data, **settings):
 @pytest.mark.parametrize("fusion", ["joint", "feature", "attended"])
 @pytest.mark.parametrize("layers", [0, 1, 2, 3])
 def test_with_every_neighbour_a_batch_sees_what_the_whole_graph_sees(fusion, layers, taste_graph):
-    network = build(taste_graph(), fan_out=10_000, sampled_batch_size=7, layers=layers, fusion=fusion)
+    network = build(taste_graph(), fan_out=10_000, batch_size=7, layers=layers, fusion=fusion)
     loss = make_loss(network.graph.history, network.config)
     whole, pairs = network(), 0
     for step in sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)):
@@ -47,7 +47,7 @@ def test_with_every_neighbour_a_batch_sees_what_the_whole_graph_sees(fusion, lay
 
 
 def test_a_small_fan_out_looks_at_part_of_the_graph_and_reaches_every_parameter(taste_graph):
-    network = build(taste_graph(), fan_out=2, sampled_batch_size=4, layers=2)
+    network = build(taste_graph(), fan_out=2, batch_size=4, layers=2)
     loss = make_loss(network.graph.history, network.config)
     step = next(sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)))
     assert len(step.users) < network.graph.num_users and len(step.items) < network.graph.num_items
@@ -86,11 +86,30 @@ def test_the_switch_goes_by_the_edges_of_all_relations(taste_graph):
     assert not sampled(graph, NetworkConfig(sampled_above=1, batching="full"))
 
 
+def test_what_size_decides_for_is_told(taste_graph):
+    told = []
+    config = {"embedding_dim": 4, "epochs": 1, "negatives": 16}
+    HeteroGNN(NetworkConfig(**config), tell=told.append).fit(taste_graph(), seed=0)
+    HeteroGNN(NetworkConfig(**config, batching="sampled", loss="bpr"), tell=told.append).fit(taste_graph(), seed=0)
+    assert told == []
+    HeteroGNN(NetworkConfig(**config, full_softmax_items=99), tell=told.append).fit(taste_graph(), seed=0)
+    assert told == [
+        "network: 100 items are more than full_softmax_items 99, so the softmax is estimated from 16 drawn ones a step"
+    ]
+    HeteroGNN(NetworkConfig(**config, sampled_above=10), tell=told.append).fit(taste_graph(), seed=0)
+    assert "a sampled batch does not hold all items" in told[1] and "edges are more than sampled_above 10" in told[2]
+
+
 def test_an_epoch_has_so_many_steps_at_most_and_a_step_so_many_pairs_at_least(taste_graph):
     config = NetworkConfig()
-    assert config.pairs_a_step(1000) == config.pairs_a_step(60 * 32_768) == 32_768
-    assert config.pairs_a_step(60_000_000) == 1_000_000
-    assert config.model_copy(update={"sampled_batch_size": 7}).pairs_a_step(60_000_000) == 7
+    assert config.pairs_a_step(1000, sampled=True) == config.pairs_a_step(60 * 32_768, sampled=True) == 32_768
+    assert config.pairs_a_step(6_000_000, sampled=True) == config.pairs_a_step(6_000_000) == 100_000
+    assert config.pairs_a_step(60_000_000, sampled=True) == 262_144
+    assert config.pairs_a_step(1000) == 2048 and config.users_a_step(1000) == 512
+    assert config.users_a_step(60_000) == 1000
+    given = NetworkConfig(batch_size=7, batch_users=3)
+    assert given.pairs_a_step(60_000_000, sampled=True) == given.pairs_a_step(1000) == 7
+    assert given.users_a_step(60_000) == 3
     network = build(taste_graph())
     loss = make_loss(network.graph.history, network.config)
     steps = list(sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)))
