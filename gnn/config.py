@@ -60,8 +60,8 @@ class NetworkConfig(BaseModel, extra="forbid"):
     loss: str = "softmax"
     """`softmax` (all items, cosine), `sampled_softmax` (cosine, logQ correction) or `bpr` (dot product)."""
 
-    full_softmax_items: PositiveInt = 20_000
-    """Items above which `softmax` becomes `sampled_softmax`: its scores grow with users times items."""
+    full_softmax_items: PositiveInt = 50_000
+    """Items above which `softmax` becomes `sampled_softmax`: all scores grow with users times items."""
 
     temperature: PositiveFloat = 0.25
     """Divides cosine scores in the softmax losses."""
