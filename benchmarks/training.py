@@ -54,7 +54,10 @@ from modalweave.memory import resident_peak
 ALIKE: dict[str, Any] = {"embedding_dim": 64, "layers": 2, "loss": "bpr", "batch_size": 2048, "learning_rate": 1e-3}
 """What all three LightGCN share."""
 
-BEHAVIOUR = NetworkConfig(**ALIKE, modalities=(), relations=(), evaluate_every=5, patience=4)
+# the others start as small (Glorot draws deviate by .01 here) and weigh squares alike
+BEHAVIOUR = NetworkConfig(
+    **ALIKE, initial_scale=0.01, regularisation=1e-4, modalities=(), relations=(), evaluate_every=5, patience=4
+)
 MEDIA = NetworkConfig(**SPARSE[0])
 CLOSED_FORMS: dict[str, dict[str, Any]] = {
     "EASE": {"model": "ease"},

@@ -24,6 +24,13 @@ class Batch:
     items: Int[Tensor, "pairs"]
     negatives: Int[Tensor, "drawn"] | None = None
     """Items drawn beforehand; None lets the loss draw them."""
+    places: Int[Tensor, "pairs"] | None = None
+    """Row of each pair's user among the user vectors that the batch is judged on; None = its id."""
+
+    @property
+    def rows(self) -> Int[Tensor, "pairs"]:
+        """`places`, or the ids."""
+        return self.users if self.places is None else self.places
 
 
 class Loss(Protocol):
@@ -81,7 +88,7 @@ class FullSoftmax:
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
         """Mean over the pairs."""
-        chosen, row = torch.unique_consecutive(batch.users, return_inverse=True)
+        chosen, row = torch.unique_consecutive(batch.rows, return_inverse=True)
         left = functional.normalize(users[chosen]) / self.config.temperature
         columns = batch.items if self.present is None else torch.searchsorted(self.present, batch.items)
         right = functional.normalize(items if self.present is None else items[self.present])
@@ -120,7 +127,7 @@ class SampledSoftmax:
     ) -> Float[Tensor, ""]:
         """Mean over the pairs."""
         drawn = self.draw(batch, generator) if batch.negatives is None else batch.negatives
-        chosen, row = torch.unique(batch.users, return_inverse=True)
+        chosen, row = torch.unique(batch.rows, return_inverse=True)
         order = row.argsort(stable=True)
         row, positives = row[order], batch.items[order]
         expected = self.probability * len(drawn)
@@ -162,7 +169,7 @@ class PairwiseRanking:
     ) -> Float[Tensor, ""]:
         """Mean of `-log sigmoid(seen - unseen)`."""
         unseen = self.draw(batch, generator) if batch.negatives is None else batch.negatives
-        left = users[batch.users]
+        left = users[batch.rows]
         gap = (left * (items[batch.items] - items[unseen])).sum(dim=1)
         return -functional.logsigmoid(gap).mean()
 

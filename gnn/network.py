@@ -73,9 +73,10 @@ class HeteroNetwork(nn.Module):
         self.follow_weight = nn.Parameter(torch.ones(())) if graph.follows else None
         self.propagation = make_propagation(config.propagation)
         self.interacted = Interacted.of(graph.history)
-        self._known_items = torch.from_numpy(graph.history.getnnz(axis=0) > 0)
+        self._known_items = torch.from_numpy(graph.history.getnnz(axis=0) > 0).float()
         known_users = torch.from_numpy(graph.history.getnnz(axis=1) > 0)
-        self._known_users = None if known_users.all() else known_users
+        # as floats: a product of floats and booleans takes twice as long
+        self._known_users = None if known_users.all() else known_users.float()
 
     def forward(
         self,
@@ -86,22 +87,18 @@ class HeteroNetwork(nn.Module):
         """Vectors of all users and items.
 
         `interacted` (users x items) stands in for the full interactions in message passing, e.g. pruned ones.
-        With `only` (ascending, on the CPU) the other users' rows are 0: a training step needs its batch alone, and
-        the last layer towards users and the means over histories are nearly half of the work.
+        With `only` (ascending, on the CPU) the users are these alone, in this order: a training step needs no others,
+        and the last layer towards users and the means over histories are nearly half of the work.
         """
         seen = seen or Perturbation()
         interacted = interacted or self.interacted
         channels = self.fusion(self._features(seen))
-        known = self._known_items if seen.identity is None else self._known_items & seen.identity
-        identity = known.float()  # a product of floats and booleans takes twice as long
-        own = self.item_start * identity[:, None]
         content = self._content(channels)
-        start = own if content is None else own + content
-        users, items = self._propagate(start, identity, interacted.messages, only=only)
+        shown = None if seen.identity is None else seen.identity.float()[:, None]
+        start = self._start(content, shown)
+        users, items = self._propagate(start, interacted.messages, shown=shown, only=only)
         means = interacted.means if only is None else interacted.means.rows(only)
-        users, items = self._add_channels(users, items, start, identity, channels, means)
-        if only is not None:
-            users = torch.zeros_like(self.user_start).index_copy(0, only, users)
+        users, items = self._add_channels(users, items, start, channels, means, shown)
         contents = {n: c.content for n, c in zip(self.fusion.names, channels, strict=True) if c.content is not None}
         return Vectors(users, items, contents)
 
@@ -121,10 +118,7 @@ class HeteroNetwork(nn.Module):
     def modality_gates(self) -> Float[Tensor, "users channels"]:
         """How much each channel counts for each user, as shares of 1; the columns are `fusion.names`."""
         channels = self.fusion(self._features(Perturbation()))
-        content = self._content(channels)
-        own = self.item_start * self._known_items[:, None]
-        start = own if content is None else own + content
-        users, _ = self._propagate(start, self._known_items, self.interacted.messages)
+        users, _ = self._propagate(self._start(self._content(channels)), self.interacted.messages)
         weight = self.similar_weights.abs()
         gates = self._gates(users) * weight
         return gates / gates.sum(dim=1, keepdim=True).clamp_min(1e-12)
@@ -138,14 +132,12 @@ class HeteroNetwork(nn.Module):
         if not isinstance(self.propagation, LightPropagation):
             return None
         channels = dict(zip(self.fusion.names, self.fusion(self._features(Perturbation())), strict=True))
-        content = self._content(list(channels.values()))
-        own = self.item_start * self._known_items[:, None]
-        start = own if content is None else own + content
+        start = self._start(self._content(list(channels.values())))
         layers = self.config.layers
         messages = self.interacted.messages
-        users, _ = self._propagate(start, self._known_items, messages)
+        users, _ = self._propagate(start, messages)
         # layer l of a user sums layer l - 1 of the history: all item layers but the last
-        earlier = self._propagate(start, self._known_items, messages, layers - 1)[1] if layers else 0 * start
+        earlier = self._propagate(start, messages, layers - 1)[1] if layers else 0 * start
         sent = {}
         for number, (name, channel) in enumerate(channels.items()):
             spread = self._spread(channel, start)
@@ -179,12 +171,19 @@ class HeteroNetwork(nn.Module):
         parts = [self.content_weights[n] * c.content for n, c in enumerate(channels) if c.content is not None]
         return torch.stack(parts).sum(dim=0) if parts else None
 
+    def _start(self, content: Tensor | None, shown: Tensor | None = None) -> Tensor:
+        """What items start from; one that nobody has, or that is not `shown`, has no vector of its own."""
+        known = self._known_items[:, None]
+        own = self.item_start * (known if shown is None else known * shown)
+        return own if content is None else own + content
+
     def _propagate(
         self,
         start: Tensor,
-        identity: Tensor,
         interacted: SparseOperator,
         layers: int | None = None,
+        *,
+        shown: Tensor | None = None,
         only: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The mean of the layers: of all users or of `only` these, and of all items."""
@@ -196,7 +195,7 @@ class HeteroNetwork(nn.Module):
         for layer in range(1, layers + 1):
             wanted = only if layer == layers else None
             to_users, to_items = self.propagation(interacted, users, items, wanted)
-            to_items = to_items * identity[:, None]
+            to_items = to_items if shown is None else to_items * shown
             if self.follow_weight is not None and self.graph.follows is not None:
                 follows = self.graph.follows if wanted is None else self.graph.follows.rows(wanted)
                 to_users = to_users + self.follow_weight * (follows @ users)
@@ -220,9 +219,9 @@ class HeteroNetwork(nn.Module):
         users: Tensor,
         items: Tensor,
         start: Tensor,
-        identity: Tensor,
         channels: list[Channel],
         means: SparseOperator,
+        shown: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """`means` has a row for each of `users`."""
         if not channels:
@@ -235,7 +234,8 @@ class HeteroNetwork(nn.Module):
             weighted = self.similar_weights[number] * spread
             items = items + weighted
             # an item that stands as new is in nobody's history: without this any link leads a target to itself
-            users = users + gates[:, number : number + 1] * (means @ (weighted * identity[:, None]))
+            sent = weighted if shown is None else weighted * shown
+            users = users + gates[:, number : number + 1] * (means @ sent)
         return users, items
 
     def _spread(self, channel: Channel, start: Tensor) -> Tensor | None:

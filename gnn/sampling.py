@@ -8,7 +8,7 @@ fan-out, however large the graph.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -187,20 +187,19 @@ class Step:
     users: Int[Tensor, "local_users"]
     items: Int[Tensor, "local_items"]
 
-    def vectors(self, whole: HeteroNetwork, seen: Perturbation) -> Vectors:
-        """Vectors in the whole graph's numbering; rows outside this part are 0."""
-        chosen = torch.searchsorted(self.users, torch.unique(self.batch.users))
-        vectors = self.local(seen, None, chosen if whole.device.type == "cpu" else None)
+    def judged(self, whole: HeteroNetwork, seen: Perturbation) -> tuple[Batch, Vectors]:
+        """The batch with the vectors of its users and, in the whole graph's numbering, items; the others are 0."""
+        only, places = None, torch.searchsorted(self.users, self.batch.users)
+        if whole.device.type == "cpu":
+            only, places = torch.unique(places, return_inverse=True)
+        vectors = self.local(seen, None, only)
 
-        def spread(rows: Tensor, ids: Tensor, size: int) -> Tensor:
-            return rows.new_zeros(size, rows.shape[1]).index_copy(0, ids.to(rows.device), rows)
+        def spread(rows: Tensor) -> Tensor:
+            shape = (whole.graph.num_items, rows.shape[1])
+            return rows.new_zeros(shape).index_copy(0, self.items.to(rows.device), rows)
 
-        items = whole.graph.num_items
-        return Vectors(
-            spread(vectors.users, self.users, whole.graph.num_users),
-            spread(vectors.items, self.items, items),
-            {name: spread(rows, self.items, items) for name, rows in vectors.contents.items()},
-        )
+        contents = {name: spread(rows) for name, rows in vectors.contents.items()}
+        return replace(self.batch, places=places), Vectors(vectors.users, spread(vectors.items), contents)
 
 
 def sampled_steps(

@@ -5,7 +5,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -178,11 +178,14 @@ def _passes(
     if sampled(network.graph, network.config):
         assert isinstance(loss, SampledSoftmax | PairwiseRanking)
         for step in sampled_steps(network, interacted or network.interacted, loss, generator):
-            yield step.batch, step.vectors(network, _perturbation(step.local, generator))
+            yield step.judged(network, _perturbation(step.local, generator))
     else:
         for batch in loss.batches(generator):
-            only = torch.unique(batch.users) if network.device.type == "cpu" else None
-            yield batch, network(_perturbation(network, generator), interacted, only)
+            only, places = None, None
+            if network.device.type == "cpu":
+                only, places = torch.unique(batch.users, return_inverse=True)
+            seen = _perturbation(network, generator)
+            yield replace(batch, places=places), network(seen, interacted, only)
 
 
 def _loss(network: HeteroNetwork) -> Loss:

@@ -1,5 +1,7 @@
 """The objectives: each covers every pair once and equals its textbook formula."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -41,6 +43,18 @@ def test_every_loss_covers_each_pair_once_and_pulls_it_up(name):
     with torch.no_grad():
         users -= 0.1 * users.grad
     assert loss(users, items, batch, generator()) < before
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_vectors_of_a_batch_alone_give_the_same_loss(name):
+    loss = make_loss(HISTORY, NetworkConfig(loss=name, user_weight_power=0.5))
+    users, items = vectors()
+    batch = Batch(
+        torch.tensor([3, 0, 3]), torch.tensor([1, 0, 2]), None if name == "softmax" else torch.tensor([4, 4, 0])
+    )
+    only, places = torch.unique(batch.users, return_inverse=True)
+    alone = loss(users[only], items, replace(batch, places=places), generator())
+    assert torch.allclose(alone, loss(users, items, batch, generator()))
 
 
 def test_full_softmax_equals_cross_entropy_with_its_gradient():

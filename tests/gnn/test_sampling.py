@@ -38,9 +38,9 @@ def test_with_every_neighbour_a_batch_sees_what_the_whole_graph_sees(fusion, lay
     loss = make_loss(network.graph.history, network.config)
     whole, pairs = network(), 0
     for step in sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)):
-        got = step.vectors(network, Perturbation())
-        items = torch.cat([step.batch.items, step.batch.negatives])
-        assert torch.allclose(got.users[step.batch.users], whole.users[step.batch.users], atol=1e-5)
+        batch, got = step.judged(network, Perturbation())
+        items = torch.cat([batch.items, batch.negatives])
+        assert torch.allclose(got.users[batch.rows], whole.users[batch.users], atol=1e-5)
         assert torch.allclose(got.items[items], whole.items[items], atol=1e-5)
         pairs += len(step.batch.users)
     assert pairs == network.graph.history.nnz
@@ -51,8 +51,8 @@ def test_a_small_fan_out_looks_at_part_of_the_graph_and_reaches_every_parameter(
     loss = make_loss(network.graph.history, network.config)
     step = next(sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)))
     assert len(step.users) < network.graph.num_users and len(step.items) < network.graph.num_items
-    vectors = step.vectors(network, Perturbation())
-    loss(vectors.users, vectors.items, step.batch, torch.Generator()).backward()
+    batch, vectors = step.judged(network, Perturbation())
+    loss(vectors.users, vectors.items, batch, torch.Generator()).backward()
     assert all(p.grad is not None for p in network.parameters())
     outside = torch.ones(network.graph.num_users, dtype=torch.bool)
     outside[step.users] = False
