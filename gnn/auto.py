@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from torch_geometric.data import HeteroData
 
 from gnn.combined import NORMALISATIONS, ensemble_section, finished
-from gnn.config import NetworkConfig
+from gnn.config import STEPS, NetworkConfig
 from gnn.ensemble import fit_weights
 from gnn.parts import Watch, make_part, resolved
 from gnn.scorers import Progress, Scorer, SumScorer
@@ -67,6 +67,16 @@ LONG_HISTORY = 15
 """Mean training interactions per user from which the dense space is compared."""
 
 
+def space(users: int, pairs: int) -> list[dict[str, Any]]:
+    """The settings compared for so many users with so many training pairs.
+
+    A batch that an entry gives is the least one: more users take larger ones, as where none is given.
+    """
+    entries = DENSE if pairs >= LONG_HISTORY * users else SPARSE
+    least = users // STEPS
+    return [e | {"batch_users": max(e["batch_users"], least)} if "batch_users" in e else e for e in entries]
+
+
 class Auto:
     """Fits the closed forms and each network of the space, copies the best network, and weighs all on validation.
 
@@ -119,8 +129,8 @@ class Auto:
         """The networks to compare, with the settings that were given held fixed, each candidate once."""
         networks = self.config.auto.networks
         if networks is None:
-            space = DENSE if history.nnz >= LONG_HISTORY * history.shape[0] else SPARSE
-            networks = tuple(NetworkConfig.model_validate({**entry, **self.config.fixed()}) for entry in space)
+            entries = space(history.shape[0], history.nnz)
+            networks = tuple(NetworkConfig.model_validate({**entry, **self.config.fixed()}) for entry in entries)
         return [network for n, network in enumerate(networks) if network not in networks[:n]]
 
     def _fit(self, part: PartConfig, data: HeteroData, seed: int, steps: "_Steps") -> "_Fitted":

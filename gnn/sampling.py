@@ -153,11 +153,23 @@ class NeighbourSampler(BaseSampler):  # type: ignore[misc]
         fan_out = self.network.config.fan_out
         start, length = matrix.indptr[rows].astype(np.int64), np.diff(matrix.indptr)[rows]
         long = length > fan_out
-        counts = length[~long]
-        before = np.repeat(start[~long] - (np.cumsum(counts) - counts), counts)
         share = torch.rand(int(long.sum()), fan_out, generator=self.generator, dtype=torch.float64).numpy()
         drawn = start[long, None] + (share * length[long, None]).astype(np.int64)
-        return np.concatenate([before + np.arange(len(before)), drawn.ravel()])
+        return np.concatenate([_ranges(start[~long], length[~long]), drawn.ravel()])
+
+
+def _batches(users: Int[Tensor, "pairs"], size: int, generator: torch.Generator) -> Iterator[list[int]]:
+    """Places of the pairs, whose `users` ascend, of whole users in an order drawn, about `size` of them at a time."""
+    _, counts = torch.unique_consecutive(users, return_counts=True)
+    start, order = counts.cumsum(0) - counts, torch.randperm(len(counts), generator=generator)
+    batch = (counts[order].cumsum(0) - 1) // size
+    for chosen in torch.split(order, torch.unique_consecutive(batch, return_counts=True)[1].tolist()):
+        yield _ranges(start[chosen].numpy(), counts[chosen].numpy()).tolist()
+
+
+def _ranges(start: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """`start, start + 1, ...` of each length, one after another."""
+    return np.repeat(start - (np.cumsum(length) - length), length) + np.arange(length.sum())
 
 
 def _newly(met: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -205,7 +217,10 @@ class Step:
 def sampled_steps(
     network: HeteroNetwork, interacted: Interacted, loss: SampledLoss, generator: torch.Generator
 ) -> Iterator[Step]:
-    """Every training pair once, `pairs_a_step` at a time, in an order drawn from `generator`."""
+    """Every training pair once, about `pairs_a_step` at a time, in an order drawn from `generator`.
+
+    A user's pairs come together: they share a row of scores, and meet fewer nodes than pairs of as many users.
+    """
     matrix = interacted.messages.forward
     edges = matrix.tocoo()
     degrees = (matrix.getnnz(axis=1), matrix.getnnz(axis=0))
@@ -218,9 +233,9 @@ def sampled_steps(
         NeighbourSampler(network, matrix, loss, generator),
         edge_label_index=(INTERACTED, torch.stack([loss.pairs.users, loss.pairs.items])),
         neg_sampling="triplet",
-        batch_size=network.config.pairs_a_step(len(loss.pairs.users), sampled=True),
-        shuffle=True,
-        generator=generator,
+        batch_sampler=_batches(
+            loss.pairs.users, network.config.pairs_a_step(len(loss.pairs.users), sampled=True), generator
+        ),
     )
     for part in loader:
         users, items, entities = (part[label].n_id for label in ("User", "Item", "Entity"))

@@ -10,7 +10,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from etl.sources import read_source
-from gnn.auto import DENSE, LONG_HISTORY, SPARSE
+from gnn.auto import space
 from gnn.footprint import Footprint, Sizes, footprints, graph_footprint
 from gnn.settings import GNNConfig
 from modalweave import memory
@@ -84,9 +84,9 @@ def estimate(sizes: Sizes, gnn: GNNConfig) -> dict[str, Any]:
 def _parts(sizes: Sizes, gnn: GNNConfig) -> list[Footprint]:
     networks, settings = 1, gnn
     if gnn.model == "auto":
-        space = DENSE if sizes.pairs >= LONG_HISTORY * sizes.users else SPARSE
-        entry = {**space[0], **gnn.fixed()}
-        networks = len(gnn.auto.networks or space) if sizes.pairs <= gnn.auto.max_pairs else 1
+        entries = space(sizes.users, sizes.pairs)
+        entry = {**entries[0], **gnn.fixed()}
+        networks = len(gnn.auto.networks or entries) if sizes.pairs <= gnn.auto.max_pairs else 1
         settings = gnn.model_copy(update=GNNConfig.model_validate(entry).fixed())
     copies = gnn.auto.copies if sizes.pairs <= gnn.auto.max_pairs else 1
     return footprints(sizes, settings, networks, copies)

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from gnn.auto import Auto
+from gnn.auto import SPARSE, Auto, space
 from gnn.combined import Ensemble
 from gnn.compress import one_dot
 from gnn.ensemble import fit_weights, weighted_sum
@@ -207,6 +207,12 @@ def test_the_space_depends_on_how_long_histories_are() -> None:
     short, long = sp.csr_matrix(np.eye(30)), sp.csr_matrix(np.ones((30, 30)))
     assert [(n.loss, n.embedding_dim) for n in Auto(GNNConfig()).candidates(short)] == [("softmax", 64), ("bpr", 64)]
     assert [n.embedding_dim for n in Auto(GNNConfig()).candidates(long)] == [128, 128]
+
+
+def test_batches_of_the_space_grow_with_the_users() -> None:
+    assert [entry["batch_users"] for entry in space(1_000, 100_000)] == [256, 128]
+    assert [entry["batch_users"] for entry in space(200_000, 10_000_000)] == [3333, 3333]
+    assert space(200_000, 1_000_000) == list(SPARSE), "takes its batches from the graph"
 
 
 def test_weights_must_fit_the_parts(mixed_graph) -> None:

@@ -12,12 +12,12 @@ import torch
 from torch_geometric.data import HeteroData
 
 from gnn.ease import EASEConfig
-from gnn.footprint import Medium, Sizes, ease_footprint, footprints, network_footprint
+from gnn.footprint import Footprint, Medium, Sizes, ease_footprint, footprints, network_footprint
 from gnn.registry import make_recommender
 from gnn.settings import GNNConfig
 from modalweave import memory
 from modalweave.memory import peak_memory
-from modalweave.plan import estimate
+from modalweave.plan import _parts, estimate
 from modalweave.plan_sizes import graph_sizes
 from tests.gnn.conftest import _add_media, _bare_graph
 
@@ -83,6 +83,22 @@ def test_what_grows_with_what() -> None:
     square = [ease_footprint(Sizes(100, n, 1000), EASEConfig()).kept for n in (1000, 2000)]
     assert square[1] == 4 * square[0]
     assert ease_footprint(Sizes(100, 30_000, 1000), EASEConfig()).kept < 4 * 30_000**2
+
+
+@pytest.mark.parametrize("model", ["auto", "hetero"])
+@pytest.mark.parametrize("history", [5, 50])
+@pytest.mark.parametrize("items", [60_000, 6_000_000])
+def test_a_catalogue_three_times_as_large_costs_three_times_as_much(model: str, history: int, items: int) -> None:
+    """Beyond the sizes from which batches grow; the larger sizes are trained in samples."""
+
+    def parts(items: int) -> list[Footprint]:
+        sizes = Sizes(2 * items, items, 2 * items * history, 1000, media={"image": Medium(items, 64, 10 * items)})
+        return _parts(sizes, GNNConfig(model=model, auto={"max_pairs": 1}))
+
+    for small, large in zip(parts(items), parts(3 * items), strict=True):
+        # a sampled batch has its size, and each moves every parameter
+        for cost in ("work", "kept", "flops", "edges", "moved")[: 5 if items < 1_000_000 else 4]:
+            assert getattr(large, cost) <= 3.3 * getattr(small, cost), (large.name, cost)
 
 
 def test_a_run_that_cannot_fit_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
