@@ -49,7 +49,7 @@ class Loss(Protocol):
         batch: Batch,
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
-        """The mean loss of the batch; `generator` draws negatives."""
+        """The mean loss of the batch, whose users stand at `batch.rows`; `generator` draws negatives."""
 
 
 class SampledLoss(Loss, Protocol):
