@@ -169,7 +169,7 @@ class HeteroNetwork(nn.Module):
 
     def _content(self, channels: list[Channel]) -> Tensor | None:
         parts = [self.content_weights[n] * c.content for n, c in enumerate(channels) if c.content is not None]
-        return torch.stack(parts).sum(dim=0) if parts else None
+        return sum(parts[1:], parts[0]) if parts else None
 
     def _start(self, content: Tensor | None, shown: Tensor | None = None) -> Tensor:
         """What items start from; one that nobody has, or that is not `shown`, has no vector of its own."""
