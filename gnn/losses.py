@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gnn.config import NetworkConfig
-from gnn.cross_entropy import CatalogueCrossEntropy, SampledCrossEntropy
+from gnn.cross_entropy import CatalogueCrossEntropy, SampledCrossEntropy, UnitLength
 from gnn.errors import GnnError
 
 
@@ -89,9 +89,9 @@ class FullSoftmax:
     ) -> Float[Tensor, ""]:
         """Mean over the pairs."""
         chosen, row = torch.unique_consecutive(batch.rows, return_inverse=True)
-        left = functional.normalize(users[chosen]) / self.config.temperature
+        left = UnitLength.apply(users[chosen]) / self.config.temperature
         columns = batch.items if self.present is None else torch.searchsorted(self.present, batch.items)
-        right = functional.normalize(items if self.present is None else items[self.present])
+        right = UnitLength.apply(items if self.present is None else items[self.present])
         places = (part.to(users.device) for part in (row, columns, _weights(self.counts, batch, self.config)))
         loss: Tensor = CatalogueCrossEntropy.apply(left, right, *places)
         return loss
@@ -137,7 +137,7 @@ class SampledSoftmax:
         log_expected, correction, weights = (
             part.to(users.device) for part in (expected[drawn].log().float(), correction, weights)
         )
-        left, unit = functional.normalize(users[chosen]) / self.config.temperature, functional.normalize(items)
+        left, unit = UnitLength.apply(users[chosen]) / self.config.temperature, UnitLength.apply(items)
         own = (left[row] * unit[positives]).sum(dim=1)
         loss: Tensor = SampledCrossEntropy.apply(left, unit[drawn], own, log_expected, row, correction, weights)
         return loss

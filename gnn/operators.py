@@ -16,7 +16,7 @@ TILE = 20_000
 """Columns of a tile: their vectors (5 MB at 64 dimensions) stay in the processor's cache while the tile is read."""
 
 _TILE_ENTRIES = 4
-"""Entries a row and tile below which adding up the tiles takes longer than it saves."""
+"""Entries a row and tile at least, by wider tiles: with fewer, adding up the tiles takes longer than it saves."""
 
 
 class SparseOperator:
@@ -107,18 +107,21 @@ class _Tiled:
 
     def __matmul__(self, dense: Float[np.ndarray, "columns dim"]) -> Float[np.ndarray, "rows dim"]:
         first, *others = self._tiles
-        out = product(first, dense[:TILE] if others else dense)
-        for number, tile in enumerate(others, 1):
-            out += product(tile, dense[TILE * number : TILE * (number + 1)])
+        start = first.shape[1]
+        out = product(first, dense[:start])
+        for tile in others:
+            out += product(tile, dense[start : start + tile.shape[1]])
+            start += tile.shape[1]
         return out
 
     @cached_property
     def _tiles(self) -> list[sp.csr_matrix]:
         rows, columns = self.matrix.shape
-        starts = range(0, columns, TILE)
-        if len(starts) < 2 or self.matrix.nnz < _TILE_ENTRIES * rows * len(starts):
+        number = min(-(-columns // TILE), self.matrix.nnz // (_TILE_ENTRIES * max(rows, 1)))
+        if number < 2:
             return [self.matrix]
-        return [self.matrix[:, start : start + TILE].tocsr() for start in starts]
+        width = -(-columns // number)
+        return [self.matrix[:, start : start + width].tocsr() for start in range(0, columns, width)]
 
 
 class _Product(torch.autograd.Function):

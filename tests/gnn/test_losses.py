@@ -107,6 +107,17 @@ def test_sampled_softmax_nears_the_full_one():
     assert abs(float(full) - float(sampled) - np.log(20_000 / 50)) > 1
 
 
+def test_unit_length_is_normalize_bit_for_bit_with_its_gradient():
+    rows = torch.randn(300, 64, generator=generator())
+    rows[7], rows[8] = 0, 1e-20
+    rows.requires_grad_()
+    slope = torch.randn(300, 64, generator=generator(1))
+    ours, theirs = cross_entropy.UnitLength.apply(rows), functional.normalize(rows)
+    assert torch.equal(ours, theirs)
+    found, wanted = (torch.autograd.grad(unit, rows, slope)[0] for unit in (ours, theirs))
+    assert torch.equal(found, wanted) and found.isfinite().all()
+
+
 @pytest.mark.parametrize("rows", [1, 7, 1000])
 def test_sampled_cross_entropy_is_the_same_in_any_blocks(rows, monkeypatch):
     monkeypatch.setattr(cross_entropy, "BLOCK_ROWS", rows)
