@@ -9,9 +9,9 @@ The first prints, for each set (`.npz` files in FOLDER), one JSON row a model: s
 validation point, peak memory. Three are the same model on behaviour alone (64 dimensions, 2 layers, BPR, batches of
 2,048 pairs): ours, PyG's LightGCN and, where it is installed, RecBole's; the last is ours with every medium. `floor` is
 the time of the bare sparse and dense products of our epoch. The second trains ours over the whole graph and all items,
-against a sixth of the items, and on sampled neighbourhoods, three seeds each. The third trains one epoch on synthetic
-graphs, the last fits the closed forms, search included, to synthetic graphs of so many items. Each model runs in a
-process of its own, one after another, on the threads that OMP_NUM_THREADS allows.
+against drawn items, and on sampled neighbourhoods, three seeds each. The third trains one epoch on synthetic graphs,
+the last fits the closed forms, search included, to synthetic graphs of so many items. Each model runs in a process of
+its own, one after another, on the threads that OMP_NUM_THREADS allows.
 """
 
 import argparse

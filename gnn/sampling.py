@@ -228,14 +228,13 @@ def sampled_steps(
     for label, count in (("User", matrix.shape[0]), ("Item", matrix.shape[1]), ("Entity", network.graph.num_entities)):
         data[label].num_nodes = count
     data[INTERACTED].edge_index = torch.from_numpy(np.stack([edges.row, edges.col]).astype(np.int64))
+    size = network.config.pairs_a_step(len(loss.pairs.users), sampled=True)
     loader: Any = LinkLoader(
         data,
         NeighbourSampler(network, matrix, loss, generator),
         edge_label_index=(INTERACTED, torch.stack([loss.pairs.users, loss.pairs.items])),
         neg_sampling="triplet",
-        batch_sampler=_batches(
-            loss.pairs.users, network.config.pairs_a_step(len(loss.pairs.users), sampled=True), generator
-        ),
+        batch_sampler=_batches(loss.pairs.users, size, generator),
     )
     for part in loader:
         users, items, entities = (part[label].n_id for label in ("User", "Item", "Entity"))

@@ -10,7 +10,7 @@ from gnn.messages import message_graph
 from gnn.network import HeteroNetwork, Perturbation
 from gnn.rank import top_items
 from gnn.recommender import HeteroGNN
-from gnn.sampling import sampled, sampled_steps
+from gnn.sampling import _batches, sampled, sampled_steps
 
 SMALL = {
     "embedding_dim": 16,
@@ -114,6 +114,17 @@ def test_an_epoch_has_so_many_steps_at_most_and_a_step_so_many_pairs_at_least(ta
     loss = make_loss(network.graph.history, network.config)
     steps = list(sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)))
     assert [len(step.batch.users) for step in steps] == [network.graph.history.nnz]
+
+
+def test_batches_hold_each_pair_once_and_all_pairs_of_a_user():
+    users = torch.tensor([0, 0, 0, 2, 3, 3, 5, 5, 5, 5, 5, 8])
+    batches = list(_batches(users, 4, torch.Generator().manual_seed(0)))
+    assert sorted(place for batch in batches for place in batch) == list(range(12))
+    met = [{int(users[place]) for place in batch} for batch in batches]
+    assert sum(len(of_batch) for of_batch in met) == 5 and len(batches) > 1
+    assert all(len(batch) < 4 + 5 for batch in batches), "a user more than asked for at most"
+    again = list(_batches(users, 4, torch.Generator().manual_seed(1)))
+    assert batches != again and batches == list(_batches(users, 4, torch.Generator().manual_seed(0)))
 
 
 class Killed(Exception):
