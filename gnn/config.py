@@ -15,8 +15,8 @@ more of them an epoch would grow with the square of the interactions."""
 BATCH_USERS, BATCH_SIZE = 512, 2048
 """Users or training pairs of a batch at least."""
 
-SAMPLED_BATCH = (32_768, 262_144)
-"""Training pairs of a sampled batch: it meets many nodes however small it is, and memory bounds it."""
+SAMPLED_BATCH = 65_536
+"""Training pairs of a sampled batch at most: what it meets stays small beside a graph that asks for sampling."""
 
 RelationName = Literal["SIMILAR", "RELATED", "FOLLOWS"]
 ITEM_FEATURE_FUSIONS = ("feature", "attended")
@@ -94,8 +94,8 @@ class NetworkConfig(BaseModel, extra="forbid"):
     """Softmax losses: users in a batch, with all their pairs; None takes a sixtieth of all, at least 512."""
 
     batch_size: PositiveInt | None = None
-    """`bpr` and sampled batches: training pairs in one; None takes a sixtieth of all, at least 2,048 (sampled: 32,768,
-    at most 262,144)."""
+    """`bpr` and sampled batches: training pairs in one; None takes a sixtieth of all, at least 2,048 (sampled: at most
+    65,536)."""
 
     batching: Literal["auto", "full", "sampled"] = "auto"
     """`full` passes messages over the whole graph in each step, `sampled` over the neighbourhood of its batch, for
@@ -151,8 +151,8 @@ class NetworkConfig(BaseModel, extra="forbid"):
 
     def pairs_a_step(self, pairs: int, *, sampled: bool = False) -> int:
         """Training pairs of a batch where the graph has so many."""
-        least, most = SAMPLED_BATCH if sampled else (BATCH_SIZE, pairs)
-        return self.batch_size or max(least, min(most, pairs // STEPS))
+        most = SAMPLED_BATCH if sampled else pairs
+        return self.batch_size or max(BATCH_SIZE, min(most, pairs // STEPS))
 
     @model_validator(mode="after")
     def _imputation_has_a_use(self) -> "NetworkConfig":

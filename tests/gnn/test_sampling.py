@@ -102,10 +102,10 @@ def test_what_size_decides_for_is_told(taste_graph):
 
 def test_an_epoch_has_so_many_steps_at_most_and_a_step_so_many_pairs_at_least(taste_graph):
     config = NetworkConfig()
-    assert config.pairs_a_step(1000, sampled=True) == config.pairs_a_step(60 * 32_768, sampled=True) == 32_768
-    assert config.pairs_a_step(6_000_000, sampled=True) == config.pairs_a_step(6_000_000) == 100_000
-    assert config.pairs_a_step(60_000_000, sampled=True) == 262_144
-    assert config.pairs_a_step(1000) == 2048 and config.users_a_step(1000) == 512
+    assert config.pairs_a_step(1000) == config.pairs_a_step(1000, sampled=True) == 2048
+    assert config.pairs_a_step(600_000) == config.pairs_a_step(600_000, sampled=True) == 10_000
+    assert config.pairs_a_step(60_000_000) == 1_000_000 and config.pairs_a_step(60_000_000, sampled=True) == 65_536
+    assert config.users_a_step(1000) == 512
     assert config.users_a_step(60_000) == 1000
     given = NetworkConfig(batch_size=7, batch_users=3)
     assert given.pairs_a_step(60_000_000, sampled=True) == given.pairs_a_step(1000) == 7
