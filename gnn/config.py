@@ -102,9 +102,9 @@ class NetworkConfig(BaseModel, extra="forbid"):
     which `softmax` becomes `sampled_softmax` (weaker on items without interactions); `auto` samples above
     `sampled_above` edges."""
 
-    sampled_above: PositiveInt = 25_000_000
-    """Edges of all used relations from which `auto` samples: the whole graph takes 5 GB there at 64 dimensions with one
-    modality, about 12 GB at 128 with three layers."""
+    sampled_above: PositiveInt = 50_000_000
+    """Edges of all used relations from which `auto` samples: the whole graph takes some 10 GB there at 64 dimensions
+    with one modality, 20 GB at 128 with three layers."""
 
     fan_out: PositiveInt = 10
     """Sampled batches: neighbours drawn for a node in each relation and hop."""

@@ -111,7 +111,7 @@ def network_footprint(sizes: Sizes, config: NetworkConfig) -> Footprint:
     met = min(sizes.pairs, round(config.fan_out * nodes * share_met)) if sampled else sizes.pairs
     passed = round(state * (2 * config.layers + 3 * channels + 6) * share_met)
     work = 5 * state + passed + 76 * sizes.pairs + 64 * links + 40 * related
-    work += (60 * met + round(64 * links * share_met) + 2 * state) * sampled
+    work += (50 * sizes.pairs + 60 * met + round(64 * links * share_met) + 2 * state) * sampled
     work += 2 * FLOAT * sizes.items * width + max(loss + _validation(sizes), whitening)
     epochs = min(config.epochs, _EPOCHS)
     steps = epochs * steps_an_epoch

@@ -76,7 +76,7 @@ class NeighbourSampler(BaseSampler):  # type: ignore[misc]
     ) -> None:
         self.network, self.loss, self.generator = network, loss, generator
         self.by_user = interacted
-        places = np.arange(interacted.nnz)
+        places = np.arange(interacted.nnz, dtype=interacted.indices.dtype)
         self.by_item = sp.csr_matrix((places, interacted.indices, interacted.indptr), shape=interacted.shape).T.tocsr()
         """Its values are the edges' places in `by_user`."""
         self.sizes = {
@@ -222,12 +222,11 @@ def sampled_steps(
     A user's pairs come together: they share a row of scores, and meet fewer nodes than pairs of as many users.
     """
     matrix = interacted.messages.forward
-    edges = matrix.tocoo()
     degrees = (matrix.getnnz(axis=1), matrix.getnnz(axis=0))
     data = HeteroData()
     for label, count in (("User", matrix.shape[0]), ("Item", matrix.shape[1]), ("Entity", network.graph.num_entities)):
         data[label].num_nodes = count
-    data[INTERACTED].edge_index = torch.from_numpy(np.stack([edges.row, edges.col]).astype(np.int64))
+    data[INTERACTED].edge_index = torch.empty(2, 0, dtype=torch.int64)  # the sampler has the edges
     size = network.config.pairs_a_step(len(loss.pairs.users), sampled=True)
     loader: Any = LinkLoader(
         data,
