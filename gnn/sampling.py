@@ -234,6 +234,7 @@ def sampled_steps(
         edge_label_index=(INTERACTED, torch.stack([loss.pairs.users, loss.pairs.items])),
         neg_sampling="triplet",
         batch_sampler=_batches(loss.pairs.users, size, generator),
+        generator=generator,  # else the loader draws from torch's own
     )
     for part in loader:
         users, items, entities = (part[label].n_id for label in ("User", "Item", "Entity"))
