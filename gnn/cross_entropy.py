@@ -9,7 +9,6 @@ from torch import Tensor
 BLOCK_ROWS = 2048
 """Users whose scores `SampledCrossEntropy` holds at once."""
 
-
 _EPSILON = 1e-12
 
 
