@@ -43,7 +43,7 @@ bench: .venv/.dev ## Quality and speed on the public datasets (DATA=folder with 
 	$(BIN)/python -m benchmarks.quality --data "$(or $(DATA),data)"
 
 neo4j: .venv/.dev ## Start a real Neo4j server on loopback and print its address and credentials
-	$(BIN)/python -m graph.devserver
+	$(BIN)/python -m tests.devserver
 
 clean: ## Remove the demo and what tests leave behind (never .venv or your runs)
 	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build

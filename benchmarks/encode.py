@@ -31,11 +31,11 @@ from encoders.image import ImagePreparer
 from etl.config import NeighbourConfig, SourceConfig
 from etl.load import load_graph
 from etl.media import build_media
-from etl.similar import link_media
+from etl.media_links import link_media
 from etl.sources import read_source
 from etl.validate import validate
 from graph import open_store
-from modalweave.catalogue import write_catalogue
+from modalweave.sample.catalogue import write_catalogue
 
 
 def main() -> None:

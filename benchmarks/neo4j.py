@@ -32,22 +32,23 @@ import numpy as np
 import pyarrow as pa
 
 from encoders import EmbeddingCache
-from encoders.lookup import cached_vectors, keep_vectors
+from encoders.precomputed import cached_vectors, keep_vectors
 from etl.config import NeighbourConfig, SourceConfig, SplitConfig
 from etl.load import graph_nodes, graph_relationships, graph_schema
 from etl.media import build_media
-from etl.similar import link_media
+from etl.media_links import link_media
 from etl.sources import read_source
 from etl.split import split_interactions
 from etl.validate import validate
-from graph import neo4j_cypher, neo4j_write
-from graph.bulk import check_local, run_import, write_files
-from graph.cookbook import COOKBOOK
-from graph.devserver import LocalServer, running_server
+from graph.cookbook.recipes import COOKBOOK
 from graph.hetero import read_hetero
-from graph.neo4j import Neo4jStore
-from graph.paths import explain_paths
+from graph.neo4j import statements as neo4j_cypher
+from graph.neo4j import write as neo4j_write
+from graph.neo4j.bulk_import import check_local, run_import, write_files
+from graph.neo4j.store import Neo4jStore
 from graph.schema import EdgeType, GraphSchema
+from graph.views.paths import explain_paths
+from tests.devserver import LocalServer, running_server
 
 Graph = tuple[GraphSchema, dict[str, pa.Table], dict[EdgeType, pa.Table]]
 INTERACTED = EdgeType("User", "INTERACTED", "Item")

@@ -17,17 +17,17 @@ from torch_geometric.data import HeteroData
 
 from benchmarks.published import PUBLISHED
 from benchmarks.sets import FILES, prepared
-from gnn.compress import one_dot
+from common.files import write_json, write_text
+from gnn.config import GNNConfig
 from gnn.matrices import held_out, interactions
-from gnn.rank import masked_scores, row_pairs, user_blocks
 from gnn.registry import make_recommender
-from gnn.scorers import Scorer
-from gnn.settings import GNNConfig
-from modalweave import pipeline
+from gnn.scorers.base import Scorer
+from gnn.scorers.one_dot import one_dot
+from gnn.scorers.ranking import masked_scores, row_pairs, user_blocks
 from modalweave.config import RunConfig
-from modalweave.console import Stages
-from modalweave.files import write_json, write_text
-from modalweave.measure import measure
+from modalweave.progress import Stages
+from modalweave.stages import pipeline
+from modalweave.stages.measure import measure
 
 BASELINES: dict[str, dict[str, Any]] = {
     "popularity": {"model": "popularity"},

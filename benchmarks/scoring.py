@@ -17,9 +17,9 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from gnn.bundle import load_bundle, save_bundle
-from gnn.rank import user_blocks
-from gnn.scorers import DotScorer
+from gnn.bundle.bundle import load_bundle, save_bundle
+from gnn.scorers.base import DotScorer
+from gnn.scorers.ranking import user_blocks
 from scoring.config import ScoringConfig
 from scoring.job import run_job
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from benchmarks.datasets import convert
-from modalweave.building import build
 from modalweave.config import RunConfig, load_config
-from modalweave.console import Stages
+from modalweave.progress import Stages
+from modalweave.stages.build import build
 
 FILES = {
     "tiktok": "tiktok.npz",

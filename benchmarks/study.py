@@ -10,8 +10,8 @@ import argparse
 from pathlib import Path
 
 from benchmarks.sets import FILES, prepared
-from modalweave.console import Stages
-from modalweave.study import study
+from modalweave.progress import Stages
+from modalweave.study.study import study
 
 
 def main() -> None:

@@ -34,24 +34,24 @@ from torch_geometric.nn.models import LightGCN
 from benchmarks.peers import recbole
 from benchmarks.sets import FILES, prepared
 from benchmarks.synthetic import synthetic_graph
+from common.memory import resident_peak
 from evaluation.metrics import user_metrics
-from gnn.auto import SPARSE
-from gnn.config import NetworkConfig
-from gnn.losses import Batch, make_loss
+from gnn.automatic import SPARSE
+from gnn.components import Watch
+from gnn.config import GNNConfig
 from gnn.matrices import held_out, interactions
-from gnn.messages import message_graph
-from gnn.network import HeteroNetwork
-from gnn.parts import Watch
-from gnn.rank import top_items
-from gnn.recommender import HeteroGNN
+from gnn.network.config import NetworkConfig
+from gnn.network.hetero_network import HeteroNetwork
+from gnn.network.losses import Batch, make_loss
+from gnn.network.message_graph import message_graph
+from gnn.network.recommender import HeteroGNN
+from gnn.network.training import train
 from gnn.registry import make_recommender
-from gnn.scorers import DotScorer
-from gnn.settings import GNNConfig
-from gnn.training import train
-from modalweave import pipeline
+from gnn.scorers.base import DotScorer
+from gnn.scorers.ranking import top_items
 from modalweave.config import RunConfig
-from modalweave.console import Stages
-from modalweave.memory import resident_peak
+from modalweave.progress import Stages
+from modalweave.stages import pipeline
 
 ALIKE: dict[str, Any] = {"embedding_dim": 64, "layers": 2, "loss": "bpr", "batch_size": 2048, "learning_rate": 1e-3}
 """What all three LightGCN share."""

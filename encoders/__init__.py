@@ -11,11 +11,10 @@ from encoders.audio import decode_audio
 from encoders.base import Encoder, Prepared, Preparer
 from encoders.cache import CacheStats, EmbeddingCache
 from encoders.downloads import Downloads
-from encoders.embed import EmbedResult, MediaRef, embed_media
+from encoders.embedding import EmbedResult, MediaRef, embed_media
 from encoders.errors import DecodeError, EncoderError
 from encoders.files import open_inside, read_inside
 from encoders.image import decode_image
-from encoders.impute import ImputeConfig, impute
 from encoders.limits import DecodeLimits
 from encoders.registry import DEFAULTS, ENCODERS, make_encoder
 
@@ -30,14 +29,12 @@ __all__ = [
     "EmbeddingCache",
     "Encoder",
     "EncoderError",
-    "ImputeConfig",
     "MediaRef",
     "Prepared",
     "Preparer",
     "decode_audio",
     "decode_image",
     "embed_media",
-    "impute",
     "make_encoder",
     "open_inside",
     "read_inside",

@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from common.partial_files import remove_stale
+from encoders.cache_files import Cached, Index, Part, count, part_files, read_part, write_rows, write_table
 from encoders.errors import EncoderError
 from encoders.limits import Facts
-from encoders.partial import remove_stale
-from encoders.parts import Cached, Index, Part, count, part_files, read_part, write_rows, write_table
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,120}")
 _FLUSH_BYTES, _FLUSH_SECONDS = 4 * 2**20, 15.0

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from common.partial_files import keep, partial_file, remove_stale
 from encoders.errors import DecodeError, EncoderError
+from encoders.fetch import Host, Silence, fetch, host_of
 from encoders.files import is_url, read_inside
-from encoders.http import Host, Silence, fetch, host_of
 from encoders.limits import DecodeLimits
-from encoders.partial import keep, partial_file, remove_stale
 
 _AT_ONCE, _AHEAD = 8, 32
 _PATIENCE = 5

@@ -11,13 +11,13 @@ from encoders.base import Encoder
 from encoders.errors import EncoderError
 
 ENCODERS: Mapping[str, str] = {
-    "minilm": "encoders.minilm",
-    "transformers_text": "encoders.transformers_text",
-    "efficientnet_lite0": "encoders.efficientnet",
-    "open_clip": "encoders.clip",
-    "logmel": "encoders.logmel",
-    "clap": "encoders.clap",
-    "transformers_audio": "encoders.transformers_audio",
+    "minilm": "encoders.models.minilm",
+    "transformers_text": "encoders.models.transformers_text",
+    "efficientnet_lite0": "encoders.models.efficientnet",
+    "open_clip": "encoders.models.open_clip",
+    "logmel": "encoders.models.logmel",
+    "clap": "encoders.models.clap",
+    "transformers_audio": "encoders.models.transformers_audio",
 }
 """Name -> the module that holds its `Config` and `build`."""
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, PositiveInt, field_validator, model_validator
 
 from encoders.errors import EncoderError
-from encoders.http import Host
+from encoders.fetch import Host
 
 
 class SourceConfig(BaseModel, extra="forbid"):

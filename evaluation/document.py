@@ -6,8 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from evaluation import html
-from evaluation.html import Cell
+from common import page
+from common.page import Cell
 from evaluation.plots import as_svg, save_png
 
 
@@ -46,12 +46,12 @@ def as_html(title: str, sections: Sequence[Section]) -> str:
     """One self-contained page."""
     parts = []
     for number, section in enumerate(sections):
-        body = [html.paragraph(text) for text in section.paragraphs]
-        body += [html.bullets(section.points)] if section.points else []
-        body += [html.figure(as_svg(p.figure, f"{number}-{p.name}"), p.caption) for p in section.plots]
-        body += [html.table(g.headers, g.rows, g.caption, words=g.words) for g in section.grids if g.rows]
-        parts.append(html.section(section.heading, *body))
-    return html.page(title, *parts)
+        body = [page.paragraph(text) for text in section.paragraphs]
+        body += [page.bullets(section.points)] if section.points else []
+        body += [page.figure(as_svg(p.figure, f"{number}-{p.name}"), p.caption) for p in section.plots]
+        body += [page.table(g.headers, g.rows, g.caption, words=g.words) for g in section.grids if g.rows]
+        parts.append(page.section(section.heading, *body))
+    return page.page(title, *parts)
 
 
 def write_markdown(folder: Path, name: str, title: str, sections: Sequence[Section]) -> Path:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from common.page import Bar, Cell, bars, page, paragraph, section, table
 from evaluation.errors import EvaluationError
-from evaluation.html import Bar, Cell, bars, page, paragraph, section, table
 
 _GROUPS: Mapping[str, tuple[str, str]] = {
     "user_activity": ("Users by training interactions", "{} interactions"),

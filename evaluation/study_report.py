@@ -5,10 +5,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from common.page import Cell
 from evaluation.document import Grid, Plot, Section
 from evaluation.effects import TESTS
 from evaluation.findings import LABELS, findings, slice_findings
-from evaluation.html import Cell
 from evaluation.plots import Estimate, interval_plot, share_plot
 
 _GROUPS = {

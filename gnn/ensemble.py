@@ -1,70 +1,66 @@
-"""A weighted sum of recommenders, each user's scores put on one scale, with weights chosen on validation."""
+"""The ensemble as a recommender: fits its parts, then weighs them on validation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
+from torch_geometric.data import HeteroData
 
-from gnn.rank import row_pairs
-from gnn.scorers import Normalisation, Scorer, SumScorer, normalised
-from gnn.selection import Validation
+from gnn.components import Watch, describe, make_part, resolved
+from gnn.config import EnsembleConfig, PartConfig
+from gnn.ensemble_weights import fit_weights, weighted_sum
+from gnn.errors import GnnError
+from gnn.scorers.base import Normalisation, Progress, Scorer
+from gnn.scorers.one_dot import one_dot
+from gnn.validation import Validation
 
-GRID = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4)
-"""Weights tried for each part, relative to the best one's 1."""
-
-_CACHE_CELLS = 50_000_000
-"""Scores of each part held for the search (200 MB); more users than fit are sampled."""
-
-
-def fit_weights(
-    scorers: Sequence[Scorer], validation: Validation, normalise: Normalisation = True
-) -> tuple[list[float], float]:
-    """Weights of the scorers' normalised sum with the best validation quality, and that quality.
-
-    The best scorer alone is weighted 1; the others are then searched in turn, best first, over `GRID`, twice. A
-    part that does not help stays at 0. Without validation pairs all weigh the same.
-    """
-    if not validation.num_pairs:
-        return [1.0 / len(scorers)] * len(scorers), 0.0
-    users = _affordable(validation.users, scorers[0].num_items)
-    blocks = [normalised(scorer.scores(users), normalise) for scorer in scorers]
-    seen = row_pairs(validation.seen, users)
-
-    def quality(weights: Sequence[float]) -> float:
-        total = torch.zeros_like(blocks[0])
-        for block, weight in zip(blocks, weights, strict=True):
-            if weight:
-                total.add_(block, alpha=weight)
-        total[seen] = -torch.inf
-        return float(validation.block_quality(total, users).mean())
-
-    alone = [quality([float(n == m) for n in range(len(scorers))]) for m in range(len(scorers))]
-    order = list(np.argsort(alone)[::-1])
-    weights = [float(n == order[0]) for n in range(len(scorers))]
-    best = alone[order[0]]
-    for _ in range(2 if len(scorers) > 2 else 1):
-        for part in order[1:]:
-            for value in GRID:
-                candidate = [*weights[:part], value, *weights[part + 1 :]]
-                reached = quality(candidate) if candidate != weights else best
-                if reached > best:
-                    best, weights = reached, candidate
-    total = sum(weights)
-    return [weight / total for weight in weights], best
+NORMALISATIONS: Mapping[str, Normalisation] = {"z": True, "rank": "rank"}
+"""The settings' names for what `SumScorer` takes."""
 
 
-def weighted_sum(scorers: Sequence[Scorer], weights: Sequence[float], normalise: Normalisation = True) -> Scorer:
-    """The normalised sum without the parts that weigh 0; a single part is handed on as it is."""
-    kept = [(scorer, weight) for scorer, weight in zip(scorers, weights, strict=True) if weight]
-    if len(kept) == 1:
-        return kept[0][0]
-    return SumScorer([scorer for scorer, _ in kept], [weight for _, weight in kept], normalise)
+class Ensemble:
+    """A normalised weighted sum of recommenders, or the same as one dot product."""
+
+    def __init__(self, config: EnsembleConfig | None = None, watch: Watch = Watch()) -> None:  # noqa: B008 (frozen)
+        self.config, self.watch = config or EnsembleConfig(), watch
+        self.chosen: dict[str, Any] = {}
+        """A `gnn:` section that gives the same ensemble without searching, after `fit`."""
+
+    def fit(self, data: HeteroData, *, seed: int, progress: Progress | None = None) -> Scorer:
+        """Fit the parts one after the other; parts with a given weight of 0 are not fitted."""
+        given = self.config.weights
+        if given is not None and len(given) != len(self.config.parts):
+            raise GnnError(f"ensemble.weights has {len(given)} values for {len(self.config.parts)} parts")
+        if given is not None and not any(given):
+            raise GnnError("ensemble.weights are all 0; give at least one part a weight")
+        kept = [n for n in range(len(self.config.parts)) if given is None or given[n]]
+        scorers, parts = [], []
+        for number, part in enumerate(self.config.parts[n] for n in kept):
+            recommender = make_part(part, self.watch)
+            scorers.append(recommender.fit(data, seed=seed + part.seed_offset, progress=None))
+            parts.append(resolved(part, recommender))
+            if progress:
+                progress(number + 1, len(kept))
+        if given is None:
+            weights, _ = fit_weights(scorers, Validation.of(data, seed=seed), NORMALISATIONS[self.config.normalise])
+        else:
+            weights = [given[n] for n in kept]
+        self.chosen = ensemble_section(parts, weights, self.config)
+        return finished(scorers, weights, self.config, seed)
 
 
-def _affordable(users: Tensor, num_items: int) -> Tensor:
-    """Evenly spread users, as many as the cache holds."""
-    most = max(1, _CACHE_CELLS // max(num_items, 1))
-    if len(users) <= most:
-        return users
-    return users[torch.linspace(0, len(users) - 1, most).long()]
+def finished(scorers: list[Scorer], weights: list[float], config: EnsembleConfig, seed: int) -> Scorer:
+    """The weighted sum, as one dot product where a length is asked for."""
+    total = weighted_sum(scorers, weights, NORMALISATIONS[config.normalise])
+    length = config.max_dimensions
+    return total if length is None else one_dot(total, max_dimensions=length, seed=seed)
+
+
+def ensemble_section(parts: list[PartConfig], weights: list[float], config: EnsembleConfig) -> dict[str, Any]:
+    """The `gnn:` section that fits these parts with these weights, without those that weigh 0."""
+    kept = [(part, weight) for part, weight in zip(parts, weights, strict=True) if weight]
+    section: dict[str, Any] = {
+        "parts": [describe(part) for part, _ in kept],
+        "weights": [round(weight, 6) for _, weight in kept],
+    }
+    section |= config.model_dump(mode="json", include={"normalise", "max_dimensions"}, exclude_defaults=True)
+    return {"model": "ensemble", "ensemble": section}

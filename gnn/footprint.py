@@ -7,10 +7,10 @@ P training pairs, L item-to-item links of all modalities, d `embedding_dim`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gnn.config import NetworkConfig
-from gnn.cross_entropy import BLOCK_ROWS
-from gnn.ease import EASEConfig
-from gnn.settings import GNNConfig, PartConfig
+from gnn.closed_form.ease import EASEConfig
+from gnn.config import GNNConfig, PartConfig
+from gnn.network.config import NetworkConfig
+from gnn.network.cross_entropy import BLOCK_ROWS
 
 FLOAT = 4
 _EPOCHS = 40

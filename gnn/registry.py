@@ -5,13 +5,13 @@ from typing import Protocol
 
 from torch_geometric.data import HeteroData
 
-from gnn.auto import Auto
-from gnn.combined import Ensemble
-from gnn.decision import DecisionFusion
+from gnn.automatic import Auto
+from gnn.components import Watch, make_part
+from gnn.config import GNNConfig, PartConfig
+from gnn.decision_fusion import DecisionFusion
+from gnn.ensemble import Ensemble
 from gnn.errors import GnnError
-from gnn.parts import Watch, make_part
-from gnn.scorers import Progress, Scorer
-from gnn.settings import GNNConfig, PartConfig
+from gnn.scorers.base import Progress, Scorer
 
 
 class Recommender(Protocol):
@@ -40,7 +40,7 @@ RECOMMENDERS: Mapping[str, Callable[[GNNConfig, Watch], Recommender]] = {
     "ensemble": lambda config, watch: Ensemble(config.ensemble, watch),
     "auto": Auto,
 }
-"""Name -> what makes it from the config; a new closed form or network is one line in `gnn/parts.py` and here."""
+"""Name -> what makes it from the config; a new closed form or network is one line in `gnn/components.py` and here."""
 
 
 def make_recommender(config: GNNConfig, watch: Watch = Watch()) -> Recommender:  # noqa: B008 (frozen)

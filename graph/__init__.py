@@ -34,11 +34,11 @@ def open_store(
     not exist yet, unless `read_only`. Raises `StoreError` for an unknown scheme or where opening fails.
     """
     if address.startswith("ladybug:") and len(address) > len("ladybug:"):
-        from graph.ladybug import LadybugStore
+        from graph.ladybug.store import LadybugStore
 
         return LadybugStore(address.removeprefix("ladybug:"), read_only=read_only)
     if _BOLT.match(address):
-        from graph.neo4j import Neo4jStore
+        from graph.neo4j.store import Neo4jStore
 
         return Neo4jStore(address, credentials=credentials, read_only=read_only, database=database)
     raise StoreError(f"store {address!r} is unknown; use ladybug:PATH, or bolt://, neo4j:// or neo4j+s://HOST:PORT")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import LiteralString
 
-from graph.neo4j import Neo4jStore
+from graph.neo4j.store import Neo4jStore
 from graph.schema import GraphSchema
 from graph.store import GraphStore
 

@@ -11,10 +11,10 @@ from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_va
 from encoders import DEFAULTS, DecodeLimits
 from etl.config import NeighbourConfig, SourceConfig, SplitConfig
 from evaluation.config import EvaluationConfig
-from gnn.settings import GNNConfig
+from gnn.config import GNNConfig
 from graph.schema import MODALITIES
 from modalweave.errors import ConfigError
-from modalweave.experiment_config import StudyConfig, TuneConfig
+from modalweave.study.config import StudyConfig, TuneConfig
 from scoring.config import ScoringConfig
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from gnn.bundle import Bundle, load_bundle
+from gnn.bundle.bundle import Bundle, load_bundle
 from scoring.config import ScoringConfig
 from scoring.errors import ScoringError
 from scoring.journal import JOURNAL, MANIFEST, read_parts, remove_strangers, write_record
 from scoring.lock import folder_lock
-from scoring.parts import Part, is_whole, part_name, write_part
+from scoring.shards import Part, is_whole, part_name, write_part
 
 
 @dataclass(frozen=True)

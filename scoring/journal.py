@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from scoring.errors import ScoringError
-from scoring.parts import Part, write_whole
+from scoring.shards import Part, write_whole
 
 MANIFEST = "manifest.json"
 JOURNAL = "job.json"

@@ -8,10 +8,10 @@ import ray
 import torch
 from ray._private import ray_constants
 
-from gnn.bundle import load_bundle
+from gnn.bundle.bundle import load_bundle
 from scoring.errors import ScoringError
 from scoring.job import Job
-from scoring.parts import Part, part_name, write_part
+from scoring.shards import Part, part_name, write_part
 
 
 class _Worker:

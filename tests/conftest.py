@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from graph.devserver import Server
-from graph.neo4j import Neo4jStore
+from graph.neo4j.store import Neo4jStore
 from tests import neo4j_server as helper
+from tests.devserver import Server
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import neo4j
 import pytest
 
-from graph.devserver import CACHE, Server, running_server, startable_versions
 from graph.errors import StoreError
+from tests.devserver import CACHE, Server, running_server, startable_versions
 
 DOCKER_IMAGE = "neo4j:5.26-community"
 

@@ -4,7 +4,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from benchmarks.quality import cold_recall, table
-from gnn.scorers import DotScorer
+from gnn.scorers.base import DotScorer
 
 
 def scorer_of(rows) -> DotScorer:

@@ -5,11 +5,11 @@ import torch
 
 from benchmarks.synthetic import LINKS, synthetic_graph
 from benchmarks.training import CLOSED_FORMS, closed_form, floor, one_epoch, plot, validation
-from gnn.config import NetworkConfig
 from gnn.matrices import held_out, interactions
-from gnn.messages import message_graph
-from gnn.network import HeteroNetwork
-from gnn.scorers import DotScorer
+from gnn.network.config import NetworkConfig
+from gnn.network.hetero_network import HeteroNetwork
+from gnn.network.message_graph import message_graph
+from gnn.scorers.base import DotScorer
 
 
 def test_the_synthetic_graph_has_the_sizes_asked_for_and_no_leak() -> None:

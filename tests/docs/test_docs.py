@@ -64,9 +64,9 @@ def check_encoder(spec: str | dict | None) -> None:
 
 @pytest.mark.parametrize(("guide", "text"), with_blocks("bash"))
 def test_commands_and_options_exist(guide: Path, text: str):
-    from graph.cookbook import COOKBOOK
-    from graph.searches import SEARCHES
-    from modalweave.cli import app
+    from graph.cookbook.recipes import COOKBOOK
+    from graph.cookbook.similarity_search import SEARCHES
+    from modalweave.cli.app import app
 
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -84,7 +84,7 @@ def test_commands_and_options_exist(guide: Path, text: str):
 
 @pytest.mark.parametrize("guide", GUIDES, ids=named)
 def test_inline_commands_name_real_commands(guide: Path):
-    from modalweave.cli import app
+    from modalweave.cli.app import app
 
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     used = re.findall(r"`modalweave ([a-z]+)", guide.read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from encoders import DecodeError, DecodeLimits, Downloads, EncoderError, MediaRef, embed_media, make_encoder
-from encoders.http import Host, host_of
+from encoders.fetch import Host, host_of
 
 LIMITS = DecodeLimits(bytes=5000, timeout=30.0)
 HASTY = DecodeLimits(bytes=5000, timeout=1.0)
@@ -208,7 +208,7 @@ def test_https_asks_for_a_certificate_that_is_trusted(serve, tmp_path, monkeypat
     with pytest.raises(DecodeError, match=r"cannot be reached: .*certificate verify failed"):
         Downloads(tmp_path / "d", [host]).read(url, LIMITS)
     assert not server.asked
-    monkeypatch.setattr("encoders.http._context", lambda: ssl.create_default_context(cafile=str(certificate)))
+    monkeypatch.setattr("encoders.fetch._context", lambda: ssl.create_default_context(cafile=str(certificate)))
     assert Downloads(tmp_path / "d", [host]).read(url, LIMITS) == b"here"
 
 

@@ -94,7 +94,7 @@ def test_second_run_encodes_nothing_and_starts_no_process(tmp_path, make_picture
     refs = [MediaRef("image", uri="a.png"), MediaRef("image", uri="bad.png")]
     cache = EmbeddingCache(tmp_path / "cache")
     first = embed_media(refs, root=tmp_path, encoder=Mean(), cache=cache, workers=1)
-    monkeypatch.setattr("encoders.embed.DecodePool", None)
+    monkeypatch.setattr("encoders.embedding.DecodePool", None)
     second = embed_media(refs, root=tmp_path, encoder=Mean(), cache=cache, workers=1)
     assert (first.hits, first.encoded, second.hits, second.encoded) == (0, 1, 2, 0)
     assert second.reasons == first.reasons

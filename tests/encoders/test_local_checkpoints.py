@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from encoders import EncoderError, make_encoder
-from encoders.hub import snapshot
+from encoders.models.hub import snapshot
 
 ARCHITECTURE = {
     "embed_dim": 8,
@@ -133,7 +133,7 @@ def test_a_config_without_a_model_type_is_a_line(tmp_path):
 
 
 def test_the_packaged_weights_are_checked_before_they_are_read(monkeypatch):
-    for name, module in (("minilm", "encoders.minilm"), ("efficientnet_lite0", "encoders.efficientnet")):
+    for name, module in (("minilm", "encoders.models.minilm"), ("efficientnet_lite0", "encoders.models.efficientnet")):
         encoder = make_encoder(name, device="cpu")
         monkeypatch.setattr(f"{module}._SHA256", "0" * 64)
         media = np.array("a frog") if name == "minilm" else np.zeros((224, 224, 3), dtype=np.uint8)

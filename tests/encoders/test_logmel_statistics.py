@@ -3,7 +3,7 @@ import pytest
 
 from encoders import make_encoder
 from encoders.containers import sound_format, truncation
-from encoders.logmel import log_mel, log_mel_statistics
+from encoders.models.logmel import log_mel, log_mel_statistics
 
 RATE = 22050
 

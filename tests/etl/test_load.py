@@ -12,7 +12,7 @@ from etl.errors import EtlError, SourceError, SplitError
 from etl.fingerprint import dataset_fingerprint
 from etl.load import load_graph, related
 from etl.media import build_media
-from etl.similar import link_media
+from etl.media_links import link_media
 from etl.tables import INTERACTIONS, SOCIAL, TRIPLES, Tables
 from etl.validate import validate
 from graph import open_store

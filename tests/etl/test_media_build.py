@@ -10,7 +10,7 @@ import pytest
 from encoders import make_encoder
 from etl.config import NeighbourConfig
 from etl.media import GIVEN, MediaGraph, MediaVectors, build_media
-from etl.similar import link_media
+from etl.media_links import link_media
 from etl.tables import INTERACTIONS, MEDIA, NEIGHBOURS, Tables
 from etl.validate import validate
 from graph.schema import EdgeType, GraphSchema

@@ -10,11 +10,11 @@ import pytest
 from etl.config import NeighbourConfig
 from etl.load import LoadReport, load_graph
 from etl.media import build_media
-from etl.similar import link_media
+from etl.media_links import link_media
 from etl.tables import INTERACTIONS, SOCIAL, TRIPLES, Tables
 from etl.validate import validate
 from graph import GraphStore, open_store
-from graph.neo4j import Neo4jStore
+from graph.neo4j.store import Neo4jStore
 from graph.schema import EdgeType
 
 RECOMMENDED = EdgeType("User", "RECOMMENDED", "Item")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from common.page import Bar, bars
 from evaluation.bootstrap import summarise
 from evaluation.errors import EvaluationError
-from evaluation.html import Bar, bars
 from evaluation.metrics import user_metrics
 from evaluation.report import write_report
 from evaluation.significance import compare

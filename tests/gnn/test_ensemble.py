@@ -7,17 +7,17 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from gnn.auto import SPARSE, Auto, space
-from gnn.combined import Ensemble
-from gnn.compress import one_dot
-from gnn.ensemble import fit_weights, weighted_sum
+from gnn.automatic import SPARSE, Auto, space
+from gnn.config import AutoConfig, EnsembleConfig, GNNConfig, PartConfig
+from gnn.ensemble import Ensemble
+from gnn.ensemble_weights import fit_weights, weighted_sum
 from gnn.errors import GnnError
 from gnn.matrices import interactions
-from gnn.rank import top_items
 from gnn.registry import RECOMMENDERS, make_recommender
-from gnn.scorers import DotScorer, ItemItemScorer, SumScorer, normalised
-from gnn.selection import Validation, positive_ranks
-from gnn.settings import AutoConfig, EnsembleConfig, GNNConfig, PartConfig
+from gnn.scorers.base import DotScorer, ItemItemScorer, SumScorer, normalised
+from gnn.scorers.one_dot import one_dot
+from gnn.scorers.ranking import top_items
+from gnn.validation import Validation, positive_ranks
 
 QUICK = {"epochs": 4, "embedding_dim": 16}
 """Network settings for graphs of this size."""

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from gnn.components import Watch
+from gnn.config import AutoConfig, GNNConfig
 from gnn.matrices import interactions
-from gnn.parts import Watch
 from gnn.registry import make_recommender
-from gnn.settings import AutoConfig, GNNConfig
 
 CONFIG = GNNConfig(epochs=4, embedding_dim=16, auto=AutoConfig(copies=2))
 

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from graph import GraphStore, StoreError
-from graph.paths import explain_paths
-from graph.subgraph import result_graph
+from graph.views.paths import explain_paths
+from graph.views.result_graph import result_graph
 from tests.graph.tiny_graph import INTERACTED
 
 

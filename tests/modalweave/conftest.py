@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
 @pytest.fixture
 def modalweave(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     """Run `modalweave ARGS` as the console script does."""
-    from modalweave.cli import main
+    from modalweave.cli.app import main
 
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["modalweave", *map(str, arguments)])

@@ -7,8 +7,8 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from gnn.bundle import save_bundle
-from gnn.scorers import DotScorer
+from gnn.bundle.bundle import save_bundle
+from gnn.scorers.base import DotScorer
 
 USERS, ITEMS, DIM = 57, 40, 8
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from gnn.bundle import load_bundle
+from gnn.bundle.bundle import load_bundle
 from gnn.errors import BundleError
 from scoring.config import ScoringConfig
 from scoring.errors import ScoringError

@@ -11,10 +11,10 @@ import neo4j
 import pyarrow as pa
 import pytest
 
-from graph.devserver import Server
-from graph.neo4j import Neo4jStore
+from graph.neo4j.store import Neo4jStore
 from graph.schema import GraphSchema
 from scoring.writeback import RECOMMENDED
+from tests.devserver import Server
 
 USERS, DEPTH, ROUNDS = 40, 20, 12
 READ = (

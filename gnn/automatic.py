@@ -1,0 +1,175 @@
+"""The automatic choice: one procedure for every dataset, decided by validation alone."""
+
+from typing import Any, NamedTuple
+
+import scipy.sparse as sp
+from torch_geometric.data import HeteroData
+
+from gnn.components import Watch, make_part, resolved
+from gnn.config import GNNConfig, PartConfig
+from gnn.ensemble import NORMALISATIONS, ensemble_section, finished
+from gnn.ensemble_weights import fit_weights
+from gnn.network.config import STEPS, NetworkConfig
+from gnn.scorers.base import Progress, Scorer, SumScorer
+from gnn.validation import Validation
+
+SPARSE: tuple[dict[str, Any], ...] = (
+    {
+        "loss": "softmax",
+        "temperature": 0.25,
+        "learning_rate": 4e-3,
+        "identity_dropout": 0.3,
+        "cold_negatives": False,
+        "patience": 4,
+        "evaluate_every": 3,
+    },
+    {
+        "loss": "bpr",
+        "initial_scale": 0.01,
+        "learning_rate": 3e-3,
+        "regularisation": 1e-3,
+        "edge_dropout": 0.8,
+        "patience": 2,
+        "evaluate_every": 5,
+    },
+)
+"""Compared where histories are short: cosine softmax that also stands in for new items, and pairwise ranking on pruned
+graphs (in the manner of FREEDOM, Zhou and Shen, 2023). Their mistakes differ, so their sum gains more than a copy."""
+
+DENSE: tuple[dict[str, Any], ...] = (
+    {
+        "loss": "softmax",
+        "embedding_dim": 128,
+        "layers": 3,
+        "temperature": 0.2,
+        "batch_users": 256,
+        "learning_rate": 5e-3,
+        "relations": ("SIMILAR",),
+        "content": False,
+        "patience": 5,
+        "evaluate_every": 2,
+    },
+    {
+        "loss": "softmax",
+        "embedding_dim": 128,
+        "temperature": 0.2,
+        "batch_users": 128,
+        "learning_rate": 1e-2,
+        "relations": ("SIMILAR",),
+        "content": False,
+        "patience": 4,
+        "evaluate_every": 4,
+    },
+)
+"""Compared where histories are long: wider networks that rest on behaviour and media links."""
+
+LONG_HISTORY = 15
+"""Mean training interactions per user from which the dense space is compared."""
+
+
+def space(users: int, pairs: int) -> list[dict[str, Any]]:
+    """The settings compared for so many users with so many training pairs.
+
+    A batch that an entry gives is the least one: more users take larger ones, as where none is given.
+    """
+    entries = DENSE if pairs >= LONG_HISTORY * users else SPARSE
+    least = users // STEPS
+    return [e | {"batch_users": max(e["batch_users"], least)} if "batch_users" in e else e for e in entries]
+
+
+class Auto:
+    """Fits the closed forms and each network of the space, copies the best network, and weighs all on validation.
+
+    The best network is the one with the best validation quality in a sum with the closed forms, not alone: what
+    counts is what it adds. `chosen` is then a plain `model: ensemble` section that gives the same scorer without
+    searching.
+    """
+
+    def __init__(self, config: GNNConfig | None = None, watch: Watch = Watch()) -> None:  # noqa: B008 (frozen)
+        self.config, self.watch = config or GNNConfig(), watch
+        self.chosen: dict[str, Any] = {}
+        """The `gnn:` section of the choice, after `fit`."""
+        self.trials: list[dict[str, Any]] = []
+        """What was compared: each network's settings and the validation quality of its sum, after `fit`."""
+
+    def fit(self, data: HeteroData, *, seed: int, progress: Progress | None = None) -> Scorer:
+        """Deterministic by seed: no clock decides anything."""
+        auto, ensemble = self.config.auto, self.config.ensemble
+        normalise = NORMALISATIONS[ensemble.normalise]
+        validation = Validation.of(data, seed=seed)
+        large = validation.seen.nnz > auto.max_pairs
+        networks = self.candidates(validation.seen)[: 1 if large or not validation.num_pairs else None]
+        copies = 0 if large else auto.copies - 1
+        steps = _Steps(progress, len(auto.closed_forms) + len(networks) + copies)
+
+        closed = [self._fit(self._part(name), data, seed, steps) for name in auto.closed_forms]
+        trained, qualities = [], []
+        for network in networks:
+            trained.append(self._fit(PartConfig(model="hetero", network=network), data, seed, steps))
+            _, quality = fit_weights([trained[-1].scorer, *(c.scorer for c in closed)], validation, normalise)
+            qualities.append(quality)
+        self.trials = [
+            {"network": network.model_dump(mode="json", exclude_defaults=True), "quality": quality}
+            for network, quality in zip(networks, qualities, strict=True)
+        ]
+        place = qualities.index(max(qualities))
+        best = trained[place].part
+        seeds = [best.model_copy(update={"seed_offset": n}) for n in range(1, copies + 1)]
+        family = [trained[place], *(self._fit(part, data, seed, steps) for part in seeds)]
+        others = [*closed, *trained[:place], *trained[place + 1 :]]
+        # copies differ by chance alone, so they share one weight: choosing between them would be choosing noise
+        mean = SumScorer([f.scorer for f in family], [1 / len(family)] * len(family), normalise)
+        found, _ = fit_weights([mean, *(f.scorer for f in others)], validation, normalise)
+        weights = [found[0] / len(family)] * len(family) + found[1:]
+        fitted = [*family, *others]
+        self.chosen = ensemble_section([f.part for f in fitted], weights, ensemble)
+        return finished([f.scorer for f in fitted], weights, ensemble, seed)
+
+    def candidates(self, history: sp.csr_matrix) -> list[NetworkConfig]:
+        """The networks to compare, with the settings that were given held fixed, each candidate once."""
+        networks = self.config.auto.networks
+        if networks is None:
+            entries = space(history.shape[0], history.nnz)
+            networks = tuple(NetworkConfig.model_validate({**entry, **self.config.fixed()}) for entry in entries)
+        return [network for n, network in enumerate(networks) if network not in networks[:n]]
+
+    def _fit(self, part: PartConfig, data: HeteroData, seed: int, steps: "_Steps") -> "_Fitted":
+        recommender = make_part(part, self.watch)
+        scorer = recommender.fit(data, seed=seed + part.seed_offset, progress=steps.inner)
+        steps.finish()
+        return _Fitted(resolved(part, recommender), scorer)
+
+    def _part(self, name: str) -> PartConfig:
+        return PartConfig.model_validate(
+            {
+                "model": name,
+                "graph_filter": self.config.graph_filter,
+                "ease": self.config.ease,
+                "item_knn": self.config.item_knn,
+            }
+        )
+
+
+class _Fitted(NamedTuple):
+    """A part with what was chosen in its fit written in, and what came of it."""
+
+    part: PartConfig
+    scorer: Scorer
+
+
+class _Steps:
+    """Progress over fits of very different length: each counts 100, and a fit's own progress moves inside it."""
+
+    def __init__(self, progress: Progress | None, fits: int) -> None:
+        self.progress, self.fits, self.done = progress, fits, 0
+
+    def inner(self, done: int, total: int) -> None:
+        """Progress of the fit under way."""
+        if self.progress:
+            self.progress(100 * self.done + 100 * done // max(total, 1), 100 * self.fits)
+
+    def finish(self) -> None:
+        """The fit under way is over."""
+        self.done += 1
+        if self.progress:
+            self.progress(100 * self.done, 100 * self.fits)

@@ -1,0 +1,239 @@
+"""The trained model on disk: safetensors, parquet and JSON, each file vouched for by its SHA-256; no pickle.
+
+A bundle is `manifest.json`, `model.safetensors`, `seen.safetensors`, `users.parquet`, `items.parquet`, `README.md`
+and, where scores can be explained by it, `terms.safetensors`.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import scipy.sparse as sp
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from gnn.bundle.model_card import model_card
+from gnn.bundle.tensors import (
+    csr_from_tensors,
+    csr_to_tensors,
+    scorer_from_tensors,
+    scorer_to_tensors,
+    terms_to_tensors,
+    with_terms,
+)
+from gnn.errors import BundleError
+from gnn.scorers.base import Scorer
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+_MAX_MANIFEST = 4 << 20
+TERMS = "terms.safetensors"
+_REQUIRED = ("model.safetensors", "seen.safetensors", "users.parquet", "items.parquet")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle in memory."""
+
+    scorer: Scorer
+    user_ids: list[str]
+    item_ids: list[str]
+    seen: sp.csr_matrix
+    """Users x items, 1 where the pair was in train: never recommended."""
+    manifest: dict[str, Any]
+    hash: str
+    """SHA-256 of `manifest.json`, and through it of every file."""
+
+
+def save_bundle(
+    path: Path,
+    scorer: Scorer,
+    *,
+    user_ids: Sequence[str],
+    item_ids: Sequence[str],
+    seen: sp.csr_matrix,
+    manifest: Mapping[str, Any],
+) -> str:
+    """Write a bundle and return its hash; `manifest` adds model, config, metrics, graph hash and the like.
+
+    Everything is written to a temporary folder beside `path` and renamed, so a kill leaves the old bundle or the
+    new one. An existing folder is replaced only if it is a bundle (or empty). Equal input gives equal bytes.
+    """
+    path = Path(path)
+    _check_shapes(scorer, user_ids, item_ids, seen)
+    check_replaceable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        tensors, structure = scorer_to_tensors(scorer)
+        write_file(folder / "model.safetensors", save(tensors))
+        if terms := terms_to_tensors(scorer):
+            write_file(folder / TERMS, save(terms))
+        write_file(folder / "seen.safetensors", save(csr_to_tensors(seen, "seen")))
+        _write_ids(folder / "users.parquet", "user_id", user_ids)
+        _write_ids(folder / "items.parquet", "item_id", item_ids)
+        digest = seal(folder, {**manifest, "scorer": structure, "users": len(user_ids), "items": len(item_ids)})
+        put_in_place(folder, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return digest
+
+
+def seal(folder: Path, manifest: Mapping[str, Any]) -> str:
+    """Write README.md and manifest.json (with the SHA-256 of every other file) into a folder; the bundle's hash."""
+    content = {**manifest, "format_version": FORMAT_VERSION}
+    content.pop("files", None)
+    write_file(folder / "README.md", model_card(content).encode())
+    names = sorted(p.name for p in folder.iterdir() if p.name != MANIFEST)
+    content["files"] = {name: _sha256((folder / name).read_bytes()) for name in names}
+    try:
+        text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"manifest of {folder.name}: {error}; give plain JSON values, no NaN") from error
+    write_file(folder / MANIFEST, text.encode())
+    return _sha256(text.encode())
+
+
+def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
+    """Read a bundle after checking every file against its hash; `terms` adds what explains the scores, if it is there.
+
+    Raises `BundleError` in one line where the folder is no bundle, a file is missing, extra or altered, a name would
+    leave the folder, or a part does not fit the others.
+    """
+    path = Path(path)
+    manifest, digest = read_manifest(path)
+    files = _verified_files(path, manifest, (*_REQUIRED, TERMS) if terms else _REQUIRED)
+    users = _read_ids(path, files["users.parquet"], "users.parquet", "user_id")
+    items = _read_ids(path, files["items.parquet"], "items.parquet", "item_id")
+    try:
+        scorer = scorer_from_tensors(load(files["model.safetensors"]), manifest.get("scorer"))
+        if TERMS in files:
+            scorer = with_terms(scorer, load(files[TERMS]))
+        seen = csr_from_tensors(load(files["seen.safetensors"]), "seen")
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise BundleError(f"{path}: a safetensors file cannot be read ({error}); train again") from error
+    try:
+        _check_shapes(scorer, users, items, seen)
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
+    return Bundle(scorer, users, items, seen, manifest, digest)
+
+
+def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
+    """The manifest and its SHA-256, checked for format and size but not against the files."""
+    file = Path(path) / MANIFEST
+    if not file.is_file() or file.is_symlink():
+        raise BundleError(f"{path}: no {MANIFEST}, so this is no bundle; give the folder that `train` wrote")
+    if file.stat().st_size > _MAX_MANIFEST:
+        raise BundleError(f"{path}: {MANIFEST} has {file.stat().st_size} bytes, over {_MAX_MANIFEST}; train again")
+    raw = file.read_bytes()
+    try:
+        manifest = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: {MANIFEST} is no JSON ({error}); train again") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise BundleError(f"{path}: {MANIFEST} lists no files; train again")
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION:
+        raise BundleError(f"{path}: bundle format {version!r}, this version reads {FORMAT_VERSION}; train again")
+    return manifest, _sha256(raw)
+
+
+def _verified_files(path: Path, manifest: Mapping[str, Any], kept: Sequence[str]) -> dict[str, bytes]:
+    """The bytes of the files to keep; of those listed nothing is missing, extra or altered."""
+    listed = manifest["files"]
+    for name in listed:
+        if PurePosixPath(name).name != name or name in ("", ".", "..", MANIFEST) or "\\" in name or "\0" in name:
+            raise BundleError(f"{path}: {MANIFEST} names {name!r}, which is no plain file name; train again")
+    present = {entry.name for entry in path.iterdir()} - {MANIFEST}
+    missing = sorted((set(listed) | set(_REQUIRED)) - (present & set(listed)))
+    if missing:
+        raise BundleError(f"{path}: {missing[0]} is missing; copy the whole bundle again or train again")
+    extra = sorted(present - set(listed))
+    if extra:
+        raise BundleError(f"{path}: {extra[0]!r} is not listed in {MANIFEST}; remove it or train again")
+    files = {}
+    for name, digest in listed.items():
+        file = path / name
+        if file.is_symlink() or not file.is_file():
+            raise BundleError(f"{path}: {name} is no regular file; copy the whole bundle again")
+        content = file.read_bytes()
+        if _sha256(content) != digest:
+            raise BundleError(f"{path}: {name} does not match its hash; copy the whole bundle again or train again")
+        if name in kept:
+            files[name] = content
+    return files
+
+
+def _check_shapes(scorer: Scorer, users: Sequence[str], items: Sequence[str], seen: sp.csr_matrix) -> None:
+    """Scorer, ids and seen items must speak of the same users and items, each id once."""
+    expected = (len(users), len(items))
+    if (scorer.num_users, scorer.num_items) != expected or seen.shape != expected:
+        raise BundleError(
+            f"the scorer is {scorer.num_users} x {scorer.num_items}, seen items {seen.shape[0]} x {seen.shape[1]}, "
+            f"ids {expected[0]} x {expected[1]}; they must be equal"
+        )
+    for kind, ids in (("user", users), ("item", items)):
+        if len(set(ids)) != len(ids):
+            raise BundleError(f"{kind} ids repeat ({len(ids)} ids, {len(set(ids))} distinct); each index needs its own")
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise `BundleError` where a bundle may not be written: over a file, a link or a folder of other things."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise BundleError(f"{path} is a file or a link; give a folder for the bundle")
+    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
+        raise BundleError(f"{path} holds other files and is no bundle; give an empty or new folder")
+
+
+def put_in_place(folder: Path, path: Path) -> None:
+    """Put the finished folder in place; the old bundle is moved aside first and removed last."""
+    if not path.exists():
+        os.replace(folder, path)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    os.replace(path, aside / "bundle")
+    try:
+        os.replace(folder, path)
+    except OSError:
+        os.replace(aside / "bundle", path)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_ids(path: Path, column: str, ids: Sequence[str]) -> None:
+    index = pa.array(np.arange(len(ids), dtype=np.int64))
+    pq.write_table(pa.table({"index": index, column: pa.array(list(ids), pa.string())}), path)
+
+
+def _read_ids(path: Path, content: bytes, name: str, column: str) -> list[str]:
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+    except pa.ArrowException as error:
+        raise BundleError(f"{path}: {name} cannot be read ({str(error).splitlines()[0]}); train again") from error
+    if table.column_names != ["index", column] or table["index"].to_pylist() != list(range(len(table))):
+        raise BundleError(f"{path}: {name} needs columns index (0, 1, ...) and {column}; train again")
+    return [str(value) for value in table[column].to_pylist()]
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write and flush to disk, so that the rename that follows can only publish whole files."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

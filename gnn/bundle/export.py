@@ -1,0 +1,103 @@
+"""A bundle for serving elsewhere: smaller numbers, an ONNX graph, and how far each still agrees with the original."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from safetensors.numpy import save
+
+from gnn.bundle.bundle import Bundle, check_replaceable, load_bundle, put_in_place, seal, write_file
+from gnn.bundle.onnx_graph import OnnxScorer, scorer_to_onnx
+from gnn.bundle.tensors import Tensors, scorer_from_tensors, scorer_to_tensors
+from gnn.errors import GnnError
+from gnn.scorers.base import Scorer
+from gnn.scorers.ranking import top_items
+
+Precision = Literal["float32", "float16", "int8"]
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+
+_CHECKED_USERS = 256
+_DEPTH = 20
+
+
+def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Precision = "float32") -> dict[str, Any]:
+    """Copy a bundle at another precision, with `scorer.onnx` on request; what was written and how well it agrees.
+
+    `int8` keeps one scale a row for dense matrices and float16 for sparse ones. The copy loads like any bundle.
+    Agreement is measured against the original on up to 256 users: the share of their top 20 that is the same and
+    the largest error in units of a user's score deviation; it is returned and stands in the copy's manifest.
+    """
+    if precision not in PRECISIONS:
+        raise GnnError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
+    bundle = load_bundle(path)
+    out = Path(out)
+    check_replaceable(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        tensors, structure = scorer_to_tensors(bundle.scorer)
+        tensors = _lowered(tensors, precision)
+        for name in ("seen.safetensors", "users.parquet", "items.parquet"):
+            shutil.copyfile(Path(path) / name, folder / name)
+        write_file(folder / "model.safetensors", save(tensors))
+        agreement = {"bundle": _agreement(bundle, scorer_from_tensors(tensors, structure))}
+        if onnx:
+            model = scorer_to_onnx(bundle.scorer, tensors, structure)
+            write_file(folder / "scorer.onnx", model)
+            agreement["onnx"] = _agreement(bundle, OnnxScorer(model, bundle.scorer))
+        manifest = {**bundle.manifest, "precision": precision, "agreement": agreement, "source": bundle.hash}
+        digest = seal(folder, manifest)
+        put_in_place(folder, out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    size = sum(file.stat().st_size for file in out.iterdir())
+    return {"bundle": digest, "source": bundle.hash, "precision": precision, "bytes": size, "agreement": agreement}
+
+
+def _lowered(tensors: Tensors, precision: Precision) -> Tensors:
+    """The arrays at the asked precision; indices and shapes stay whole numbers."""
+    if precision == "float32":
+        return tensors
+    result: Tensors = {}
+    for name, array in tensors.items():
+        if array.dtype.kind != "f":
+            result[name] = array
+        elif precision == "int8" and array.ndim == 2:
+            scale = np.maximum(np.abs(array).max(axis=1, initial=0), 1e-30).astype(np.float32) / 127
+            result[name] = np.rint(array / scale[:, None]).astype(np.int8)
+            result[f"{name}.scale"] = scale
+        else:
+            with np.errstate(over="ignore"):
+                half = array.astype(np.float16)
+            if not np.isfinite(half).all():
+                raise GnnError(f"{name} has values over 65504, which {precision} cannot hold; use float32")
+            result[name] = half
+    return result
+
+
+def _agreement(bundle: Bundle, other: Scorer) -> dict[str, float]:
+    """How alike the original and another scorer rank the same users."""
+    count = min(_CHECKED_USERS, bundle.scorer.num_users)
+    users = torch.linspace(0, bundle.scorer.num_users - 1, count).long()
+    depth = min(_DEPTH, bundle.scorer.num_items)
+    expected, _ = top_items(bundle.scorer, users, bundle.seen, depth)
+    found, _ = top_items(other, users, bundle.seen, depth)
+    shape = (count, bundle.scorer.num_items)
+    same = _membership(expected, shape).multiply(_membership(found, shape)).sum()
+    exact = bundle.scorer.scores(users)
+    error = (other.scores(users) - exact).abs().amax(dim=1) / exact.std(dim=1).clamp_min(1e-12)
+    return {
+        "users": float(count),
+        "top20_overlap": round(float(same / max((expected >= 0).sum(), 1)), 6),
+        "max_error_in_deviations": round(float(error.max()), 8),
+    }
+
+
+def _membership(items: np.ndarray, shape: tuple[int, int]) -> sp.csr_matrix:
+    rows, places = np.nonzero(items >= 0)
+    return sp.csr_matrix((np.ones(len(rows)), (rows, items[rows, places])), shape=shape)

@@ -1,0 +1,168 @@
+"""A scorer as an ONNX graph: user indices (and histories, for item-item parts) in, scores over all items out."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from jaxtyping import Float, Int
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+
+from gnn.bundle.tensors import Tensors, csr_from_tensors
+from gnn.errors import GnnError
+from gnn.scorers.base import ItemItemScorer, Scorer, SumScorer
+
+OPSET = 18
+
+_MAX_BYTES = 2_000_000_000
+"""A protobuf message ends at 2 GiB."""
+
+
+def scorer_to_onnx(scorer: Scorer, tensors: Tensors, structure: dict[str, Any]) -> bytes:
+    """The graph of a scorer whose arrays (at any precision) and structure are given.
+
+    Inputs: `users` int64 [block] where a part has vectors, `history` float32 [block, items] where a part weighs
+    histories (sparse weights become dense). Output: `scores` float32 [block, items].
+    """
+    writer = _Writer(tensors)
+    writer.add(structure, "", "scores", scorer.num_items)
+    inputs = []
+    if writer.uses_users:
+        inputs.append(helper.make_tensor_value_info("users", TensorProto.INT64, ["block"]))
+    if writer.uses_history:
+        shape: list[str | int | None] = ["block", scorer.num_items]
+        inputs.append(helper.make_tensor_value_info("history", TensorProto.FLOAT, shape))
+    output = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["block", scorer.num_items])
+    size = sum(len(t.raw_data) for t in writer.initializers)
+    if size > _MAX_BYTES:
+        raise GnnError(f"the ONNX graph would hold {size} bytes, over {_MAX_BYTES}; use a lower precision")
+    graph = helper.make_graph(writer.nodes, "scorer", inputs, [output], writer.initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="modalweave")
+    model.ir_version = 9
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+class OnnxScorer:
+    """An exported graph behind the scorer interface, run by onnxruntime on the CPU."""
+
+    kind = "onnx"
+
+    def __init__(self, model: bytes, original: Scorer) -> None:
+        self.session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        self.inputs = {entry.name for entry in self.session.get_inputs()}
+        self.history = _history(original)
+        self.num_users, self.num_items = original.num_users, original.num_items
+
+    def scores(self, users: Int[Tensor, "block"]) -> Float[Tensor, "block items"]:
+        """Runs the graph on the users' indices and histories."""
+        feed: dict[str, np.ndarray] = {}
+        if "users" in self.inputs:
+            feed["users"] = users.numpy()
+        if "history" in self.inputs and self.history is not None:
+            feed["history"] = self.history[users.numpy()].toarray().astype(np.float32)
+        return torch.from_numpy(self.session.run(["scores"], feed)[0])
+
+
+class _Writer:
+    """Collects nodes and initializers; every name is the tensor's own."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self.tensors = tensors
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self.uses_users = self.uses_history = False
+
+    def add(self, structure: dict[str, Any], prefix: str, output: str, items: int) -> None:
+        """Write the nodes that end in `output`."""
+        kind = structure["kind"]
+        if kind == "sum":
+            self._sum(structure, prefix, output, items)
+        elif kind == "dot":
+            self.uses_users = True
+            vectors = self._gathered(prefix + "user_vectors", "users")
+            transposed = self._node("Transpose", [self._matrix(prefix + "item_vectors")], perm=[1, 0])
+            self._node("MatMul", [vectors, transposed], output)
+        else:
+            self.uses_history = True
+            self._node("MatMul", ["history", self._weights(structure, prefix)], output)
+
+    def _sum(self, structure: dict[str, Any], prefix: str, output: str, items: int) -> None:
+        terms = []
+        for number, (part, weight) in enumerate(zip(structure["parts"], structure["weights"], strict=True)):
+            name = f"{prefix}{number}.scores"
+            self.add(part, f"{prefix}{number}.", name, items)
+            if structure["normalise"] == "rank":
+                name = self._places(name, items)
+            elif structure["normalise"]:
+                name = self._node("Div", [name, self._deviation(name, items)])
+            terms.append(self._node("Mul", [name, self._constant(f"{prefix}{number}.weight", np.float32(weight))]))
+        self._node("Sum", terms, output)
+
+    def _places(self, scores: str, items: int) -> str:
+        """Each item's place in its row, from 1 (best) to 0; of equal scores the lower index is first."""
+        count = self._constant(f"{scores}.count", np.array([items], dtype=np.int64))
+        order = f"{scores}.order"
+        self.nodes.append(helper.make_node("TopK", [scores, count], [f"{scores}.sorted", order], axis=1))
+        places = self._constant(f"{scores}.places", np.linspace(1, 0, items, dtype=np.float32)[None])
+        shape = self._node("Shape", [scores])
+        return self._node("ScatterElements", [scores, order, self._node("Expand", [places, shape])], axis=1)
+
+    def _deviation(self, scores: str, items: int) -> str:
+        """Sample standard deviation of each row, at least 1e-12."""
+        axes = self._constant(f"{scores}.axes", np.array([1], dtype=np.int64))
+        centred = self._node("Sub", [scores, self._node("ReduceMean", [scores, axes])])
+        squares = self._node("ReduceSumSquare", [centred, axes])
+        count = self._constant(f"{scores}.count", np.float32(max(items - 1, 1)))
+        spread = self._node("Sqrt", [self._node("Div", [squares, count])])
+        return self._node("Max", [spread, self._constant(f"{scores}.least", np.float32(1e-12))])
+
+    def _weights(self, structure: dict[str, Any], prefix: str) -> str:
+        name = prefix + "weights"
+        if structure["weights"] == "dense":
+            return self._matrix(name)
+        dense = csr_from_tensors(self.tensors, name).toarray()
+        return self._constant(name, dense.astype(np.float32))
+
+    def _matrix(self, name: str) -> str:
+        """A stored matrix as float32, whatever it is stored as."""
+        array = self.tensors[name]
+        stored = self._constant(name, array)
+        if array.dtype == np.float32:
+            return stored
+        wide = self._node("Cast", [stored], to=TensorProto.FLOAT)
+        if array.dtype != np.int8:
+            return wide
+        return self._node("Mul", [wide, self._constant(f"{name}.scale", self.tensors[f"{name}.scale"][:, None])])
+
+    def _gathered(self, name: str, index: str) -> str:
+        """Rows of a stored matrix as float32, gathered before they are widened."""
+        array = self.tensors[name]
+        rows = self._node("Gather", [self._constant(name, array), index], axis=0)
+        if array.dtype == np.float32:
+            return rows
+        wide = self._node("Cast", [rows], to=TensorProto.FLOAT)
+        if array.dtype != np.int8:
+            return wide
+        scales = self._constant(f"{name}.scale", self.tensors[f"{name}.scale"][:, None])
+        return self._node("Mul", [wide, self._node("Gather", [scales, index], axis=0)])
+
+    def _constant(self, name: str, array: np.ndarray | np.float32) -> str:
+        self.initializers.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def _node(self, operator: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
+        output = output or f"n{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+
+def _history(scorer: Scorer) -> Any:
+    """The user histories an item-item part weighs (every part has the same)."""
+    if isinstance(scorer, ItemItemScorer):
+        return scorer.history
+    if isinstance(scorer, SumScorer):
+        return next((found for part in scorer.parts if (found := _history(part)) is not None), None)
+    return None

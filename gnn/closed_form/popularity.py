@@ -1,0 +1,26 @@
+"""The most popular items for everybody: the baseline under all others, and what a user without a history gets."""
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch_geometric.data import HeteroData
+
+from gnn.matrices import interactions
+from gnn.scorers.base import DotScorer, Progress
+
+
+class PopularityConfig(BaseModel, extra="forbid"):
+    """Nothing to set."""
+
+
+class Popularity:
+    """Scores an item by the number of users who have it in train."""
+
+    def __init__(self, config: PopularityConfig | None = None) -> None:
+        self.config = config or PopularityConfig()
+
+    def fit(self, data: HeteroData, *, seed: int = 0, progress: Progress | None = None) -> DotScorer:
+        """One-dimensional vectors: 1 for each user, the count for each item."""
+        matrix = interactions(data)
+        counts = np.asarray(matrix.sum(axis=0), dtype=np.float32).reshape(-1, 1)
+        return DotScorer(torch.ones(matrix.shape[0], 1), torch.from_numpy(counts))

@@ -1,0 +1,1 @@
+"""The heterogeneous network: message passing over the cross-modal graph, its losses and training."""

@@ -1,0 +1,98 @@
+"""Media like a given piece or a given vector: the vector index on Neo4j, faiss (exact) on the embedded store."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graph.errors import GraphError, SchemaError
+from graph.neo4j.statements import vector_index_name
+from graph.neo4j.store import Neo4jStore
+from graph.schema import MEDIA_LABELS
+from graph.store import GraphStore
+
+# The index ranks by compressed vectors: more than k are asked for and ranked again by the stored ones.
+_BY_VECTOR = """
+CALL db.index.vector.queryNodes($index, $candidates, $vector) YIELD node
+RETURN node.id AS id, 2 * vector.similarity.cosine(node.embedding, $vector) - 1 AS score
+ORDER BY score DESC, id LIMIT $candidates"""
+_VECTOR = "MATCH (m:{label}) WHERE m.id = $id RETURN m.embedding AS vector"
+_VECTOR_OF = {label: _VECTOR.format(label=label) for label in MEDIA_LABELS.values()}
+
+_SPARE = 8
+"""Candidates beyond k, so that equal scores at the border are ordered by id and not by faiss."""
+_DIGITS = 6
+"""Scores are rounded: the stores' float32 sums differ in the last digits."""
+_INNER_PRODUCT = faiss.METRIC_INNER_PRODUCT
+
+Vector = Sequence[float] | npt.NDArray[np.float32]
+
+
+def similar(store: GraphStore, label: str, node_id: str, k: int = 10) -> pa.Table:
+    """The `k` media nodes nearest to a media node, itself left out: `id`, `score` (cosine), best first.
+
+    Raises `SchemaError` for a label without vectors, `GraphError` for a node that is missing or has none.
+    """
+    _check_label(label)
+    found = store.query(_VECTOR_OF[label], {"id": node_id})
+    if not found.num_rows:
+        raise GraphError(f"{label} {node_id!r} does not exist in {store.address}; give the id of a media node")
+    vector = found["vector"][0].as_py()
+    if vector is None:
+        raise GraphError(f"{label} {node_id!r} has no embedding; build the graph with an encoder")
+    near = similar_to_vector(store, label, vector, k + 1)
+    keep = [i for i, other in enumerate(near["id"].to_pylist()) if other != node_id]
+    return near.take(keep[:k])
+
+
+def similar_to_vector(store: GraphStore, label: str, vector: Vector, k: int = 10) -> pa.Table:
+    """The `k` media nodes of a label nearest to a vector: `id`, `score` (cosine), best first, ties by id.
+
+    On Neo4j the index answers, which may miss a neighbour; on the embedded store every vector is compared.
+    """
+    _check_label(label)
+    query = np.asarray(vector, dtype=np.float32)
+    if query.ndim != 1 or not np.isfinite(query).all() or not query.any():
+        raise GraphError(f"a query vector of shape {query.shape} is no direction; give finite numbers, not all 0")
+    if isinstance(store, Neo4jStore):
+        parameters: dict[str, Any] = {"index": vector_index_name(label), "vector": query.tolist()}
+        parameters["candidates"] = 2 * k + 20
+        found = store.query(_BY_VECTOR, parameters, limit=parameters["candidates"])
+        return _best(found["id"].to_pylist(), found["score"].to_numpy(), k)
+    ids: list[str] = []
+    scores: list[npt.NDArray[np.float64]] = [np.empty(0)]
+    for names, block in _vectors(store, label, len(query)):
+        near, found = faiss.knn(_unit(query[None]), _unit(block), min(k + _SPARE, len(block)), _INNER_PRODUCT)
+        ids += [names[row] for row in found[0]]
+        scores.append(near[0].astype(np.float64))
+    return _best(ids, np.concatenate(scores), k)
+
+
+def _check_label(label: str) -> None:
+    if label not in MEDIA_LABELS.values():
+        raise SchemaError(f"{label!r} nodes have no vectors; use one of {', '.join(MEDIA_LABELS.values())}")
+
+
+def _vectors(store: GraphStore, label: str, dim: int) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
+    """Ids and vectors of the nodes that have one of the query's length."""
+    for batch in store.read_nodes(label, ["embedding"]):
+        column = batch["embedding"]
+        lengths = pc.fill_null(pc.list_value_length(column), 0)
+        kept = batch.filter(pc.equal(lengths, dim))
+        if kept.num_rows:
+            values = kept["embedding"].flatten().to_numpy(zero_copy_only=False)
+            yield kept["id"].to_pylist(), values.astype(np.float32, copy=False).reshape(-1, dim)
+
+
+def _unit(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
+
+
+def _best(ids: Sequence[str], scores: npt.NDArray[np.float64], k: int) -> pa.Table:
+    scores = scores.round(_DIGITS)
+    order = np.lexsort((np.asarray(ids, dtype=object).astype(str), -scores))[:k]
+    return pa.table({"id": pa.array([ids[i] for i in order], pa.string()), "score": scores[order]})

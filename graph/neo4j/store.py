@@ -1,0 +1,233 @@
+"""The Neo4j store, over the official driver; works on Community, needs no plugin."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, LiteralString, Self
+
+import neo4j
+import pyarrow as pa
+
+from graph.diff import (
+    Diff,
+    compared_columns,
+    conform_nodes,
+    conform_relationships,
+    diff_rows,
+    node_keys,
+    relationship_keys,
+)
+from graph.errors import SchemaError, StoreError
+from graph.neo4j import statements
+from graph.neo4j import write as neo4j_write
+from graph.neo4j.connection import Connection
+from graph.neo4j.query import run_query
+from graph.neo4j.read import ENDS, node_batches, relationship_batches
+from graph.schema import MEDIA_LABELS, EdgeType, GraphSchema, NodeKind, RelationshipKind
+from graph.store import Counts
+
+_VALUE_TYPES = {"STRING": pa.string(), "INTEGER": pa.int64(), "FLOAT": pa.float64(), "BOOLEAN": pa.bool_()}
+
+
+class Neo4jStore:
+    """A `GraphStore` on a Neo4j server at a Bolt address.
+
+    `credentials` is `(user, password)`, `database` the server's default where None. Raises `StoreError` where
+    no server answers, the credentials are wrong or the database does not exist. Writes go in batches, each a
+    transaction that is tried again while the server is away; a call cut off half-way is finished by running it again.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        credentials: tuple[str, str] | None = None,
+        read_only: bool = False,
+        database: str | None = None,
+    ) -> None:
+        self.address = address
+        self.read_only = read_only
+        self._schema = GraphSchema()
+        self._ready: set[str] = set()
+        self._connection = Connection(address, credentials, database)
+
+    def create_schema(self, schema: GraphSchema) -> None:
+        """Make constraints, then range, full-text and vector indexes exist, and wait until they are online.
+
+        A vector index of another length than the schema's is made anew: its vectors are being replaced.
+        """
+        self._writable()
+        held = self._held()
+        sizes = {statements.vector_index_name(label): size for label, size in schema.dimensions.items()}
+        vectors = statements.vector_indexes(schema.dimensions)
+        for name in [n for n in vectors if held.get(n, sizes[n]) != sizes[n]]:
+            self._connection.run(_DROP_INDEX.format(name=statements.quoted(name)))
+            del held[name]
+        wanted = statements.wanted_indexes(schema)
+        missing = [statement for name, statement in wanted.items() if name not in held]
+        for statement in missing:
+            self._connection.run(statement)
+        if missing:
+            self._connection.run(_AWAIT_INDEXES)
+        self._schema = schema
+
+    def write_nodes(self, label: str, table: pa.Table) -> int:
+        """Insert or update nodes by `id`; returns how many were created or changed."""
+        self._writable(label)
+        kind = self._node(label, table.column_names)
+        rows = conform_nodes(table, kind)
+        statement, schema = self._nodes(label, compared_columns(rows))
+        held = self._connection.transact(
+            lambda t: pa.Table.from_batches(node_batches(t, statement, schema), schema), neo4j.READ_ACCESS
+        )
+        diff = diff_rows(rows, held, node_keys())
+        neo4j_write.write_nodes(self._connection, kind, pa.concat_tables([diff.created, diff.changed]))
+        return diff.written
+
+    def write_relationships(self, edge: EdgeType, table: pa.Table) -> int:
+        """Insert or update relationships; returns how many were created or changed.
+
+        Raises `StoreError` that names the node where an end does not exist.
+        """
+        kind, diff = self._difference(EdgeType(*edge), table)
+        neo4j_write.write_relationships(self._connection, kind, pa.concat_tables([diff.created, diff.changed]))
+        return diff.written
+
+    def replace_relationships(self, edge: EdgeType, table: pa.Table, stale: pa.Table) -> int:
+        """Write relationships and delete others by key, each source's in one transaction."""
+        kind, diff = self._difference(EdgeType(*edge), table)
+        rows = pa.concat_tables([diff.created, diff.changed])
+        return diff.written + neo4j_write.replace_relationships(
+            self._connection, kind, rows, conform_relationships(stale, kind)
+        )
+
+    def delete_nodes(self, label: str, ids: Sequence[str]) -> int:
+        """Delete nodes by `id`, with their relationships; returns how many there were."""
+        self._writable(label)
+        return neo4j_write.delete_nodes(self._connection, self._node(label, ()).label, ids)
+
+    def read_nodes(self, label: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """`id` and the named properties of every node of a label; null where a node lacks one."""
+        statement, schema = self._nodes(label, columns)
+        with self._connection.errors(), self._connection.session() as session:
+            yield from node_batches(session, statement, schema)
+
+    def read_relationships(self, edge: EdgeType, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """`source`, `target` and the named properties, many sources to a record: ten times faster than rows."""
+        degrees, statement, schema = self._links(EdgeType(*edge), columns)
+        with self._connection.errors(), self._connection.session() as session:
+            yield from relationship_batches(session, degrees, statement, schema)
+
+    def query(
+        self,
+        cypher: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        limit: int = 10_000,
+        timeout: float = 30.0,
+    ) -> pa.Table:
+        """Run one read-only query in a read transaction; at most `limit` rows, `timeout` seconds.
+
+        Nodes and relationships come as JSON text. Raises `QueryRefused` for anything but reading and for a
+        result over 64 MiB, `StoreError` for a mistake in the query or its time.
+        """
+        with self._connection.errors(), self._connection.session() as session:
+            return run_query(session, cypher, dict(parameters or {}), limit=limit, timeout=timeout)
+
+    def counts(self) -> Counts:
+        """Nodes of each label and relationships of each type, 0 where there are none."""
+        types = dict.fromkeys(edge.relation for edge in self._schema.relationships)
+        return Counts(
+            {label: self._connection.run(statements.count_nodes(label))[0]["n"] for label in self._schema.nodes},
+            {kind: self._connection.run(statements.count_relationships(kind))[0]["n"] for kind in types},
+        )
+
+    def index_states(self) -> dict[str, str]:
+        """The name of each constraint and index that the graph wants -> `ONLINE`, another state, or `ABSENT`."""
+        sizes = {label: self._connection.run(statements.vector_size(label)) for label in MEDIA_LABELS.values()}
+        schema = self._schema.with_dimensions({label: found[0]["n"] for label, found in sizes.items() if found})
+        wanted = statements.wanted_indexes(schema)
+        held = {record["name"]: record["state"] for record in self._connection.run(_SHOW_INDEXES)}
+        return {name: held.get(name, "ABSENT") for name in wanted}
+
+    def close(self) -> None:
+        """Close all connections; a second call does nothing."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _difference(self, edge: EdgeType, table: pa.Table) -> tuple[RelationshipKind, Diff]:
+        """The rows of a table that the server does not hold yet; read again where the connection drops."""
+        self._writable(edge.source, edge.target)
+        kind = self._relationship(edge)
+        rows = conform_relationships(table, kind)
+        if not rows.num_rows:
+            return kind, Diff(rows, rows)
+        degrees, statement, schema = self._links(edge, rows.column_names)
+        held = self._connection.transact(
+            lambda t: pa.Table.from_batches(relationship_batches(t, degrees, statement, schema), schema),
+            neo4j.READ_ACCESS,
+        )
+        return kind, diff_rows(rows, held, relationship_keys(kind))
+
+    def _nodes(self, label: str, columns: Sequence[str]) -> tuple[LiteralString, pa.Schema]:
+        kind = self._node(label, columns)
+        names = list(dict.fromkeys(["id", *columns]))
+        return statements.read_nodes(kind, names), pa.schema([_field(kind, c) for c in names])
+
+    def _links(self, edge: EdgeType, columns: Sequence[str]) -> tuple[LiteralString, LiteralString, pa.Schema]:
+        kind = self._relationship(edge)
+        names = [c for c in dict.fromkeys(columns) if c not in ("source", "target")]
+        schema = pa.schema([*ENDS, *(_field(kind, c) for c in names)])
+        return statements.read_degrees(kind), statements.read_relationships(kind, names), schema
+
+    def _writable(self, *labels: str) -> None:
+        if self.read_only:
+            raise StoreError(f"{self.address} is open for reading only; open it without read_only to write")
+        if not self._ready.issuperset(labels):
+            held = self._held()
+            self._ready = {n for n in self._schema.nodes if statements.constraint_name(n) in held}
+        for label in labels:
+            if label not in self._ready:
+                raise SchemaError(f"{self.address} has no key for {label}; call create_schema with it first")
+
+    def _held(self) -> dict[str, int | None]:
+        """Index name (a constraint's is its own) -> its vector length, None for another kind of index."""
+        return {
+            record["name"]: record["options"]["indexConfig"].get("vector.dimensions")
+            for record in self._connection.run(_SHOW_INDEXES)
+        }
+
+    def _node(self, label: str, columns: Sequence[str]) -> NodeKind:
+        """The kind of a label; attributes that this session's schema lacks are looked up in the graph."""
+        if label not in self._schema.nodes:
+            raise SchemaError(f"{label!r} is no label of the graph (has {', '.join(self._schema.nodes)})")
+        if not set(columns) <= set(self._schema.nodes[label].properties.names):
+            found = self._connection.run(statements.attributes(label))
+            types = {r["name"]: _VALUE_TYPES.get(r["type"].removesuffix(" NOT NULL")) for r in found}
+            known = self._schema.nodes[label].properties.names
+            added = [(name, kind) for name, kind in types.items() if kind is not None and name not in known]
+            self._schema = self._schema.with_attributes(label, pa.schema(added))
+        return self._schema.nodes[label]
+
+    def _relationship(self, edge: EdgeType) -> RelationshipKind:
+        if edge not in self._schema.relationships:
+            raise SchemaError(f"{'-'.join(edge)} is no relationship of the graph's schema")
+        return self._schema.relationships[edge]
+
+
+_DROP_INDEX: LiteralString = "DROP INDEX {name} IF EXISTS"
+_AWAIT_INDEXES: LiteralString = "CALL db.awaitIndexes(600)"
+_SHOW_INDEXES: LiteralString = "SHOW INDEXES YIELD name, state, options"
+
+
+def _field(kind: NodeKind | RelationshipKind, column: str) -> pa.Field:
+    if column not in kind.properties.names:
+        name = kind.label if isinstance(kind, NodeKind) else "-".join(kind.edge)
+        raise SchemaError(f"{name}: no property {column!r} (has {', '.join(kind.properties.names)})")
+    return kind.properties.field(column)

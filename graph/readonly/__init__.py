@@ -1,0 +1,1 @@
+"""What makes exploration read-only, on both stores."""

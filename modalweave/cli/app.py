@@ -1,0 +1,241 @@
+"""The `modalweave` command. Each command explains itself with `--help`.
+
+Commands import what they need themselves: torch alone takes seconds, and `--help` should not.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from modalweave.cli import experiments, explore
+from modalweave.cli.options import AsJson, Config, Override
+
+app = typer.Typer(
+    name="modalweave",
+    help="Recommendations from a cross-modal knowledge graph of users, items, pictures, sounds and words.",
+    epilog="Start with `modalweave demo`; then `modalweave run CONFIG` on your own catalogue.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+explore.register(app)
+experiments.register(app)
+
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad row instead of quarantining it.")]
+
+
+@app.command()
+def demo(
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the catalogue and the run.")] = Path("demo"),
+    store: Annotated[
+        str, typer.Option(help="`ladybug`, `neo4j` (NEO4J_URI, else bolt://127.0.0.1:7687) or an address.")
+    ] = "ladybug",
+    items: Annotated[int, typer.Option(min=50, help="Items of the catalogue.")] = 300,
+    users: Annotated[int, typer.Option(min=50, help="Users of the catalogue.")] = 500,
+    as_json: AsJson = False,
+) -> None:
+    """Write a synthetic sample catalogue, then build, train, evaluate, score and explain on it."""
+    from modalweave.cli import tables
+    from modalweave.progress import Stages
+    from modalweave.sample.demo import run_demo
+
+    result = run_demo(out_dir, store=store, items=items, users=users, stages=Stages(quiet=as_json))
+    tables.finish(result, as_json, tables.demo)
+
+
+@app.command()
+def build(
+    config: Config,
+    override: Override = None,
+    strict: Strict = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what the source no longer has.")] = False,
+    bulk: Annotated[bool, typer.Option("--bulk", help="Load through neo4j-admin (the server stopped).")] = False,
+    neo4j_home: Annotated[
+        Path | None,
+        typer.Option(envvar="NEO4J_HOME", help="--bulk: a local server's folder; else a command to copy."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="--bulk: replace an existing database whole.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Source -> tables -> embeddings -> graph store; prints the coverage report."""
+    from modalweave.cli import tables
+    from modalweave.config import load_config
+    from modalweave.progress import Stages
+    from modalweave.stages import build as building
+    from modalweave.stages.bulk_load import BulkOptions
+
+    settings = load_config(config, override or ())
+    options = BulkOptions(neo4j_home, overwrite) if bulk else None
+    result = building.build(settings, strict=strict, prune=prune, bulk=options, stages=Stages(quiet=as_json))
+    tables.finish(result, as_json, tables.build)
+
+
+@app.command()
+def train(config: Config, override: Override = None, as_json: AsJson = False) -> None:
+    """Graph store -> trained bundle, metrics.json (validation) and the resolved config in the workspace."""
+    from modalweave.cli import tables
+    from modalweave.config import load_config
+    from modalweave.progress import Stages
+    from modalweave.stages import pipeline
+
+    settings = load_config(config, override or ())
+    tables.finish(pipeline.train(settings, stages=Stages(quiet=as_json)), as_json, tables.metrics)
+
+
+@app.command()
+def evaluate(
+    config: Config,
+    split: Annotated[Literal["test", "valid"], typer.Option(help="Which held-out interactions.")] = "test",
+    override: Override = None,
+    as_json: AsJson = False,
+) -> None:
+    """Metrics with confidence intervals, slices, and report.html in the workspace."""
+    from modalweave.cli import tables
+    from modalweave.config import load_config
+    from modalweave.progress import Stages
+    from modalweave.stages import pipeline
+
+    settings = load_config(config, override or ())
+    result = pipeline.evaluate(settings, split=split, stages=Stages(quiet=as_json))
+    tables.finish(result, as_json, tables.metrics)
+
+
+@app.command()
+def run(config: Config, override: Override = None, strict: Strict = False, as_json: AsJson = False) -> None:
+    """Build, train, evaluate and score in one go."""
+    from modalweave.cli import tables
+    from modalweave.config import load_config
+    from modalweave.progress import Stages
+    from modalweave.stages import build as building
+    from modalweave.stages import pipeline
+
+    settings = load_config(config, override or ())
+    stages = Stages(quiet=as_json)
+    built = building.build(settings, strict=strict, stages=stages)
+    pipeline.train(settings, stages=stages)
+    metrics = pipeline.evaluate(settings, split="test", stages=stages)
+    scores = pipeline.score_run(settings, stages=stages)
+    result = {"build": built, "evaluate": metrics, "score": scores, "workspace": str(settings.workspace)}
+    tables.finish(result, as_json, tables.run)
+
+
+@app.command()
+def score(
+    bundle: Annotated[Path, typer.Argument(help="A trained bundle, e.g. runs/tiktok/bundle.", show_default=False)],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the shards.", show_default=False)],
+    top_k: Annotated[int, typer.Option(min=1, help="Recommendations per user.")] = 20,
+    users: Annotated[
+        Path | None, typer.Option(help="Only these users: one id a line, or Parquet / CSV with user_id.")
+    ] = None,
+    shard_size: Annotated[int, typer.Option(min=1, help="Users per part file.")] = 10_000,
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray workers.")] = "local",
+    write_back: Annotated[str | None, typer.Option(help="Store that gets the RECOMMENDED links.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score every user against the whole catalogue; the same call again resumes where it stopped."""
+    from modalweave.cli import tables
+    from modalweave.progress import Stages
+    from modalweave.stages import pipeline
+
+    options = {"top_k": top_k, "shard_size": shard_size, "engine": engine}
+    stages = Stages(quiet=as_json)
+    result = pipeline.score(bundle, out_dir, options, users_file=users, write_back=write_back, stages=stages)
+    tables.finish(result, as_json, tables.scores)
+
+
+@app.command()
+def retract(
+    config: Annotated[Path | None, typer.Argument(help="The run whose store to clean.")] = None,
+    model: Annotated[str, typer.Option(help="The links' `model`: the bundle's hash.", show_default=False)] = ...,  # type: ignore[assignment]
+    store: Annotated[
+        str | None, typer.Option(help="`ladybug:PATH` or a Bolt address; else the config's store.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the RECOMMENDED links that a model wrote back; other models' links stay."""
+    from modalweave.cli import tables
+    from modalweave.stores import retract_model
+
+    tables.finish(retract_model(store, config, model), as_json, tables.pairs)
+
+
+@app.command()
+def export(
+    bundle: Annotated[Path, typer.Argument(help="A trained bundle.", show_default=False)],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the export.", show_default=False)],
+    onnx: Annotated[bool, typer.Option("--onnx", help="Add an ONNX graph: user index -> scores.")] = False,
+    precision: Annotated[
+        Literal["float32", "float16", "int8"], typer.Option(help="Number format of the vectors.")
+    ] = "float32",
+    as_json: AsJson = False,
+) -> None:
+    """Copy the bundle for serving elsewhere, at a chosen precision."""
+    from modalweave.cli import tables
+    from modalweave.progress import Stages
+    from modalweave.stages import pipeline
+
+    result = pipeline.export(bundle, out_dir, onnx=onnx, precision=precision, stages=Stages(quiet=as_json))
+    tables.finish(result, as_json, tables.pairs)
+
+
+@app.command()
+def cache(
+    config: Config,
+    prune: Annotated[
+        float | None, typer.Option(min=0, help="Shrink the cache to this many MB, least used first.")
+    ] = None,
+    override: Override = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the embedding cache of a run: entries, size and hit rate; shrink it on request."""
+    from modalweave.cli import tables
+    from modalweave.config import load_config
+    from modalweave.stages import build as building
+
+    settings = load_config(config, override or ())
+    tables.finish(building.cache_report(settings, prune_mb=prune), as_json, tables.cache)
+
+
+@app.command()
+def doctor(
+    config: Annotated[Path | None, typer.Argument(help="Also check this run's store and encoders.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Estimate the run's memory and time instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Versions, devices, stores and weights, and what to do about each gap."""
+    if plan:
+        experiments.show_plan(config, as_json)
+        return
+    from modalweave.cli import tables
+    from modalweave.config import load_config
+    from modalweave.stages.doctor import examine
+
+    report = examine(load_config(config) if config else None)
+    tables.finish(report, as_json, tables.doctor)
+    if not report["ok"]:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line: an expected failure is one line on stderr and exit code 1."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("modalweave: interrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+    except _expected() as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        print(f"modalweave: {message}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """Looked up only when something was raised: the rooms' errors import the rooms."""
+    from modalweave.errors import EXPECTED
+
+    return EXPECTED

@@ -1,0 +1,198 @@
+"""Results as tables on a terminal."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from modalweave.progress import out
+
+_WIDEST = 60
+_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
+
+def finish(result: Mapping[str, Any], as_json: bool, render: Callable[[Mapping[str, Any]], None]) -> None:
+    """The result of a command on stdout: one JSON object, or for people."""
+    if as_json:
+        print(json.dumps(result, default=str))
+    else:
+        render(result)
+
+
+def build(result: Mapping[str, Any]) -> None:
+    """Counts, coverage and warnings of a build."""
+    counts = Table(title="Graph", title_justify="left")
+    counts.add_column("kind")
+    counts.add_column("count", justify="right")
+    for kind in ("nodes", "relationships"):
+        for name, number in result[kind].items():
+            if number:
+                counts.add_row(name, f"{number:,}")
+    out.print(counts)
+    shares = ", ".join(f"{modality} {share:.0%}" for modality, share in result["coverage"].items())
+    out.print(f"Items with media: {shares or 'none'}")
+    out.print(f"{result['written']:,} written, {result['quarantined']:,} quarantined (quarantine.parquet says why)")
+    if "import" in result:
+        out.print(f"Next: {plain(result['import']['next'])}", soft_wrap=True)
+    if result.get("removed"):
+        out.print(f"{result['removed']:,} removed that the source no longer has")
+    if result.get("stale"):
+        left = ", ".join(f"{number:,} {kind}" for kind, number in result["stale"].items())
+        out.print(f"[yellow]note[/yellow] the store holds {left} that the source lacks; `--prune` removes them")
+    for warning in result.get("warnings", ()):
+        out.print(f"[yellow]note[/yellow] {plain(warning)}")
+
+
+def metrics(result: Mapping[str, Any]) -> None:
+    """Every metric with its interval, one column per model."""
+    models = {"model": result["metrics"], **result.get("baselines", {})}
+    table = Table(title=f"Metrics on {result['split']} (95 % interval)", title_justify="left")
+    table.add_column("metric")
+    for name in models:
+        table.add_column(name, justify="right")
+    for metric in result["metrics"]:
+        cells = []
+        for values in models.values():
+            value = values.get(metric)
+            low, high = value["ci95"] if value else (None, None)
+            cells.append(f"{value['mean']:.4f}  [{low:.4f}, {high:.4f}]" if value else "")
+        table.add_row(metric, *cells)
+    out.print(table)
+    if result.get("chosen"):
+        out.print(f"Chosen on validation: {plain(json.dumps(result['chosen']))}")
+
+
+def scores(result: Mapping[str, Any]) -> None:
+    """What the batch job wrote."""
+    out.print(f"{result['rows']:,} links in {len(result['parts'])} parts in {plain(str(result['out']))}")
+    if result.get("written_back") is not None:
+        out.print(f"{result['written_back']:,} RECOMMENDED links written to {plain(result['store'])}")
+
+
+def pairs(result: Mapping[str, Any]) -> None:
+    """A flat result, one `name: value` a line."""
+    for name, value in result.items():
+        out.print(f"{name}: {plain(str(value))}", soft_wrap=True)
+
+
+def cache(result: Mapping[str, Any]) -> None:
+    """The embedding cache, encoder by encoder."""
+    rows({"columns": list(result["encoders"][0]) if result["encoders"] else [], "rows": result["encoders"]})
+    out.print(f"{result['bytes'] / 1e6:.1f} MB in {plain(result['folder'])}; {result['removed_bytes']:,} bytes removed")
+
+
+def run(result: Mapping[str, Any]) -> None:
+    """A whole run: the graph, the metrics, where everything lies."""
+    build(result["build"])
+    metrics(result["evaluate"])
+    scores(result["score"])
+    products(Path(result["workspace"]))
+
+
+def products(workspace: Path) -> None:
+    """Where a run's products lie."""
+    out.print("Products:")
+    for path in sorted(workspace.iterdir()):
+        if not path.name.startswith("."):
+            out.print(f"  {path}", soft_wrap=True, markup=False, highlight=False)
+
+
+def rows(result: Mapping[str, Any]) -> None:
+    """Query results."""
+    grid = Table()
+    for column in result["columns"]:
+        grid.add_column(plain(column), overflow="fold")
+    for row in result["rows"]:
+        grid.add_row(*(_cell(value) for value in row.values()))
+    out.print(grid)
+    out.print(f"{len(result['rows'])} rows")
+
+
+def recipes(cookbook: Mapping[str, Any], as_json: bool) -> None:
+    """The cookbook's names, what each answers, and its parameters."""
+    if as_json:
+        listed = {n: {"description": r.description, "parameters": dict(r.parameters)} for n, r in cookbook.items()}
+        print(json.dumps(listed))
+        return
+    grid = Table(title="Cookbook: modalweave cypher --name NAME --param key=value", title_justify="left")
+    for column in ("name", "what it shows", "parameters (defaults)"):
+        grid.add_column(column, overflow="fold")
+    for name, recipe in cookbook.items():
+        defaults = ", ".join(f"{k}={v}" if v is not None else k for k, v in recipe.parameters.items())
+        grid.add_row(name, recipe.description, plain(defaults))
+    out.print(grid)
+
+
+def stats(result: Mapping[str, Any]) -> None:
+    """The shape of the graph: one row a label, then the whole, then the nodes that stand out."""
+    grid = Table(title="Links of a node", title_justify="left")
+    for column in ("label", "mean", "median", "max", "without any"):
+        grid.add_column(column, justify="left" if column == "label" else "right")
+    for label, degree in result["degree"].items():
+        numbers = (f"{degree['mean']:.2f}", f"{degree['median']:g}", f"{degree['max']:g}", f"{degree['isolated']:.1%}")
+        grid.add_row(plain(label), *numbers)
+    out.print(grid)
+    out.print(f"{result['nodes']:,} nodes, {result['edges']:,} relationships")
+    out.print(f"{result['components']:,} components, the largest with {result['largest_component']:.1%} of the nodes")
+    if result["communities"] is None:
+        out.print("Communities are not computed for a graph of this size; narrow it with --around or --label")
+    else:
+        out.print(f"{result['communities']:,} communities, modularity {result['modularity']:.3f}")
+    columns = ["label", "id", "pagerank"]
+    rows({"columns": columns, "rows": [dict(zip(columns, row, strict=True)) for row in result["pagerank"]]})
+
+
+def demo(result: Mapping[str, Any]) -> None:
+    """One user's history and recommendations, why, the metrics, and where everything lies."""
+    out.rule("A synthetic catalogue: its items, users and tastes are made up by the program")
+    build(result["build"])
+    lists = Table(title=f"User {result['user']}", title_justify="left")
+    lists.add_column("liked")
+    lists.add_column("recommended")
+    lists.add_column("score", justify="right")
+    liked, recommended = result["history"], result["recommended"]
+    for row in range(max(len(liked), len(recommended))):
+        best = recommended[row] if row < len(recommended) else None
+        lists.add_row(
+            plain(liked[row]) if row < len(liked) else "",
+            plain(best["title"]) if best else "",
+            f"{best['score']:.3f}" if best else "",
+        )
+    out.print(lists)
+    paths_table = Table(title=f"Why {plain(result['recommended'][0]['title'])}", title_justify="left")
+    for column in ("kind", "because"):
+        paths_table.add_column(column, overflow="fold")
+    for path in result["paths"]:
+        paths_table.add_row(path["kind"], plain(path["sentence"]))
+    out.print(paths_table)
+    metrics(result["evaluate"])
+    products(Path(result["workspace"]))
+    out.print("Next:")
+    for command in result["next"]:
+        out.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+def doctor(report: Mapping[str, Any]) -> None:
+    """Each check, its state, and the way out of a gap."""
+    grid = Table(title="modalweave doctor", title_justify="left")
+    for column in ("check", "state", "found", "what to do"):
+        grid.add_column(column, overflow="fold")
+    colours = {"ok": "green", "missing": "yellow", "failed": "red"}
+    for check in report["checks"]:
+        state = f"[{colours[check['state']]}]{check['state']}[/]"
+        grid.add_row(check["name"], state, plain(check["found"]), plain(check["fix"]))
+    out.print(grid)
+
+
+def plain(text: str) -> str:
+    """Escaped for rich and the terminal: a title from a catalogue is neither markup nor an escape sequence."""
+    return str(text).translate(_CONTROLS).replace("[", "\\[")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+    return plain(text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…")

@@ -1,0 +1,165 @@
+"""Why an item was recommended: the graph's paths, weighed by what the model's score is made of."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, LiteralString
+
+import networkx as nx
+
+from gnn.bundle.bundle import Bundle, load_bundle
+from gnn.scorers.contributions import Decomposition, decompose
+from graph.schema import MEDIA_LABELS
+from graph.store import GraphStore
+from graph.views.paths import GraphPath, explain_paths
+from graph.views.result_graph import result_graph
+from modalweave.config import load_config
+from modalweave.errors import RunError
+from modalweave.explore.graph_drawing import draw
+from modalweave.stages.pipeline import BUNDLE
+
+_PER_KIND = 200
+_TITLES: LiteralString = "MATCH (i:Item) WHERE i.id IN $items RETURN i.id AS id, i.title AS title"
+_MODALITY = {label: modality for modality, label in MEDIA_LABELS.items()}
+
+
+def find_bundle(given: Path | None, config: Path | None) -> Path | None:
+    """The bundle that was named, else the trained one of the config's run, if there is one."""
+    if given is not None or config is None:
+        return given
+    folder = load_config(config).workspace / BUNDLE
+    return folder if folder.exists() else None
+
+
+def explain_item(
+    store: GraphStore, user: str, item: str, *, bundle: Path | None, limit: int, plot: Path | None = None
+) -> dict[str, Any]:
+    """`{"user", "item", "paths", "model", "note", "cypher", "seconds"}`; `model` is null without a bundle, or where
+    the `note` says why.
+
+    `paths` are at most `limit`, the best of every kind first; in a kind those from the items of the history that
+    give most to the model's score. `share` is that item's part of the score by all ways together, not this path's
+    alone. `model["history"]`, `model["others"]` and `model["rest"]` add up to `model["score"]`. `cypher` shows the
+    paths whole, kind by kind.
+    """
+    started = time.perf_counter()
+    paths = explain_paths(store, user, item, limit=max(_PER_KIND, limit))
+    seconds = {"graph": round(time.perf_counter() - started, 4)}
+    started = time.perf_counter()
+    model: dict[str, Any] | None = None
+    shares: dict[str, float] = {}
+    note = "no trained model was named, so no share of a score is given" if bundle is None else None
+    if bundle is not None:
+        loaded = load_bundle(bundle, terms=True)
+        note = _unknown(loaded, user, item)
+        if note is None:
+            model, shares = _model(store, loaded, user, item, limit)
+    seconds["model"] = round(time.perf_counter() - started, 4)
+    chosen = _ranked(paths, shares)[:limit]
+    result: dict[str, Any] = {
+        "user": user,
+        "item": item,
+        "paths": [{**asdict(path), "modality": _modality(path), "share": shares.get(path.history)} for path in chosen],
+        "model": model,
+        "note": note,
+        "cypher": _statements(chosen, user, item),
+        "seconds": seconds,
+    }
+    if plot is not None:
+        if not chosen:
+            raise RunError(f"--plot {str(plot)!r}: no path leads from what {user!r} liked to {item!r}; nothing to draw")
+        tables = [store.query(shown["query"], shown["parameters"]) for shown in result["cypher"]]
+        result |= draw(nx.compose_all([result_graph(table) for table in tables]), plot, title=f"Why {item} for {user}")
+    return result
+
+
+def _unknown(bundle: Bundle, user: str, item: str) -> str | None:
+    """Why the model has no score for the pair, if it has none."""
+    for identifier, known, what in ((user, bundle.user_ids, "user"), (item, bundle.item_ids, "item")):
+        if identifier not in known:
+            return f"the model was trained before {what} {identifier!r} was there; train again for shares of its score"
+    return None
+
+
+def _model(
+    store: GraphStore, loaded: Bundle, user: str, item: str, limit: int
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """What the score is made of, and the share of each item of the history."""
+    found = decompose(loaded.scorer, loaded.user_ids.index(user), loaded.item_ids.index(item), loaded.seen)
+    totals = {loaded.item_ids[number]: value for number, value in found.by_item().items()}
+    shares = {name: value / found.score for name, value in totals.items()} if found.score > 0 else {}
+    listed = list(totals)[:limit]
+    titles = {row["id"]: row["title"] for row in store.query(_TITLES, {"items": listed}).to_pylist()}
+    ways = _ways(found, loaded.item_ids)
+    history = [
+        {
+            "item": name,
+            "title": titles.get(name) or name,
+            "contribution": totals[name],
+            "share": shares.get(name),
+            "by": ways[name],
+        }
+        for name in listed
+    ]
+    model = {
+        "bundle": loaded.hash,
+        "model": loaded.manifest.get("model"),
+        "score": found.score,
+        "exact": found.exact,
+        "history": history,
+        "others": sum(totals.values()) - sum(totals[name] for name in listed),
+        "rest": dict(found.rest),
+    }
+    return model, shares
+
+
+def _ways(found: Decomposition, item_ids: Sequence[str]) -> dict[str, dict[str, float]]:
+    ways: dict[str, dict[str, float]] = {}
+    for c in found.contributions:
+        mine = ways.setdefault(item_ids[c.item], {})
+        mine[c.by] = mine.get(c.by, 0.0) + c.value
+    return ways
+
+
+def _ranked(paths: Sequence[GraphPath], shares: Mapping[str, float]) -> list[GraphPath]:
+    """The best of every kind, then the second of every kind, and so on."""
+    kinds: dict[tuple[str, str | None], list[GraphPath]] = {}
+    for path in paths:
+        kinds.setdefault((path.kind, _modality(path)), []).append(path)
+    order: list[tuple[int, float, float, int, GraphPath]] = []
+    for group in kinds.values():
+        best = sorted(group, key=lambda path: (-shares.get(path.history, 0.0), -path.score))
+        order += [(rank, -shares.get(p.history, 0.0), -p.score, len(p.nodes), p) for rank, p in enumerate(best)]
+    return [entry[-1] for entry in sorted(order, key=lambda entry: (*entry[:-1], [n.id for n in entry[-1].nodes]))]
+
+
+def _modality(path: GraphPath) -> str | None:
+    return _MODALITY.get(path.nodes[2].label)
+
+
+def _statements(paths: Sequence[GraphPath], user: str, item: str) -> list[dict[str, Any]]:
+    """One query for each kind, with what Neo4j Browser wants pasted to run it."""
+    histories: dict[LiteralString, list[str]] = {}
+    kinds: dict[LiteralString, GraphPath] = {}
+    for path in paths:
+        kinds.setdefault(path.show, path)
+        if path.history not in histories.setdefault(path.show, []):
+            histories[path.show].append(path.history)
+    found = []
+    for query, path in kinds.items():
+        parameters = {"user": user, "item": item, "history": histories[query]}
+        # a JSON text is a Cypher literal as well
+        given = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in parameters.items())
+        browser = f":params {{{given}}}\n{query}"
+        found.append(
+            {
+                "kind": path.kind,
+                "modality": _modality(path),
+                "query": query,
+                "parameters": parameters,
+                "browser": browser,
+            }
+        )
+    return found

@@ -1,0 +1,135 @@
+"""A small graph as a picture: PNG, or one HTML file that needs nothing else and runs no script."""
+
+import html
+import json
+import math
+import warnings
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import networkx as nx
+
+from common.files import write_text, write_whole
+from graph.views.result_graph import captions
+from modalweave.errors import RunError
+
+MOST_NODES = 300
+"""Of a larger graph the first nodes are drawn, and the picture says so."""
+
+_COLOURS = {
+    "User": "#3b6fb6",
+    "Item": "#c8553d",
+    "Image": "#6a994e",
+    "Text": "#8d6a9f",
+    "Audio": "#d9a21b",
+    "Entity": "#5f6b73",
+    "Query": "#111111",
+}
+_OTHER = "#9a9a9a"
+_WIDTH, _HEIGHT, _MARGIN, _RADIUS = 1100, 760, 70, 9
+
+
+def draw(graph: nx.MultiDiGraph, path: Path, *, title: str) -> dict[str, Any]:
+    """Draw what `graph.subgraph.result_graph` gives; the file's ending decides: `.png` or `.html`.
+
+    Returns `{"plot", "nodes", "edges", "left_out"}`. Equal graphs give equal places.
+    """
+    drawers = {".png": _png, ".html": _html, ".htm": _html}
+    drawer = drawers.get(path.suffix.lower())
+    if drawer is None:
+        raise RunError(f"--plot {str(path)!r}: the ending {path.suffix!r} is no picture; use .png or .html")
+    shown = graph.subgraph(list(islice(graph, MOST_NODES)))
+    left_out = len(graph) - len(shown)
+    heading = title + (f" (first {MOST_NODES} of {len(graph)} nodes)" if left_out else "")
+    places = nx.spring_layout(nx.Graph(shown), seed=0, k=2.2 / math.sqrt(len(shown)), iterations=100)
+    drawer(shown, places, path, heading)
+    return {"plot": str(path), "nodes": len(shown), "edges": shown.number_of_edges(), "left_out": left_out}
+
+
+def _png(graph: nx.MultiDiGraph, places: Mapping[Any, Any], path: Path, title: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    figure = Figure(figsize=(11, 7.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.axis("off")
+    colours = [_COLOURS.get(label, _OTHER) for _, label in graph.nodes(data="label")]
+    nx.draw_networkx_edges(graph, places, ax=axes, edge_color="#bbbbbb", arrowsize=9, node_size=110)
+    nx.draw_networkx_nodes(graph, places, ax=axes, node_color=colours, node_size=110)
+    above = {node: (x, y + 0.025) for node, (x, y) in places.items()}
+    texts = nx.draw_networkx_labels(
+        graph, above, dict(captions(graph, 24)), ax=axes, font_size=7, verticalalignment="bottom"
+    )
+    types = {(a, b): kind for a, b, kind in graph.edges(data="type")} if graph.number_of_edges() <= 60 else {}
+    if types:
+        texts |= nx.draw_networkx_edge_labels(graph, places, types, ax=axes, font_size=5, font_color="#777777")
+    for text in (*texts.values(), axes.set_title(title[:100], fontsize=10)):
+        text.set_parse_math(False)  # a title with dollars is no formula
+    labels = dict.fromkeys(label or "other" for _, label in graph.nodes(data="label"))
+    marks = [Line2D([], [], marker="o", linestyle="", color=_COLOURS.get(name, _OTHER), label=name) for name in labels]
+    axes.legend(handles=marks, loc="lower right", fontsize=7, frameon=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # drawn as boxes; the HTML has every script
+        write_whole(path, lambda partial: figure.savefig(partial, format="png", dpi=130))
+
+
+def _html(graph: nx.MultiDiGraph, places: Mapping[Any, Any], path: Path, title: str) -> None:
+    """Inline SVG; every text is escaped and the page allows itself no script and no request."""
+    at = {node: _pixels(x, y) for node, (x, y) in places.items()}
+    lines, dots = [], []
+    for source, target, data in graph.edges(data=True):
+        (x1, y1), (x2, y2) = at[source], at[target]
+        lines.append(
+            f'<line x1="{x1:.0f}" y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}"><title>{_tip(data, "type")}</title></line>'
+            f'<text class="type" x="{(x1 + x2) / 2:.0f}" y="{(y1 + y2) / 2:.0f}">{html.escape(data["type"])}</text>'
+        )
+    for node, text in captions(graph, 32):
+        (x, y), data = at[node], graph.nodes[node]
+        colour = _COLOURS.get(data.get("label", ""), _OTHER)
+        dots.append(
+            f'<g><title>{_tip(data, "label")}</title><circle cx="{x:.0f}" cy="{y:.0f}" r="{_RADIUS}" fill="{colour}"/>'
+            f'<text x="{x + _RADIUS + 3:.0f}" y="{y + 4:.0f}">{html.escape(text)}</text></g>'
+        )
+    labels = dict.fromkeys(label or "other" for _, label in graph.nodes(data="label"))
+    legend = " ".join(
+        f'<span style="color:{_COLOURS.get(name, _OTHER)}">&#9679;</span> {html.escape(name)}' for name in labels
+    )
+    parts = {"title": html.escape(title), "legend": legend, "lines": "\n".join(lines), "dots": "\n".join(dots)}
+    write_text(path, _PAGE.substitute(parts))
+
+
+def _pixels(x: float, y: float) -> tuple[float, float]:
+    return (
+        _MARGIN + (x + 1) / 2 * (_WIDTH - 3 * _MARGIN),
+        _MARGIN + (1 - (y + 1) / 2) * (_HEIGHT - 2 * _MARGIN),
+    )
+
+
+def _tip(data: Mapping[str, Any], kind: str) -> str:
+    properties = json.dumps(data.get("properties", {}), ensure_ascii=False, default=str)
+    return html.escape(f"{data.get(kind) or 'not returned by the query'} {properties[:2000]}")
+
+
+_PAGE = Template(f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>$title</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<style>
+body {{ font: 13px sans-serif; margin: 12px; color: #222; }}
+svg {{ max-width: 100%; height: auto; border: 1px solid #ddd; }}
+line {{ stroke: #bbb; stroke-width: 1.4; marker-end: url(#tip); }}
+line:hover {{ stroke: #333; }}
+text {{ font: 11px sans-serif; }}
+.type {{ font-size: 8px; fill: #888; text-anchor: middle; }}
+</style></head><body><h1 style="font-size:15px">$title</h1><p>$legend</p>
+<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" aria-label="$title">
+<defs><marker id="tip" viewBox="0 0 8 8" refX="{_RADIUS + 8}" refY="4" markerWidth="7" markerHeight="7" orient="auto">
+<path d="M0 0L8 4L0 8z" fill="#bbb"/></marker></defs>
+$lines
+$dots
+</svg></body></html>
+""")

@@ -1,0 +1,135 @@
+"""The build stage: source -> tables -> embeddings -> graph store."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from common.files import write_json, write_whole
+from encoders import Downloads, EmbeddingCache, Encoder, make_encoder
+from etl.coverage import coverage
+from etl.coverage_report import write_coverage
+from etl.load import load_graph
+from etl.media import MediaGraph, build_media
+from etl.media_links import link_media
+from etl.sources import read_source
+from etl.split import split_interactions
+from etl.tables import Tables
+from etl.validate import validate
+from graph.schema import MEDIA_LABELS, MODALITIES, EdgeType
+from modalweave.config import RunConfig
+from modalweave.progress import Stages
+from modalweave.stages.bulk_load import BulkOptions, admin_command, bulk_load
+from modalweave.stages.vector_lookup import keep_given
+from modalweave.stores import connect
+
+QUARANTINE = "quarantine.parquet"
+
+
+def build(
+    config: RunConfig, *, strict: bool, stages: Stages, prune: bool = False, bulk: BulkOptions | None = None
+) -> dict[str, Any]:
+    """Fill the run's graph store from its source; what was left out is in `quarantine.parquet`.
+
+    Nothing is opened for writing before the source has been read and checked whole. The same input again writes
+    nothing to the store. With `prune` what the source no longer has is removed from it. With `bulk` the graph goes
+    through files and Neo4j's import, and `import` in the result says what is left to do.
+    """
+    admin = admin_command(config, bulk) if bulk else None
+    with stages.stage("read", "Reading the source"):
+        tables = validate(read_source(config.source), strict=strict or config.source.strict)
+        interactions = split_interactions(tables.interactions, config.split, seed=config.seed)
+        tables = replace(tables, interactions=interactions)
+    encoders = _encoders(config, tables)
+    config.workspace.mkdir(parents=True, exist_ok=True)
+    with stages.stage("encode", "Media to embeddings") as report:
+        cache = EmbeddingCache(config.workspace / "embeddings")
+        hosts = config.source.media_hosts
+        downloads = Downloads(config.workspace / "downloads", hosts) if hosts else None
+        media = build_media(tables, encoders, cache=cache, limits=config.limits, downloads=downloads, progress=report)
+        keep_given(cache, media)
+    with stages.stage("link", "Linking similar media") as report:
+        media = link_media(media, tables, config.neighbours, progress=report)
+    with stages.stage("load", "Loading the graph") as report:
+        loaded = (
+            bulk_load(config, tables, media, admin, bulk) if bulk else _online(config, tables, media, prune, report)
+        )
+    rejected = pa.concat_tables([tables.rejected, media.rejected])
+    with stages.stage("coverage", "Coverage report"):
+        covered = _coverage(tables, media, rejected)
+        write_whole(config.workspace / QUARANTINE, lambda path: pq.write_table(rejected, path))
+        write_coverage(config.workspace / "coverage.html", covered, title=f"Coverage of {config.name}")
+    result = {
+        **loaded,
+        "quarantined": rejected.num_rows,
+        "coverage": {m: covered["modalities"][m]["share_of_items"] for m in media.nodes},
+        "seconds": dict(stages.seconds),
+        "warnings": covered["warnings"],
+        "details": covered,
+    }
+    write_json(config.workspace / "coverage.json", covered)
+    return result
+
+
+def _online(
+    config: RunConfig, tables: Tables, media: MediaGraph, prune: bool, progress: Callable[[int, int], None] | None
+) -> dict[str, Any]:
+    with connect(config.store_address, database=config.database) as store:
+        loaded = load_graph(store, tables, media, prune=prune, progress=progress)
+        counts = store.counts()
+    return {
+        "nodes": counts.nodes,
+        "relationships": counts.relationships,
+        "written": loaded.written,
+        "removed": loaded.removed,
+        "stale": loaded.stale,
+    }
+
+
+def cache_report(config: RunConfig, *, prune_mb: float | None) -> dict[str, Any]:
+    """Size and use of the run's embedding cache, after shrinking it where asked."""
+    cache = EmbeddingCache(config.workspace / "embeddings")
+    removed = cache.prune(int(prune_mb * 1e6)) if prune_mb is not None else 0
+    encoders = [stats._asdict() for stats in cache.stats()]
+    return {
+        "folder": str(cache.folder),
+        "bytes": sum(entry["bytes"] for entry in encoders),
+        "removed_bytes": removed,
+        "encoders": encoders,
+    }
+
+
+def _encoders(config: RunConfig, tables: Tables) -> dict[str, Encoder | None]:
+    """Encoders of the modalities that have raw media and no vectors; one object where two modalities share it."""
+    raw = set(tables.media["modality"].to_pylist()) if tables.media is not None else set()
+    made: dict[str, Encoder] = {}
+    found: dict[str, Encoder | None] = dict.fromkeys(MODALITIES)
+    for modality in MODALITIES:
+        spec = config.encoders[modality]
+        if spec is None or modality not in raw or modality in tables.embeddings:
+            continue
+        if str(spec) not in made:
+            made[str(spec)] = make_encoder(spec)
+        found[modality] = made[str(spec)]
+    return found
+
+
+def _coverage(tables: Tables, media: MediaGraph, rejected: pa.Table) -> dict[str, Any]:
+    assert tables.items is not None and tables.users is not None
+    similar = {
+        m: media.similar[edge]
+        for m in MODALITIES
+        if (edge := EdgeType(MEDIA_LABELS[m], "SIMILAR", MEDIA_LABELS[m])) in media.similar
+    }
+    return coverage(
+        tables.interactions,
+        tables.items["item_id"].to_pylist(),
+        {m: t.select(["target", "source"]).rename_columns(["id", "item_id"]) for m, t in media.has.items()},
+        {m: t.drop_columns([c for c in ("embedding",) if c in t.column_names]) for m, t in media.nodes.items()},
+        {m: (v.ids, v.vectors) for m, v in media.vectors.items()},
+        similar,
+        rejected,
+        users=tables.users["user_id"].to_pylist(),
+    )

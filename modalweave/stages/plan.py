@@ -1,0 +1,136 @@
+"""Before a run: how much memory and time it takes, whether it fits, and which setting to change where it does not."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch_geometric.data import HeteroData
+
+from common import memory
+from etl.sources import read_source
+from gnn.automatic import space
+from gnn.config import GNNConfig
+from gnn.footprint import Footprint, Sizes, footprints, graph_footprint
+from modalweave.config import RunConfig
+from modalweave.errors import RunError
+from modalweave.stages.plan_sizes import graph_sizes, source_sizes, store_sizes
+from modalweave.stores import connect
+
+_RUNTIME = 800 << 20
+"""Python with torch, PyG and the stores loaded."""
+_HEADROOM = 0.9
+"""Share of the free memory that a plan may take: the estimate is good to about a third."""
+
+
+def plan(config: RunConfig) -> dict[str, Any]:
+    """Estimate `train` from the built graph's counts, or from the source where nothing is built yet."""
+    built = config.store != "ladybug" or (config.workspace / "graph").exists()
+    if built:
+        with connect(config.store_address, read_only=True, database=config.database) as store:
+            sizes = store_sizes(store)
+    else:
+        sizes = source_sizes(read_source(config.source), config.neighbours.k)
+    result = estimate(sizes, config.gnn)
+    return {"from": config.store_address if built else f"source {config.source.path}", **result}
+
+
+def refuse_what_cannot_fit(config: RunConfig, data: HeteroData) -> None:
+    """Raises `RunError` where training on a graph that is already read cannot fit into what is free now."""
+    parts, free = _parts(graph_sizes(data), config.gnn), memory.available()
+    needed, largest = _peak(parts)
+    if free is not None and needed > free:
+        raise RunError(_too_large(needed, free, largest))
+
+
+def estimate(sizes: Sizes, gnn: GNNConfig) -> dict[str, Any]:
+    """Memory and seconds, part by part.
+
+    peak = runtime + graph + max over parts (what the parts before keep + what this one works with);
+    seconds = flops / this machine's dense rate + edges / its sparse rate + bytes moved / its memory rate.
+    """
+    graph, parts = graph_footprint(sizes), _parts(sizes, gnn)
+    rates = _rates()
+    needed, largest = _peak(parts)
+    needed = max(_RUNTIME + graph.kept + needed, _RUNTIME + graph.kept + graph.work)
+    free = memory.available()
+    fits = free is None or needed <= _HEADROOM * free
+    verdict = f"Needs about {needed / 2**30:.1f} GiB"
+    verdict += f" of {free / 2**30:.1f} GiB free: it fits." if fits and free is not None else "."
+    if not fits and free is not None:
+        verdict = _too_large(needed, free, largest)
+    rows = [
+        {
+            "name": part.name,
+            "memory_mb": round((part.work or part.kept) / 2**20),
+            "seconds": round(_seconds(part, rates), 1),
+            "setting": part.lower,
+        }
+        for part in (graph, *parts)
+    ]
+    return {
+        "sizes": {"users": sizes.users, "items": sizes.items, "pairs": sizes.pairs},
+        "parts": rows,
+        "memory_mb": round(needed / 2**20),
+        "available_mb": None if free is None else round(free / 2**20),
+        "seconds": round(sum(_seconds(part, rates) for part in (graph, *parts)), 1),
+        "fits": fits,
+        "verdict": verdict,
+    }
+
+
+def _parts(sizes: Sizes, gnn: GNNConfig) -> list[Footprint]:
+    networks, settings = 1, gnn
+    if gnn.model == "auto":
+        entries = space(sizes.users, sizes.pairs)
+        entry = {**entries[0], **gnn.fixed()}
+        networks = len(gnn.auto.networks or entries) if sizes.pairs <= gnn.auto.max_pairs else 1
+        settings = gnn.model_copy(update=GNNConfig.model_validate(entry).fixed())
+    copies = gnn.auto.copies if sizes.pairs <= gnn.auto.max_pairs else 1
+    return footprints(sizes, settings, networks, copies)
+
+
+def _peak(parts: list[Footprint]) -> tuple[int, Footprint]:
+    """The most that is held at once beside the graph, and the part that holds it."""
+    kept, highest = 0, (0, parts[0])
+    for part in parts:
+        highest = max(highest, (kept + part.work, part), key=lambda found: found[0])
+        kept += part.kept
+    return highest
+
+
+def _too_large(needed: int, free: int, part: Footprint) -> str:
+    return (
+        f"training needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free: it cannot fit; "
+        f"{part.name} takes most, lower {part.lower}"
+    )
+
+
+def _seconds(part: Footprint, rates: tuple[float, float, float]) -> float:
+    return part.flops / rates[0] + part.edges / rates[1] + part.moved / rates[2]
+
+
+def _rates() -> tuple[float, float, float]:
+    """Flops, edges at 64 dimensions and bytes per second, measured here and now in a third of a second."""
+    rng = np.random.default_rng(0)
+    left, right = torch.rand(512, 64), torch.rand(64, 8192)
+    dense = 2 * 512 * 64 * 8192 / _fastest(lambda: left @ right)
+    edges = 200_000
+    ends = rng.integers(0, 20_000, (2, edges))
+    matrix = sp.csr_matrix((np.ones(edges, np.float32), (ends[0], ends[1])), shape=(20_000, 20_000))
+    vectors = rng.random((20_000, 64), dtype=np.float32)
+    sparse = edges / _fastest(lambda: matrix @ vectors)
+    block = torch.rand(4_000_000)
+    moved = 2 * block.nbytes / _fastest(lambda: block * 2)
+    return dense, sparse, moved
+
+
+def _fastest(step: Callable[[], object]) -> float:
+    found = []
+    for _ in range(4):
+        began = time.perf_counter()
+        step()
+        found.append(time.perf_counter() - began)
+    return max(min(found), 1e-6)

@@ -1,0 +1,174 @@
+"""What a study compares: each variant is a plain `gnn:` section, each question a pair of variants."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pydantic import JsonValue, ValidationError
+from torch_geometric.data import HeteroData
+
+from gnn.automatic import Auto
+from gnn.config import GNNConfig
+from gnn.matrices import interactions
+from gnn.network.config import NetworkConfig
+from graph.schema import HAS, MEDIA_LABELS
+from modalweave.errors import ConfigError
+
+WORDS = {"text": "text", "image": "pictures", "audio": "sound"}
+"""Modalities as a reader calls them."""
+
+RELATIONS = {"RELATED": "triples", "SIMILAR": "links between similar media", "FOLLOWS": "links between users"}
+"""Relations as a reader calls them."""
+
+AUGMENTATIONS = ("edge_dropout", "identity_dropout", "modality_dropout", "feature_noise", "alignment")
+"""Settings that are 0 when off."""
+
+JOINT = "joint"
+"""The variant all others are held against: one network over everything, with the config's own settings."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One recommender of a study."""
+
+    name: str
+    label: str
+    gnn: dict[str, JsonValue]
+    """Its `gnn:` section."""
+    seeded: bool = True
+    """False = the same for every seed, so it is fitted once."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is something worth? Answered by the variant with it against the one without."""
+
+    name: str
+    kind: str
+    """Which words tell the answer: a key of `evaluation.findings.TEMPLATES`."""
+    subject: str
+    with_it: str
+    without: str
+
+
+def reference(gnn: GNNConfig, data: HeteroData) -> NetworkConfig:
+    """The network a config stands for, with joint fusion and one training run.
+
+    Under `model: auto` the first network of its space, under `model: ensemble` the first network of its parts.
+    """
+    network = gnn.network()
+    if gnn.model == "auto":
+        network = Auto(gnn).candidates(interactions(data))[0]
+    elif gnn.model == "ensemble":
+        network = next((part.network for part in gnn.ensemble.parts if part.model == "hetero"), network)
+    present = tuple(m for m in network.modalities if has_modality(data, m))
+    return network.model_copy(update={"fusion": "joint", "modalities": present})
+
+
+def has_modality(data: HeteroData, modality: str) -> bool:
+    """Whether any item has it."""
+    key = ("Item", HAS[modality], MEDIA_LABELS[modality])
+    return key in data.edge_types and data[key].edge_index.shape[1] > 0
+
+
+def has_relation(data: HeteroData, relation: str) -> bool:
+    """Whether the graph has any such link."""
+    return any(key[1] == relation and data[key].edge_index.shape[1] > 0 for key in data.edge_types)
+
+
+def variants(
+    gnn: GNNConfig, data: HeteroData, own: Mapping[str, Mapping[str, JsonValue]] = MappingProxyType({})
+) -> list[Variant]:
+    """All variants that this graph and these settings allow, baselines first, the user's `own` last.
+
+    Raises `ConfigError` for an own one whose name is taken or whose settings are none.
+    """
+    base = reference(gnn, data)
+    media = [str(m) for m in base.modalities]
+
+    def network(name: str, label: str, **changes: object) -> Variant:
+        changed = NetworkConfig.model_validate({**base.model_dump(), **changes})
+        settings = changed.model_dump(mode="json", exclude_defaults=True)
+        return Variant(name, label, {"model": "hetero", **settings})
+
+    found = [
+        Variant("popularity", "popularity", {"model": "popularity"}, seeded=False),
+        Variant("ease", _ease_label(gnn), _closed("ease", gnn), seeded=False),
+        Variant("graph_filter", "graph filter (closed form)", _closed("graph_filter", gnn), seeded=False),
+        network(JOINT, "joint fusion"),
+    ]
+    if media:
+        found.append(network("no_media", "without media", modalities=()))
+    if len(media) > 1:
+        found += [network(f"only_{m}", f"{WORDS[m]} only", modalities=(m,)) for m in media]
+        found += [network(kind, f"{kind}-level fusion", fusion=kind) for kind in ("feature", "decision")]
+    if len(media) > 2:
+        found += [
+            network(f"no_{m}", f"without {WORDS[m]}", modalities=tuple(n for n in media if n != m)) for m in media
+        ]
+    used: Sequence[str] = base.relations
+    for relation, words in RELATIONS.items():
+        if has_relation(data, relation):
+            without = tuple(r for r in used if r != relation)
+            if relation in used:
+                found.append(network(f"no_{relation.lower()}", f"without {words}", relations=without))
+            else:
+                found.append(network(f"with_{relation.lower()}", f"with {words}", relations=(*used, relation)))
+    found += [network(f"no_{name}", f"without {name}", **{name: 0.0}) for name in AUGMENTATIONS if getattr(base, name)]
+    for name, changes in own.items():
+        if any(variant.name == name for variant in found):
+            raise ConfigError(f"study.own.{name}: the study has a variant of that name; choose another")
+        try:
+            found.append(network(name, name, **changes))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ConfigError(f"study.own.{name}: {place} {changes.get(place)!r}: {first['msg']}") from error
+    return found
+
+
+def chosen(found: Sequence[Variant], names: Sequence[str] | None) -> list[Variant]:
+    """The named variants, in the study's order. Raises `ConfigError` for a name that is none of them."""
+    if names is None:
+        return list(found)
+    known = [variant.name for variant in found]
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"variant {unknown[0]!r} is none of this study's: {', '.join(known)}")
+    return [variant for variant in found if variant.name in names]
+
+
+def questions(found: Sequence[Variant], media: Sequence[str], own: Collection[str] = ()) -> list[Question]:
+    """What these variants answer; a question that lacks one of its two variants is left out."""
+    names = {variant.name for variant in found}
+    asked = []
+    for m in media:
+        alone = f"only_{m}" if len(media) > 1 else JOINT
+        asked.append(Question(f"{m}_alone", "alone", WORDS[m], alone, "no_media"))
+    for m in media if len(media) > 1 else ():
+        others = f"no_{m}" if len(media) > 2 else f"only_{next(n for n in media if n != m)}"
+        asked.append(Question(f"{m}_added", "added", WORDS[m], JOINT, others))
+    if len(media) > 1:
+        asked.append(Question("media", "media", "all modalities together", JOINT, "no_media"))
+    for relation, words in RELATIONS.items():
+        name = relation.lower()
+        asked += [
+            Question(name, "relation", f"the {words} ({relation})", JOINT, f"no_{name}"),
+            Question(name, "relation", f"the {words} ({relation})", f"with_{name}", JOINT),
+        ]
+    asked += [Question(f"over_{n}", "fusion", f"{n}-level fusion", JOINT, n) for n in ("feature", "decision")]
+    asked += [Question(n, "augmentation", n, JOINT, f"no_{n}") for n in AUGMENTATIONS]
+    asked += [Question(name, "augmentation", name, name, JOINT) for name in own]
+    asked += [
+        Question("over_graph_filter", "baseline", "the graph filter", JOINT, "graph_filter"),
+        Question("over_ease", "baseline", "EASE", JOINT, "ease"),
+        Question("over_popularity", "baseline", "popularity", JOINT, "popularity"),
+    ]
+    return [question for question in asked if {question.with_it, question.without} <= names]
+
+
+def _closed(name: str, gnn: GNNConfig) -> dict[str, JsonValue]:
+    return {"model": name, name: getattr(gnn, name).model_dump(mode="json", exclude_defaults=True)}
+
+
+def _ease_label(gnn: GNNConfig) -> str:
+    return "EASE (closed form, behaviour only)" if gnn.ease.media_weights == {} else "EASE (closed form)"
