@@ -11,9 +11,9 @@ are written only for modalities of which the file holds no vectors.
 
 import argparse
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import raw_media
+from common.files import write_whole
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -190,10 +191,7 @@ def _write(out: Path, tables: Mapping[str, pa.Table]) -> dict[str, int]:
     """Write each table whole or not at all, then remove those that an earlier run left and this one lacks."""
     for name, table in tables.items():
         path = out / f"{name}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        pq.write_table(table, partial, compression="zstd")
-        os.replace(partial, path)
+        write_whole(path, partial(pq.write_table, table, compression="zstd"))
     known = ["interactions", "items", "users", "media", "triples", "social"]
     known += [f"{kind}/{m}" for kind in ("embeddings", "neighbours") for m in ("text", "image", "audio")]
     for name in set(known) - tables.keys():

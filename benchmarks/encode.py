@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from common.vectors import unit_rows
 from encoders import DecodeLimits, EmbeddingCache, Encoder, MediaRef, decode_audio, embed_media, make_encoder
 from encoders.base import EncoderBase
-from encoders.base import unit as unit_rows
 from encoders.image import ImagePreparer
 from etl.config import NeighbourConfig, SourceConfig
 from etl.load import load_graph

@@ -9,9 +9,10 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
+from common.text import one_line
 from encoders.base import Prepared
 from encoders.containers import sound_format, truncation
-from encoders.errors import DecodeError, one_line
+from encoders.errors import DecodeError
 from encoders.limits import DecodeLimits, Facts
 
 _BLOCK = 1 << 18

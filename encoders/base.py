@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Float
 
+from common.files import sha256_of
 from encoders.limits import DecodeLimits, Facts
 
 
@@ -68,13 +69,6 @@ class EncoderBase(ABC):
         return self.preparer(modality)(content, limits or DecodeLimits())
 
 
-def unit(vectors: np.ndarray) -> Float[np.ndarray, "n dim"]:
-    """Rows scaled to length 1 (float32); a row of zeros stays zero."""
-    rows = np.asarray(vectors, dtype=np.float32)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.ascontiguousarray(rows / np.where(length > 0, length, 1), dtype=np.float32)
-
-
 def make_fingerprint(name: str, **parts: object) -> str:
     """`name-<16 hex digits>` over everything that decides a vector's values."""
     text = json.dumps(parts, sort_keys=True, default=str)
@@ -86,6 +80,5 @@ def file_hash(*paths: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(paths, key=lambda p: p.name):
         digest.update(path.name.encode() + b"\0")
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(sha256_of(path)))
     return digest.hexdigest()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from common.partial_files import remove_stale
+from common.files import remove_stale
 from encoders.cache_files import Cached, Index, Part, count, part_files, read_part, write_rows, write_table
 from encoders.errors import EncoderError
 from encoders.limits import Facts

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float
 
-from common.partial_files import keep, partial_file
+from common.files import keep, partial_file
 from encoders.errors import EncoderError
 from encoders.limits import Facts
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from common.partial_files import keep, partial_file, remove_stale
+from common.files import keep, partial_file, remove_stale
 from encoders.errors import DecodeError, EncoderError
 from encoders.fetch import Host, Silence, fetch, host_of
 from encoders.files import is_url, read_inside

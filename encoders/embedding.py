@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from common.progress import Progress
 from encoders.base import Encoder
 from encoders.cache import CachePart, EmbeddingCache
 from encoders.downloads import Downloads
@@ -22,8 +23,6 @@ from encoders.errors import DecodeError, EncoderError
 from encoders.files import is_url, read_inside
 from encoders.limits import DecodeLimits, Facts
 from encoders.pool import DecodePool, Outcome
-
-Progress = Callable[[int, int], None]
 
 _BLOCK = 1024
 

@@ -12,7 +12,8 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
-from encoders.errors import DecodeError, EncoderError, one_line
+from common.text import one_line
+from encoders.errors import DecodeError, EncoderError
 
 _PORTS = {"http": 80, "https": 443}
 _MOVED = (301, 302, 303, 307, 308)

@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
+from common.text import one_line
 from encoders.base import Prepared
-from encoders.errors import DecodeError, one_line
+from encoders.errors import DecodeError
 from encoders.limits import DecodeLimits
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")

@@ -1,7 +1,6 @@
 """The coverage report as one HTML file: plots inline, nothing fetched, readable in light and dark."""
 
 import io
-import os
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from itertools import pairwise
@@ -11,6 +10,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from common.files import write_text
 
 _INK = "#010203"
 """Stands for `currentColor` while matplotlib draws; no plot uses it otherwise."""
@@ -35,9 +36,7 @@ def write_coverage(path: Path, coverage: Mapping[str, Any], *, title: str = "Cov
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
         f"<body><h1>{escape(title)}</h1>\n{chr(10).join(p for p in parts if p)}\n</body></html>\n"
     )
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(page, encoding="utf-8")
-    os.replace(draft, path)
+    write_text(path, page)
 
 
 def _headline(coverage: Mapping[str, Any]) -> str:

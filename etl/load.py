@@ -6,19 +6,19 @@ an item is turned: `(entity, r, item)` becomes `(item, "inverse of r", entity)`.
 an Entity of type "Item" that names the tail, and the tail is linked to it by the relation "same as".
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import polars as pl
 import pyarrow as pa
 
+from common.progress import Progress
 from etl import prune as pruning
 from etl.media import MediaGraph
 from etl.tables import Tables
 from graph.schema import HAS, MEDIA_LABELS, EdgeType, GraphSchema
 from graph.store import GraphStore
 
-Progress = Callable[[int, int], None]
 INVERSE = "inverse of "
 SAME = "same as"
 

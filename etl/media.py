@@ -8,7 +8,7 @@ Nodes are named by content: equal vectors, equal bytes and equal texts share one
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,11 +17,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from common.progress import Progress
 from encoders import DecodeLimits, Downloads, EmbeddingCache, EmbedResult, Encoder, MediaRef, embed_media
 from etl.tables import QUARANTINE, Tables
 from graph.schema import MEDIA_LABELS, MODALITIES, EdgeType, GraphSchema
 
-Progress = Callable[[int, int], None]
 GIVEN = "given"
 """The `encoder` of vectors and neighbour lists that came with the source."""
 

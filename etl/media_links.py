@@ -1,18 +1,16 @@
 """SIMILAR links between media nodes: given lists, exact nearest neighbours, and across modalities."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import polars as pl
 import pyarrow as pa
 
+from common.progress import Progress
 from etl.config import NeighbourConfig
 from etl.media import GIVEN, MediaGraph
 from etl.nearest_neighbours import SIMILAR, nearest, nearest_across
 from etl.tables import Tables
 from graph.schema import MEDIA_LABELS, MODALITIES, EdgeType
-
-Progress = Callable[[int, int], None]
 
 
 def link_media(

@@ -1,6 +1,6 @@
 """Exact nearest neighbours of media nodes by cosine similarity, as SIMILAR rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import faiss
 import numpy as np
@@ -8,9 +8,10 @@ import polars as pl
 import pyarrow as pa
 from jaxtyping import Float
 
+from common.progress import Progress
+from common.vectors import unit_rows
 from etl.config import NeighbourConfig
 
-Progress = Callable[[int, int], None]
 SIMILAR = pa.schema([("source", pa.string()), ("target", pa.string()), ("score", pa.float64())])
 
 _BLOCK = 1024
@@ -46,8 +47,8 @@ def nearest_across(
     order = np.argsort(np.array(other_ids, dtype=object), kind="stable")
     names = pl.Series(values=[other_ids[i] for i in order], dtype=pl.String)
     index = faiss.IndexFlatIP(others.shape[1])
-    index.add(_unit(others[order]))
-    queries, wanted = _unit(vectors), min(config.k + 1 + _SPARE, len(other_ids))
+    index.add(unit_rows(others[order], np.float64))
+    queries, wanted = unit_rows(vectors, np.float64), min(config.k + 1 + _SPARE, len(other_ids))
     blocks = []
     for start in range(0, len(queries), _BLOCK):
         scores, found = index.search(queries[start : start + _BLOCK], wanted)
@@ -74,9 +75,3 @@ def _best(
     kept = pairs.filter((pl.col("source") != pl.col("target")) & (pl.col("score") >= config.min_score))
     ranked = kept.sort("row", -pl.col("score"), "place")
     return ranked.group_by("row", maintain_order=True).head(config.k).select(SIMILAR.names)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    rows = np.ascontiguousarray(vectors, dtype=np.float32)
-    length = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
-    return np.ascontiguousarray(rows / np.where(length > 0, length, 1), dtype=np.float32)

@@ -7,6 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from common import page
+from common.files import write_text
 from common.page import Cell
 from evaluation.plots import as_svg, save_png
 
@@ -56,7 +57,6 @@ def as_html(title: str, sections: Sequence[Section]) -> str:
 
 def write_markdown(folder: Path, name: str, title: str, sections: Sequence[Section]) -> Path:
     """`NAME.md` and its plots as `NAME-PLOT.png` in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
     lines = [f"# {_escaped(title)}", ""]
     for section in sections:
         lines += [f"## {_escaped(section.heading)}", ""]
@@ -70,7 +70,7 @@ def write_markdown(folder: Path, name: str, title: str, sections: Sequence[Secti
         for grid in section.grids:
             lines += _table(grid) if grid.rows else []
     path = folder / f"{name}.md"
-    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines).rstrip() + "\n")
     return path
 
 

@@ -11,6 +11,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from common.files import write_whole
+
 _INK, _LINE, _MODEL, _OTHER = "#1c2330", "#dde2ea", "#2a6fdb", "#9aa7ba"
 _THEMED = {_INK: "var(--ink)", _LINE: "var(--line)", _MODEL: "var(--model)", _OTHER: "var(--other)"}
 _SERIES = ("#2a6fdb", "#e08a1e", "#2f9e6b", "#b5479b", "#7a6ff0", "#c4483c", "#5b8f99", "#8a7a4c")
@@ -85,7 +87,8 @@ def as_svg(figure: Figure, salt: str) -> str:
 def save_png(figure: Figure, path: Path) -> None:
     """On white, for documents."""
     with mpl.rc_context(_STYLE):
-        figure.savefig(path, format="png", dpi=120, facecolor="white", metadata={"Software": None})
+        facts: Any = {"format": "png", "dpi": 120, "facecolor": "white", "metadata": {"Software": None}}
+        write_whole(path, lambda partial: figure.savefig(partial, **facts))
 
 
 def _figure(rows: int) -> tuple[Figure, Axes]:

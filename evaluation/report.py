@@ -1,10 +1,10 @@
 """The report of one evaluation as a single HTML file that needs no network."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from common.files import write_text
 from common.page import Bar, Cell, bars, page, paragraph, section, table
 from evaluation.errors import EvaluationError
 
@@ -42,14 +42,10 @@ def write_report(path: Path, result: Mapping[str, Any], *, title: str, notes: Se
         if not result.get(key):
             raise EvaluationError(f"result has no {key!r} (has {', '.join(result)}); pass what `evaluate` returns")
     content = page(title, *_sections(result, notes))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        partial.write_text(content, encoding="utf-8")
-        os.replace(partial, path)
+        write_text(path, content)
     except OSError as error:
         raise EvaluationError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _sections(result: Mapping[str, Any], notes: Sequence[str]) -> list[str]:

@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 import scipy.sparse as sp
 from torch_geometric.data import HeteroData
 
+from common.progress import Progress
 from gnn.components import Watch, make_part, resolved
 from gnn.config import GNNConfig, PartConfig
 from gnn.ensemble import NORMALISATIONS, ensemble_section, finished
 from gnn.ensemble_weights import fit_weights
 from gnn.network.config import STEPS, NetworkConfig
-from gnn.scorers.base import Progress, Scorer, SumScorer
+from gnn.scorers.base import Scorer, SumScorer
 from gnn.validation import Validation
 
 SPARSE: tuple[dict[str, Any], ...] = (

@@ -6,8 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
 
+from common.progress import Progress
 from gnn.parallel import in_threads
-from gnn.scorers.base import Progress
 
 _BLOCK_ROWS = 1024
 

@@ -9,13 +9,14 @@ from typing import Any, Protocol
 
 from torch_geometric.data import HeteroData
 
+from common.progress import Progress
 from gnn.closed_form.ease import EASE
 from gnn.closed_form.graph_filter import GraphFilter, GraphFilterConfig
 from gnn.closed_form.item_knn import ItemKNN
 from gnn.closed_form.popularity import Popularity
 from gnn.config import PartConfig
 from gnn.network.recommender import HeteroGNN
-from gnn.scorers.base import Progress, Scorer
+from gnn.scorers.base import Scorer
 
 
 class Part(Protocol):

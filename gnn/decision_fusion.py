@@ -4,10 +4,11 @@ from typing import Any
 
 from torch_geometric.data import HeteroData
 
+from common.progress import Progress
 from gnn.components import Watch
 from gnn.config import EnsembleConfig, GNNConfig, PartConfig
 from gnn.ensemble import Ensemble
-from gnn.scorers.base import Progress, Scorer
+from gnn.scorers.base import Scorer
 from graph.schema import MEDIA_LABELS
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from torch_geometric.data import HeteroData
 
+from common.progress import Progress
 from gnn.components import Watch, describe, make_part, resolved
 from gnn.config import EnsembleConfig, PartConfig
 from gnn.ensemble_weights import fit_weights, weighted_sum
 from gnn.errors import GnnError
-from gnn.scorers.base import Normalisation, Progress, Scorer
+from gnn.scorers.base import Normalisation, Scorer
 from gnn.scorers.one_dot import one_dot
 from gnn.validation import Validation
 

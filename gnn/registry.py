@@ -5,13 +5,14 @@ from typing import Protocol
 
 from torch_geometric.data import HeteroData
 
+from common.progress import Progress
 from gnn.automatic import Auto
 from gnn.components import Watch, make_part
 from gnn.config import GNNConfig, PartConfig
 from gnn.decision_fusion import DecisionFusion
 from gnn.ensemble import Ensemble
 from gnn.errors import GnnError
-from gnn.scorers.base import Progress, Scorer
+from gnn.scorers.base import Scorer
 
 
 class Recommender(Protocol):

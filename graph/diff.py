@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 
+from common.text import one_line
 from graph.errors import SchemaError
 from graph.schema import NodeKind, RelationshipKind
 
@@ -91,7 +92,7 @@ def _conform(table: pa.Table, schema: pa.Schema, keys: Sequence[str], name: str)
     try:
         table = table.cast(target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise SchemaError(f"{name}: {_one_line(error)}; the columns must be {_describe(target)}") from error
+        raise SchemaError(f"{name}: {one_line(error)}; the columns must be {_describe(target)}") from error
     rows = _frame(table.select(list(keys))).with_row_index("__row")
     last = rows.unique(subset=list(keys), keep="last")["__row"].sort()
     return _take(table, last)
@@ -107,7 +108,3 @@ def _take(table: pa.Table, rows: pl.Series) -> pa.Table:
 
 def _describe(schema: pa.Schema) -> str:
     return ", ".join(f"{f.name} {f.type}" for f in schema)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -14,6 +14,7 @@ import pyarrow as pa
 import torch
 from torch_geometric.data import HeteroData
 
+from common.progress import Progress
 from graph.errors import StoreError
 from graph.schema import HAS, MEDIA_LABELS, EdgeType, GraphSchema
 from graph.store import GraphStore
@@ -36,7 +37,7 @@ def read_hetero(
     store: GraphStore,
     *,
     vectors: VectorLookup | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> HeteroData:
     """Read the whole graph; every node and edge type of the schema is there, possibly empty.
 

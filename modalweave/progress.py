@@ -2,17 +2,18 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
 
-Report = Callable[[int, int], None]
-"""`report(done, total)`: how a room tells how far it is."""
+from common.progress import Progress
+from common.text import printable
 
-out = Console()
-err = Console(stderr=True, highlight=False)
+out = Console(emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 class Stages:
@@ -23,7 +24,7 @@ class Stages:
         self._quiet = quiet
 
     @contextmanager
-    def stage(self, name: str, label: str) -> Iterator[Report]:
+    def stage(self, name: str, label: str) -> Iterator[Progress]:
         """Run one stage under a progress bar; its seconds are added to `seconds[name]`."""
         started = time.perf_counter()
         columns = (
@@ -33,7 +34,7 @@ class Stages:
             TimeElapsedColumn(),
         )
         shown = not self._quiet and sys.stderr.isatty()
-        with Progress(*columns, console=err, disable=not shown) as bars:
+        with ProgressBar(*columns, console=err, disable=not shown) as bars:
             task = bars.add_task(label, total=None)
 
             def report(done: int, total: int) -> None:
@@ -49,4 +50,4 @@ class Stages:
     def note(self, text: str) -> None:
         """One line between the stages."""
         if not self._quiet:
-            err.print(text, markup=False)
+            err.print(printable(text), markup=False)

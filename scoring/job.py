@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from common.progress import Progress
 from gnn.bundle.bundle import Bundle, load_bundle
 from scoring.config import ScoringConfig
 from scoring.errors import ScoringError
@@ -49,7 +50,7 @@ def run_job(
     *,
     users: Sequence[str] | None = None,
     fresh: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score all users of a bundle, or those named, and return the manifest.
 
@@ -80,9 +81,7 @@ def run_job(
         return _complete(job, plan, recorded, progress or (lambda done, total: None))
 
 
-def _complete(
-    job: Job, plan: Mapping[str, Any], recorded: Mapping[str, Part], progress: Callable[[int, int], None]
-) -> dict[str, Any]:
+def _complete(job: Job, plan: Mapping[str, Any], recorded: Mapping[str, Part], progress: Progress) -> dict[str, Any]:
     """Make what is missing, then the manifest."""
     names = [part_name(number) for number in range(job.num_parts)]
     parts = {name: recorded[name] for name in names if name in recorded and is_whole(job.out / name, recorded[name])}

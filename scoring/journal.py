@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from common.files import is_partial
 from scoring.errors import ScoringError
 from scoring.shards import Part, write_whole
 
 MANIFEST = "manifest.json"
 JOURNAL = "job.json"
-_OURS = re.compile(r"\.?part-\d{5,}\.parquet(\.tmp)?|\.(manifest|job)\.json\.tmp")
+_PART = re.compile(r"part-\d{5,}\.parquet")
 
 
 class _Record(BaseModel, extra="forbid"):
@@ -32,7 +33,7 @@ def read_parts(out: Path, plan: Mapping[str, Any], *, fresh: bool) -> dict[str, 
     """
     record = _read(out)
     if record is None:
-        if any(_OURS.fullmatch(path.name) for path in out.glob("part-*")):
+        if any(_PART.fullmatch(path.name) for path in out.iterdir()):
             raise ScoringError(f"{out}: holds parts but no {MANIFEST} of ours; choose another folder or empty it")
         return {}
     pinned = record.model_dump(include=set(plan))
@@ -56,7 +57,7 @@ def write_record(path: Path, plan: Mapping[str, Any], parts: Mapping[str, Part])
 def remove_strangers(out: Path, keep: set[str]) -> None:
     """Remove parts of other shards, altered ones and temporary files of a killed call; other files stay."""
     for path in out.iterdir():
-        if _OURS.fullmatch(path.name) and path.name not in keep:
+        if is_partial(path.name) or (_PART.fullmatch(path.name) and path.name not in keep):
             path.unlink()
 
 

@@ -1,7 +1,6 @@
 """One shard of a batch job: users in, one whole Parquet part on disk or none."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 import torch
 from jaxtyping import Int
 
+from common.files import sha256_of, write_bytes
 from gnn.bundle.bundle import Bundle
 from gnn.scorers.ranking import top_items
 from scoring.errors import ScoringError
@@ -56,26 +56,14 @@ def write_part(bundle: Bundle, users: Int[np.ndarray, "shard"], top_k: int, path
 
 def is_whole(path: Path, part: Part) -> bool:
     """Whether the file is there and is, byte for byte, what was recorded."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == part.sha256
+    return path.is_file() and sha256_of(path) == part.sha256
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a temporary file beside it, flush, rename: neither a kill nor a full disk leaves half a file.
-
-    Raises `ScoringError` where the disk is full or refuses.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
+    """Write the bytes, whole or not at all. Raises `ScoringError` where the disk is full or refuses."""
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_bytes(path, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ScoringError(
             f"{path}: cannot be written ({error.strerror}); make room or choose another folder"
         ) from error

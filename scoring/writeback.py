@@ -1,10 +1,10 @@
 """Scored links back into the graph, as RECOMMENDED relationships that name their model."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
+from common.progress import Progress
 from graph.schema import EdgeType
 from graph.store import GraphStore
 from scoring.errors import ScoringError
@@ -23,7 +23,7 @@ def write_back(
     *,
     model_id: str,
     created: str,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> int:
     """Make the parts of a finished job the model's links of their users; returns how many links changed or went.
 

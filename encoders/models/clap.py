@@ -11,8 +11,9 @@ from jaxtyping import Float
 from pydantic import BaseModel, PositiveInt
 
 from common.device import Dtype, dtype_name, pick_device
+from common.vectors import unit_rows
 from encoders.audio import WindowPreparer
-from encoders.base import EncoderBase, Preparer, make_fingerprint, unit
+from encoders.base import EncoderBase, Preparer, make_fingerprint
 from encoders.models.hub import Snapshot, load_model, load_part, snapshot
 from encoders.models.transformers_audio import encode_windows, preprocessing
 from encoders.text import TextPreparer
@@ -83,7 +84,7 @@ class Clap(EncoderBase):
         texts = [self._config.prompt + str(text) for text in batch]
         size = self._config.batch
         rows = [self._forward_texts(texts[start : start + size]) for start in range(0, len(texts), size)]
-        return unit(np.concatenate(rows)) if rows else np.zeros((0, self.dim), dtype=np.float32)
+        return unit_rows(np.concatenate(rows)) if rows else np.zeros((0, self.dim), dtype=np.float32)
 
     def _load(self) -> None:
         self._device = pick_device(self._device)

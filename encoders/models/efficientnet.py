@@ -11,7 +11,8 @@ from jaxtyping import Float
 from pydantic import BaseModel, PositiveInt
 
 from common.device import pick_device
-from encoders.base import EncoderBase, make_fingerprint, unit
+from common.vectors import unit_rows
+from encoders.base import EncoderBase, make_fingerprint
 from encoders.errors import EncoderError
 from encoders.image import Fit, ImagePreparer
 
@@ -69,7 +70,7 @@ class EfficientNetLite0(EncoderBase):
                 scaled = (pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0
                 scaled = scaled.contiguous(memory_format=torch.channels_last)
                 rows.append(self._model.extract_features(scaled).mean(dim=(2, 3)).cpu().numpy())
-        return unit(np.concatenate(rows))
+        return unit_rows(np.concatenate(rows))
 
 
 def _find_weights() -> Path:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.text import one_line
 from encoders.base import file_hash
-from encoders.errors import EncoderError, one_line
+from encoders.errors import EncoderError
 
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, Field, PositiveInt
 
+from common.vectors import unit_rows
 from encoders.audio import load_audio
-from encoders.base import EncoderBase, Prepared, make_fingerprint, unit
+from encoders.base import EncoderBase, Prepared, make_fingerprint
 from encoders.limits import DecodeLimits
 
 _FRAME, _HOP, _FLOOR = 1024, 512, -14.0
@@ -52,7 +53,7 @@ class LogMel(EncoderBase):
 
     def encode(self, batch: Sequence[np.ndarray], modality: str = "audio") -> Float[np.ndarray, "n dim"]:
         """float32 [dim] each -> float32 [n, dim], unit length."""
-        return unit(np.stack(batch)) if batch else np.zeros((0, self.dim), dtype=np.float32)
+        return unit_rows(np.stack(batch)) if batch else np.zeros((0, self.dim), dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from jaxtyping import Float
 from pydantic import BaseModel, PositiveInt
 
 from common.device import Dtype, dtype_name, pick_device
-from encoders.base import EncoderBase, Preparer, make_fingerprint, unit
-from encoders.errors import EncoderError, one_line
+from common.text import one_line
+from common.vectors import unit_rows
+from encoders.base import EncoderBase, Preparer, make_fingerprint
+from encoders.errors import EncoderError
 from encoders.image import Fit, ImagePreparer
 from encoders.text import TextPreparer
 
@@ -85,7 +87,7 @@ class OpenClip(EncoderBase):
                 rows.append(self._encode_pictures(np.stack(part)))
             else:
                 rows.append(self._encode_texts([self._config.prompt + str(text) for text in part]))
-        return unit(np.concatenate(rows)) if rows else np.zeros((0, self.dim), dtype=np.float32)
+        return unit_rows(np.concatenate(rows)) if rows else np.zeros((0, self.dim), dtype=np.float32)
 
     def _encode_pictures(self, pictures: np.ndarray) -> np.ndarray:
         import torch

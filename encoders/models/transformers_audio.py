@@ -13,8 +13,9 @@ from jaxtyping import Float
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
 from common.device import Dtype, dtype_name, pick_device
+from common.vectors import unit_rows
 from encoders.audio import WindowPreparer
-from encoders.base import EncoderBase, make_fingerprint, unit
+from encoders.base import EncoderBase, make_fingerprint
 from encoders.models.hub import Snapshot, load_model, load_part, snapshot
 
 
@@ -112,9 +113,9 @@ def encode_windows(sounds: Sequence[np.ndarray], dim: int, batch: int, forward: 
     if not sounds:
         return np.zeros((0, dim), dtype=np.float32)
     windows = np.concatenate(list(sounds))
-    rows = [unit(forward(windows[start : start + batch])) for start in range(0, len(windows), batch)]
+    rows = [unit_rows(forward(windows[start : start + batch])) for start in range(0, len(windows), batch)]
     ends = np.cumsum([len(sound) for sound in sounds])[:-1]
-    return unit(np.stack([part.mean(axis=0) for part in np.split(np.concatenate(rows), ends)]))
+    return unit_rows(np.stack([part.mean(axis=0) for part in np.split(np.concatenate(rows), ends)]))
 
 
 def preprocessing(found: Snapshot) -> Mapping[str, Any]:

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from pydantic import BaseModel, Field, PositiveInt
 
 from common.device import Dtype, dtype_name, pick_device
-from encoders.base import EncoderBase, make_fingerprint, unit
+from common.vectors import unit_rows
+from encoders.base import EncoderBase, make_fingerprint
 from encoders.models.hub import Snapshot, load_model, load_part, snapshot
 from encoders.text import TextPreparer
 
@@ -84,10 +85,10 @@ class TransformersText(EncoderBase):
         chunks, owners = self._chunks([self._config.prompt + str(text) for text in batch])
         vectors = np.zeros((len(batch), self.dim), dtype=np.float64)
         for rows in self._batches(chunks):
-            pooled = unit(self._forward([chunks[row] for row in rows]))
+            pooled = unit_rows(self._forward([chunks[row] for row in rows]))
             for row, vector in zip(rows, pooled, strict=True):
                 vectors[owners[row]] += vector.astype(np.float64) * len(chunks[row])
-        return unit(vectors)
+        return unit_rows(vectors)
 
     def _load(self) -> None:
         self._device = pick_device(self._device)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from common.text import one_line
 from etl.errors import SourceError
 
 _LARGEST_BLOCK = 2**30
@@ -109,11 +110,6 @@ def named(table: pa.Table, label: str) -> pa.Table:
 def label_of(table: pa.Table, default: str) -> str:
     """The file a table was read from, or `default`."""
     return (table.schema.metadata or {}).get(b"file", default.encode()).decode()
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message without line breaks."""
-    return " ".join(str(error).split())[:200]
 
 
 def _header(path: Path, label: str, delimiter: str, quoted: bool) -> list[str]:

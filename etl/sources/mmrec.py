@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from common.text import one_line
 from etl.config import SourceConfig
 from etl.errors import SourceError
 from etl.sources.columns import cast, conform, rename
-from etl.sources.files import inside, named, one_line, open_folder, read_csv
+from etl.sources.files import inside, named, open_folder, read_csv
 from etl.tables import INTERACTIONS, Tables
 from graph.schema import MODALITIES
 

@@ -11,10 +11,11 @@ from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, Positive
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from common.progress import Progress
 from gnn.blocked import truncated_svd
 from gnn.matrices import interactions, media_similarity
 from gnn.network.config import Modality
-from gnn.scorers.base import DotScorer, ItemItemScorer, Progress, Scorer, UserTerms
+from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, UserTerms
 from gnn.validation import Validation
 from graph.schema import MODALITIES
 

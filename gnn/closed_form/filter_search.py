@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from common.progress import Progress
 from gnn.blocked import truncated_svd
 from gnn.closed_form.filter_formula import (
     FilterParameters,
@@ -23,7 +24,6 @@ from gnn.closed_form.filter_formula import (
     sparse_similarity,
 )
 from gnn.parallel import in_threads, product
-from gnn.scorers.base import Progress
 from gnn.scorers.ranking import row_pairs
 from gnn.validation import Validation
 

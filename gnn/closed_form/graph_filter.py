@@ -8,10 +8,11 @@ import torch
 from pydantic import BaseModel, NonNegativeInt, PositiveInt
 from torch_geometric.data import HeteroData
 
+from common.progress import Progress
 from gnn.closed_form.filter_formula import FilterParameters, dense_filter, media_matrices, sparse_filter
 from gnn.closed_form.filter_search import FilterSearch
 from gnn.matrices import interactions
-from gnn.scorers.base import ItemItemScorer, Progress
+from gnn.scorers.base import ItemItemScorer
 
 
 class GraphFilterConfig(BaseModel, extra="forbid"):

@@ -5,9 +5,10 @@ import scipy.sparse as sp
 from pydantic import BaseModel, Field, PositiveInt
 from torch_geometric.data import HeteroData
 
+from common.progress import Progress
 from gnn.blocked import blocked_top
 from gnn.matrices import interactions
-from gnn.scorers.base import ItemItemScorer, Progress
+from gnn.scorers.base import ItemItemScorer
 
 
 class ItemKNNConfig(BaseModel, extra="forbid"):

@@ -5,8 +5,9 @@ import torch
 from pydantic import BaseModel
 from torch_geometric.data import HeteroData
 
+from common.progress import Progress
 from gnn.matrices import interactions
-from gnn.scorers.base import DotScorer, Progress
+from gnn.scorers.base import DotScorer
 
 
 class PopularityConfig(BaseModel, extra="forbid"):

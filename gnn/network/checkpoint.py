@@ -1,7 +1,6 @@
 """Training state on disk: one whole safetensors file with its JSON in the header, or none."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from common.files import write_whole
 from gnn.errors import GnnError
 
 
@@ -40,13 +40,7 @@ def save_state(path: Path, state: TrainingState, run: str) -> None:
         "best_epoch": state.best_epoch,
         "history": state.history,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + f".{os.getpid()}.tmp")
-    try:
-        save_file(tensors, temporary, metadata={"run": run, "state": json.dumps(facts)})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, lambda partial: save_file(tensors, partial, metadata={"run": run, "state": json.dumps(facts)}))
 
 
 def load_state(path: Path, run: str) -> TrainingState | None:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from common.progress import Progress
 from gnn.matrices import held_out
 from gnn.network.config import NetworkConfig
 from gnn.network.hetero_network import HeteroNetwork
@@ -41,7 +42,7 @@ class HeteroGNN:
         self.network: HeteroNetwork | None = None
         self.report: TrainingReport | None = None
 
-    def fit(self, data: HeteroData, *, seed: int, progress: Callable[[int, int], None] | None = None) -> DotScorer:
+    def fit(self, data: HeteroData, *, seed: int, progress: Progress | None = None) -> DotScorer:
         """Train with early stopping on the graph's validation pairs; same data and seed, same vectors.
 
         `progress(epochs done, at most)` is called after each epoch; `on_epoch` gets the epoch's metrics, `tell` a

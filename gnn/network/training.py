@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from common.device import pick_device
+from common.progress import Progress
 from evaluation.metrics import user_metrics
 from gnn.errors import GnnError
 from gnn.network.checkpoint import TrainingState, load_state, save_state
@@ -57,7 +58,7 @@ def train(
     *,
     seed: int,
     checkpoint: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> TrainingReport:
     """Train in place and leave the parameters of the best validation NDCG@20.

@@ -3,7 +3,7 @@
 Three kinds cover every model of this room, so the bundle and the batch job know nothing of training.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -15,9 +15,6 @@ from torch import Tensor
 
 Normalisation = bool | Literal["rank"]
 """How the rows of a sum's parts are made comparable: by their deviation (True), by ranks, or not at all (False)."""
-
-Progress = Callable[[int, int], None]
-"""Called with (steps done, steps in total)."""
 
 
 @runtime_checkable

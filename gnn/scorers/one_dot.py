@@ -7,8 +7,9 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from common.progress import Progress
 from gnn.blocked import orthonormal, truncated_svd
-from gnn.scorers.base import DotScorer, ItemItemScorer, Progress, Scorer, SumScorer
+from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
 from gnn.scorers.ranking import user_blocks
 
 _SAMPLE = 20_000

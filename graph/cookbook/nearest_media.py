@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from common.vectors import unit_rows
 from graph.errors import GraphError, SchemaError
 from graph.neo4j.statements import vector_index_name
 from graph.neo4j.store import Neo4jStore
@@ -66,7 +67,7 @@ def similar_to_vector(store: GraphStore, label: str, vector: Vector, k: int = 10
     ids: list[str] = []
     scores: list[npt.NDArray[np.float64]] = [np.empty(0)]
     for names, block in _vectors(store, label, len(query)):
-        near, found = faiss.knn(_unit(query[None]), _unit(block), min(k + _SPARE, len(block)), _INNER_PRODUCT)
+        near, found = faiss.knn(unit_rows(query[None]), unit_rows(block), min(k + _SPARE, len(block)), _INNER_PRODUCT)
         ids += [names[row] for row in found[0]]
         scores.append(near[0].astype(np.float64))
     return _best(ids, np.concatenate(scores), k)
@@ -86,10 +87,6 @@ def _vectors(store: GraphStore, label: str, dim: int) -> Iterator[tuple[list[str
         if kept.num_rows:
             values = kept["embedding"].flatten().to_numpy(zero_copy_only=False)
             yield kept["id"].to_pylist(), values.astype(np.float32, copy=False).reshape(-1, dim)
-
-
-def _unit(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
 
 
 def _best(ids: Sequence[str], scores: npt.NDArray[np.float64], k: int) -> pa.Table:

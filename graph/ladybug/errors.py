@@ -2,6 +2,7 @@
 
 import re
 
+from common.text import one_line
 from graph.errors import QueryRefused, StoreError
 
 _FULL = ("No space left on device", "File too large", "Disk quota exceeded", "Cannot write to file")
@@ -10,7 +11,7 @@ _DAMAGED = ("not a valid", "checkpoint", "checksum", "corrupt", "WAL", "magic")
 
 def open_error(address: str, error: BaseException) -> StoreError:
     """Why a database did not open."""
-    text = _one_line(error)
+    text = _text(error)
     if "lock" in text.lower():
         holder = re.search(r"PID (\d+)", text)
         who = f"process {holder.group(1)}" if holder else "another process"
@@ -24,7 +25,7 @@ def open_error(address: str, error: BaseException) -> StoreError:
 
 def run_error(address: str, error: BaseException, timeout: float | None) -> StoreError | QueryRefused:
     """Why a statement failed."""
-    text = _one_line(error)
+    text = _text(error)
     if "Interrupted" in text and timeout is not None:
         return StoreError(f"the query was stopped after {timeout:g} s; narrow it or allow more time")
     if "read-only transaction" in text:
@@ -38,5 +39,5 @@ def run_error(address: str, error: BaseException, timeout: float | None) -> Stor
     return StoreError(f"{address}: {text}")
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split("See the docs")[0].split())
+def _text(error: BaseException) -> str:
+    return one_line(str(error).split("See the docs")[0], None)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import neo4j
 import neo4j.exceptions
 
+from common.text import one_line
 from graph.errors import GraphError, StoreError
 
 _PASSING = ("DatabaseUnavailable", "TransactionTerminated", "Transaction.Terminated", "NotALeader")
@@ -32,7 +33,7 @@ def is_passing(error: BaseException) -> bool:
 
 def driver_error(address: str, error: BaseException) -> StoreError:
     """Why a server could not be talked to."""
-    text = one_line(error)[:200]
+    text = one_line(error)
     if isinstance(error, neo4j.exceptions.ServiceUnavailable | neo4j.exceptions.SessionExpired | OSError):
         return StoreError(f"{address}: no Neo4j server answers; start it or correct the address ({text})")
     return StoreError(f"{address}: {text}")
@@ -42,7 +43,7 @@ def server_error(
     address: str, user: str | None, database: str | None, error: neo4j.exceptions.Neo4jError
 ) -> StoreError:
     """Why the server refused or failed."""
-    code, text = error.code or "", one_line(error.message or "")[:300]
+    code, text = error.code or "", one_line(error.message or "", 300)
     who = f"user {user!r} or the password is wrong" if user else "the server wants a user and a password"
     reasons = {
         "AuthenticationRateLimit": "too many wrong passwords; wait a few seconds and try again",
@@ -68,8 +69,3 @@ def credentials_in_address(address: str) -> GraphError | None:
     host = address.rsplit("@", 1)[1]
     scheme = address.split("://", maxsplit=1)[0]
     return StoreError(f"a Neo4j address holds no credentials; use {scheme}://{host} and give them apart")
-
-
-def one_line(error: BaseException | str) -> str:
-    """A message without its line breaks."""
-    return " ".join(str(error).split())

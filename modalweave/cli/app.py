@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from common.text import one_line, printable
 from modalweave.cli import experiments, explore
 from modalweave.cli.options import AsJson, Config, Override
 
@@ -229,8 +230,7 @@ def main() -> None:
         print("modalweave: interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
     except _expected() as error:
-        message = " ".join(str(error).split()) or type(error).__name__
-        print(f"modalweave: {message}", file=sys.stderr)
+        print(f"modalweave: {printable(one_line(error, None))}", file=sys.stderr)
         sys.exit(1)
 
 

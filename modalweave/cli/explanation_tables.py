@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rich.table import Table
-
-from modalweave.cli.tables import plain
+from modalweave.cli.tables import Grid, plain
 from modalweave.progress import out
 
 _KINDS = {"media": "the same {}", "similar": "alike {}", "entity": "shared entity", "user": "people of the same taste"}
@@ -14,18 +12,16 @@ _REST = {"user": "the user beside the history", "popularity": "what everybody ge
 
 def explanation(result: Mapping[str, Any]) -> None:
     """The paths, what the score is made of, and the Cypher that shows the paths."""
-    user, item, model = plain(result["user"]), plain(result["item"]), result["model"]
+    user, item, model = result["user"], result["item"], result["model"]
     if not result["paths"]:
-        out.print(f"No path of the graph leads from what {user} liked to {item}.")
+        out.print(f"No path of the graph leads from what {plain(user)} liked to {plain(item)}.")
     else:
-        grid = Table(title=f"Why {item} for {user}", title_justify="left")
-        columns = ("kind", "strength", *(("share of the score",) if model else ()), "because")
-        for column in columns:
-            grid.add_column(column, overflow="fold")
+        share_column = ("share of the score",) if model else ()
+        grid = Grid(f"Why {item} for {user}", "kind", "strength", *share_column, "because")
         for path in result["paths"]:
             share = (_percent(path["share"]),) if model else ()
             kind = _KINDS[path["kind"]].format(path["modality"])
-            grid.add_row(kind, f"{path['score']:.3f}", *share, plain(path["sentence"]))
+            grid.add_row(kind, f"{path['score']:.3f}", *share, path["sentence"])
         out.print(grid)
     if model:
         _score(model)
@@ -39,12 +35,12 @@ def explanation(result: Mapping[str, Any]) -> None:
 
 def _score(model: Mapping[str, Any]) -> None:
     how = "exactly" if model["exact"] else "in part by estimate"
-    grid = Table(title=f"The score {model['score']:.4g}, taken apart {how}", title_justify="left")
+    grid = Grid(f"The score {model['score']:.4g}, taken apart {how}")
     for column in ("from", "gives", "share", "by"):
         grid.add_column(column, overflow="fold", justify="left" if column in ("from", "by") else "right")
     for row in model["history"]:
         by = ", ".join(f"{name} {value:.3g}" for name, value in row["by"].items())
-        grid.add_row(plain(row["title"]), f"{row['contribution']:.4g}", _percent(row["share"]), plain(by))
+        grid.add_row(row["title"], f"{row['contribution']:.4g}", _percent(row["share"]), by)
     if abs(model["others"]) > 1e-9:
         grid.add_row("other items of the history", f"{model['others']:.4g}", _of(model["others"], model), "")
     for name, value in model["rest"].items():

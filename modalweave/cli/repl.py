@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from common.text import one_line, printable
 from graph.cookbook.recipes import COOKBOOK
 from graph.cookbook.similarity_search import SEARCHES
 from graph.store import GraphStore
@@ -149,7 +150,7 @@ class Console:
             work(line)
         except _MISTAKES as error:
             self.failed += 1
-            err.print(" ".join(str(error).split()), markup=False, soft_wrap=True)
+            err.print(printable(one_line(error, None)), markup=False, soft_wrap=True)
         except KeyboardInterrupt:
             self._pending = []
             err.print("interrupted")

@@ -5,12 +5,34 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from common.text import printable
 from modalweave.progress import out
 
 _WIDEST = 60
-_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
+
+class Grid(Table):
+    """A table whose texts are what they say: no title of a catalogue is markup or an escape sequence in it.
+
+    Colours are given as `rich.text.Text`.
+    """
+
+    def __init__(self, title: str | None = None, *columns: str) -> None:
+        super().__init__(title=None if title is None else _text(title, "table.title"), title_justify="left")
+        for column in columns:
+            self.add_column(column, overflow="fold")
+
+    def add_column(self, header: Any = "", *args: Any, **options: Any) -> None:
+        """As in rich."""
+        super().add_column(_text(header), *args, **options)
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """As in rich."""
+        super().add_row(*map(_text, cells), **options)
 
 
 def finish(result: Mapping[str, Any], as_json: bool, render: Callable[[Mapping[str, Any]], None]) -> None:
@@ -23,7 +45,7 @@ def finish(result: Mapping[str, Any], as_json: bool, render: Callable[[Mapping[s
 
 def build(result: Mapping[str, Any]) -> None:
     """Counts, coverage and warnings of a build."""
-    counts = Table(title="Graph", title_justify="left")
+    counts = Grid("Graph")
     counts.add_column("kind")
     counts.add_column("count", justify="right")
     for kind in ("nodes", "relationships"):
@@ -31,7 +53,7 @@ def build(result: Mapping[str, Any]) -> None:
             if number:
                 counts.add_row(name, f"{number:,}")
     out.print(counts)
-    shares = ", ".join(f"{modality} {share:.0%}" for modality, share in result["coverage"].items())
+    shares = ", ".join(f"{plain(modality)} {share:.0%}" for modality, share in result["coverage"].items())
     out.print(f"Items with media: {shares or 'none'}")
     out.print(f"{result['written']:,} written, {result['quarantined']:,} quarantined (quarantine.parquet says why)")
     if "import" in result:
@@ -39,7 +61,7 @@ def build(result: Mapping[str, Any]) -> None:
     if result.get("removed"):
         out.print(f"{result['removed']:,} removed that the source no longer has")
     if result.get("stale"):
-        left = ", ".join(f"{number:,} {kind}" for kind, number in result["stale"].items())
+        left = ", ".join(f"{number:,} {plain(kind)}" for kind, number in result["stale"].items())
         out.print(f"[yellow]note[/yellow] the store holds {left} that the source lacks; `--prune` removes them")
     for warning in result.get("warnings", ()):
         out.print(f"[yellow]note[/yellow] {plain(warning)}")
@@ -48,7 +70,7 @@ def build(result: Mapping[str, Any]) -> None:
 def metrics(result: Mapping[str, Any]) -> None:
     """Every metric with its interval, one column per model."""
     models = {"model": result["metrics"], **result.get("baselines", {})}
-    table = Table(title=f"Metrics on {result['split']} (95 % interval)", title_justify="left")
+    table = Grid(f"Metrics on {result['split']} (95 % interval)")
     table.add_column("metric")
     for name in models:
         table.add_column(name, justify="right")
@@ -74,7 +96,7 @@ def scores(result: Mapping[str, Any]) -> None:
 def pairs(result: Mapping[str, Any]) -> None:
     """A flat result, one `name: value` a line."""
     for name, value in result.items():
-        out.print(f"{name}: {plain(str(value))}", soft_wrap=True)
+        out.print(f"{plain(name)}: {plain(str(value))}", soft_wrap=True)
 
 
 def cache(result: Mapping[str, Any]) -> None:
@@ -96,14 +118,12 @@ def products(workspace: Path) -> None:
     out.print("Products:")
     for path in sorted(workspace.iterdir()):
         if not path.name.startswith("."):
-            out.print(f"  {path}", soft_wrap=True, markup=False, highlight=False)
+            out.print(f"  {printable(str(path))}", soft_wrap=True, markup=False, highlight=False)
 
 
 def rows(result: Mapping[str, Any]) -> None:
     """Query results."""
-    grid = Table()
-    for column in result["columns"]:
-        grid.add_column(plain(column), overflow="fold")
+    grid = Grid(None, *result["columns"])
     for row in result["rows"]:
         grid.add_row(*(_cell(value) for value in row.values()))
     out.print(grid)
@@ -116,23 +136,22 @@ def recipes(cookbook: Mapping[str, Any], as_json: bool) -> None:
         listed = {n: {"description": r.description, "parameters": dict(r.parameters)} for n, r in cookbook.items()}
         print(json.dumps(listed))
         return
-    grid = Table(title="Cookbook: modalweave cypher --name NAME --param key=value", title_justify="left")
-    for column in ("name", "what it shows", "parameters (defaults)"):
-        grid.add_column(column, overflow="fold")
+    heading = "Cookbook: modalweave cypher --name NAME --param key=value"
+    grid = Grid(heading, "name", "what it shows", "parameters (defaults)")
     for name, recipe in cookbook.items():
         defaults = ", ".join(f"{k}={v}" if v is not None else k for k, v in recipe.parameters.items())
-        grid.add_row(name, recipe.description, plain(defaults))
+        grid.add_row(name, recipe.description, defaults)
     out.print(grid)
 
 
 def stats(result: Mapping[str, Any]) -> None:
     """The shape of the graph: one row a label, then the whole, then the nodes that stand out."""
-    grid = Table(title="Links of a node", title_justify="left")
+    grid = Grid("Links of a node")
     for column in ("label", "mean", "median", "max", "without any"):
         grid.add_column(column, justify="left" if column == "label" else "right")
     for label, degree in result["degree"].items():
         numbers = (f"{degree['mean']:.2f}", f"{degree['median']:g}", f"{degree['max']:g}", f"{degree['isolated']:.1%}")
-        grid.add_row(plain(label), *numbers)
+        grid.add_row(label, *numbers)
     out.print(grid)
     out.print(f"{result['nodes']:,} nodes, {result['edges']:,} relationships")
     out.print(f"{result['components']:,} components, the largest with {result['largest_component']:.1%} of the nodes")
@@ -148,7 +167,7 @@ def demo(result: Mapping[str, Any]) -> None:
     """One user's history and recommendations, why, the metrics, and where everything lies."""
     out.rule("A synthetic catalogue: its items, users and tastes are made up by the program")
     build(result["build"])
-    lists = Table(title=f"User {result['user']}", title_justify="left")
+    lists = Grid(f"User {result['user']}")
     lists.add_column("liked")
     lists.add_column("recommended")
     lists.add_column("score", justify="right")
@@ -156,16 +175,14 @@ def demo(result: Mapping[str, Any]) -> None:
     for row in range(max(len(liked), len(recommended))):
         best = recommended[row] if row < len(recommended) else None
         lists.add_row(
-            plain(liked[row]) if row < len(liked) else "",
-            plain(best["title"]) if best else "",
+            liked[row] if row < len(liked) else "",
+            best["title"] if best else "",
             f"{best['score']:.3f}" if best else "",
         )
     out.print(lists)
-    paths_table = Table(title=f"Why {plain(result['recommended'][0]['title'])}", title_justify="left")
-    for column in ("kind", "because"):
-        paths_table.add_column(column, overflow="fold")
+    paths_table = Grid(f"Why {result['recommended'][0]['title']}", "kind", "because")
     for path in result["paths"]:
-        paths_table.add_row(path["kind"], plain(path["sentence"]))
+        paths_table.add_row(path["kind"], path["sentence"])
     out.print(paths_table)
     metrics(result["evaluate"])
     products(Path(result["workspace"]))
@@ -176,23 +193,25 @@ def demo(result: Mapping[str, Any]) -> None:
 
 def doctor(report: Mapping[str, Any]) -> None:
     """Each check, its state, and the way out of a gap."""
-    grid = Table(title="modalweave doctor", title_justify="left")
-    for column in ("check", "state", "found", "what to do"):
-        grid.add_column(column, overflow="fold")
+    grid = Grid("modalweave doctor", "check", "state", "found", "what to do")
     colours = {"ok": "green", "missing": "yellow", "failed": "red"}
     for check in report["checks"]:
-        state = f"[{colours[check['state']]}]{check['state']}[/]"
-        grid.add_row(check["name"], state, plain(check["found"]), plain(check["fix"]))
+        state = Text(check["state"], colours[check["state"]])
+        grid.add_row(check["name"], state, check["found"], check["fix"])
     out.print(grid)
 
 
 def plain(text: str) -> str:
     """Escaped for rich and the terminal: a title from a catalogue is neither markup nor an escape sequence."""
-    return str(text).translate(_CONTROLS).replace("[", "\\[")
+    return escape(printable(str(text)))
+
+
+def _text(value: Any, style: str = "") -> Any:
+    return Text(printable(value), style) if isinstance(value, str) else value
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
-    return plain(text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…")
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"

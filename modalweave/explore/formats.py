@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from common.files import write_whole
+from common.files import write_bytes
 from modalweave.errors import RunError
 
 Format = Literal["table", "json", "csv", "parquet"]
@@ -45,7 +45,7 @@ def write(table: pa.Table, kind: Literal["json", "csv", "parquet"], out: Path | 
     if out is None:
         sys.stdout.write(_bytes(table, kind).decode())
     else:
-        write_whole(out, lambda partial: partial.write_bytes(_bytes(table, kind)))
+        write_bytes(out, _bytes(table, kind))
 
 
 def _bytes(table: pa.Table, kind: Literal["json", "csv", "parquet"]) -> bytes:

@@ -3,9 +3,8 @@
 Everything in it is made by this program; no real product, person or recording is in it.
 """
 
-import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from common.files import write_bytes, write_text
+from common.progress import Progress
 from modalweave.errors import RunError
 from modalweave.sample.media import draw_picture, draw_sound, name_item
 from modalweave.sample.world import TOPICS, World, draw_friends, draw_interactions, draw_world
@@ -51,8 +52,6 @@ Some items miss a picture or a sound, a few share one picture, {broken} files ar
 newest items are used by hardly anyone yet: that is what real catalogues look like.
 """
 
-Progress = Callable[[int, int], None]
-
 
 class CatalogueError(RunError):
     """The sample catalogue cannot be written there."""
@@ -83,7 +82,7 @@ def write_catalogue(
     out.mkdir(parents=True, exist_ok=True)
     (out / "interactions.parquet").unlink(missing_ok=True)
     broken = sum(n for m, n in _BROKEN.items() if m in modalities)
-    _replace(out / MARKER, _README.format(seed=seed, items=items, users=users, broken=broken).encode())
+    write_text(out / MARKER, _README.format(seed=seed, items=items, users=users, broken=broken))
     world = draw_world(items=items, users=users, seed=seed)
     titles, media = _write_media(out, world, seed, picture_size, modalities, progress)
     _save(out / "items.parquet", _items(world, titles, seed))
@@ -236,11 +235,4 @@ def _put(out: Path, uri: str, data: bytes) -> str:
 def _save(path: Path, table: pa.Table) -> None:
     buffer = pa.BufferOutputStream()
     pq.write_table(table, buffer, compression="zstd")
-    _replace(path, buffer.getvalue().to_pybytes())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write whole or not at all."""
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_bytes(data)
-    os.replace(draft, path)
+    write_bytes(path, buffer.getvalue().to_pybytes())

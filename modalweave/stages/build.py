@@ -1,6 +1,5 @@
 """The build stage: source -> tables -> embeddings -> graph store."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.files import write_json, write_whole
+from common.progress import Progress
 from encoders import Downloads, EmbeddingCache, Encoder, make_encoder
 from etl.coverage import coverage
 from etl.coverage_report import write_coverage
@@ -74,7 +74,7 @@ def build(
 
 
 def _online(
-    config: RunConfig, tables: Tables, media: MediaGraph, prune: bool, progress: Callable[[int, int], None] | None
+    config: RunConfig, tables: Tables, media: MediaGraph, prune: bool, progress: Progress | None
 ) -> dict[str, Any]:
     with connect(config.store_address, database=config.database) as store:
         loaded = load_graph(store, tables, media, prune=prune, progress=progress)

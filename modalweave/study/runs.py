@@ -18,6 +18,7 @@ from torch_geometric.data import HeteroData
 
 from common.files import write_whole
 from common.memory import peak_memory
+from common.progress import Progress
 from evaluation.metrics import evaluated_users
 from evaluation.slices import ACTIVITY_EDGES, activity_groups
 from gnn.config import GNNConfig
@@ -25,7 +26,7 @@ from gnn.matrices import Split, held_out, interactions
 from gnn.network.inspection import contributions, of_modality, of_relation, part_masks, scorer_without
 from gnn.network.recommender import HeteroGNN
 from gnn.registry import make_recommender
-from gnn.scorers.base import Progress, Scorer
+from gnn.scorers.base import Scorer
 from gnn.scorers.ranking import top_items
 from modalweave.errors import RunError
 from modalweave.study.variants import JOINT, RELATIONS, WORDS, Variant

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import JsonValue
 from torch_geometric.data import HeteroData
 
-from common.files import write_json, write_text
+from common.files import write_bytes, write_json, write_text
 from gnn.automatic import Auto
 from gnn.matrices import interactions
 from gnn.registry import make_recommender
@@ -132,8 +132,8 @@ def _resumed(config: RunConfig, base: RunConfig, space: Space, graph: str) -> "S
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         whole = path.read_bytes()
-        # a kill in the middle of a line must not spoil the next one
-        path.write_bytes(whole[: whole.rfind(b"\n") + 1])
+        if not whole.endswith(b"\n"):  # a kill in the middle of a line must not spoil the next one
+            write_bytes(path, whole[: whole.rfind(b"\n") + 1])
     facts = [
         base.gnn.model_dump(mode="json"),
         {key: c if isinstance(c, list) else c.model_dump() for key, c in space.items()},

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.vectors import unit_rows
 from encoders import DecodeLimits, EmbeddingCache, EncoderError, MediaRef, embed_media, make_encoder
-from encoders.base import EncoderBase, unit
+from encoders.base import EncoderBase
 from encoders.image import ImagePreparer
 
 ROOM = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ class Mean(EncoderBase):
 
     def encode(self, batch, modality):
         self.seen += len(batch)
-        return unit(np.stack([a.reshape(-1) for a in batch]).astype(np.float32) - 127.3)
+        return unit_rows(np.stack([a.reshape(-1) for a in batch]).astype(np.float32) - 127.3)
 
 
 def test_order_ids_facts_and_duplicates(tmp_path, make_picture):

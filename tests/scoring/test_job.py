@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from common.files import is_partial
 from gnn.bundle.bundle import load_bundle
 from gnn.errors import BundleError
 from scoring.config import ScoringConfig
@@ -130,7 +131,7 @@ def test_kill_nine_then_resume(bundle: Path, finished: Path, killed: dict[int, P
     parts = [name for name in contents(out) if name.startswith("part-")]
     assert len(parts) == left and "manifest.json" not in contents(out)
     assert all(contents(out)[name] == whole[name] for name in parts)
-    assert any(name.endswith(".tmp") for name in contents(out))
+    assert any(is_partial(name) for name in contents(out))
     run_job(bundle, out, OPTIONS)
     assert contents(out) == whole
 

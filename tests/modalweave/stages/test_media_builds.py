@@ -196,7 +196,7 @@ def test_the_cache_command_cleans_what_a_kill_left(tmp_path: Path, modalweave: A
     config = write_config(tmp_path / "run.yaml", tmp_path / "data")
     assert modalweave("build", config).code == 0
     (folder,) = (tmp_path / "run" / "embeddings").iterdir()
-    old, young = folder / ".tmp-old", folder / ".tmp-young"
+    old, young = folder / f".tmp-{'0' * 32}", folder / f".tmp-{'1' * 32}"
     for path in (old, young):
         path.write_bytes(b"half a part")
     os.utime(old, (time.time() - 7200,) * 2)
