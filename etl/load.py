@@ -1,5 +1,8 @@
 """Tables and media into a graph store: schema, nodes, relationships. The same input again writes nothing.
 
+An item or user that a delivery names has exactly the attributes, media, vectors, neighbours and facts that the delivery
+gives it: what an earlier one gave besides goes. What the delivery does not name stays until it is pruned.
+
 Triples: a head that is an item id is that item, any other head an Entity. A tail is an Entity, unless its
 `tail_type` is "Item" and it is an item id. The schema leads from items to entities, so a triple that ends at
 an item is turned: `(entity, r, item)` becomes `(item, "inverse of r", entity)`. Between two items stands
@@ -37,8 +40,10 @@ class LoadReport:
     """Nodes and relationships that were new or changed."""
     stale: dict[str, int] = field(default_factory=dict)
     """Label or relationship type -> how many the store still holds that the source no longer has."""
+    replaced: int = 0
+    """Nodes and relationships that went because the delivery gives their items others."""
     removed: int = 0
-    """Nodes and relationships that pruning took out."""
+    """Nodes and relationships that pruning took out, those that went along with a node included."""
 
 
 def load_graph(
@@ -49,7 +54,7 @@ def load_graph(
     prune: bool = False,
     progress: Progress | None = None,
 ) -> LoadReport:
-    """Write validated, split tables and their media. `progress` counts rows.
+    """Write validated, split tables and their media, and take out what they replace. `progress` counts rows.
 
     With `prune` what the source no longer has is removed afterwards, but for RECOMMENDED links. Held-out
     interactions are written with their split; whoever reads the graph for training leaves them out.
@@ -57,6 +62,7 @@ def load_graph(
     nodes = dict(graph_nodes(tables, media))
     edges = dict(graph_relationships(tables, media))
     store.create_schema(graph_schema(nodes, media))
+    nodes |= {label: _with_dropped_attributes(store, label, nodes[label]) for label in ("User", "Item")}
     total = sum(map(len, nodes.values())) + sum(map(len, edges.values()))
     done = written = 0
     relationships: dict[str, int] = {}
@@ -69,11 +75,14 @@ def load_graph(
         done = _tell(progress, done + len(table), total)
     given = {label: len(table) for label, table in nodes.items()}
     stale = pruning.stale(store, given, relationships)
-    removed = 0
+    replaced = removed = 0
+    if stale:
+        replaced = pruning.replace(store, nodes, edges, stale)
+        stale = pruning.stale(store, given, relationships) if replaced else stale
     if prune and stale:
         removed = pruning.prune(store, nodes, edges, stale)
         stale = pruning.stale(store, given, relationships)
-    return LoadReport(given, relationships, written, stale, removed)
+    return LoadReport(given, relationships, written, stale, replaced, removed)
 
 
 def graph_schema(nodes: dict[str, pa.Table], media: MediaGraph) -> GraphSchema:
@@ -159,6 +168,15 @@ def _keyed(table: pa.Table | None, key: str) -> pa.Table:
         raise ValueError("validated tables are wanted: users and items are complete in them")
     names = ["id" if name == key else name for name in table.column_names]
     return table.rename_columns(names).replace_schema_metadata()
+
+
+def _with_dropped_attributes(store: GraphStore, label: str, table: pa.Table) -> pa.Table:
+    """The table with a column of nulls for each attribute that an earlier delivery gave and this one does not."""
+    own = GraphSchema().nodes[label].properties
+    for column in (*own, *store.attributes(label)):
+        if column.name not in table.column_names:
+            table = table.append_column(column, pa.nulls(len(table), column.type))
+    return table
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> int:

@@ -59,6 +59,9 @@ class GraphStore(Protocol):
     ) -> pa.Table:
         """Run one read-only query (never a write); at most `limit` rows, `timeout` seconds."""
 
+    def attributes(self, label: str) -> pa.Schema:
+        """The properties that nodes of a label hold beside the graph schema's own, with their types."""
+
     def counts(self) -> Counts:
         """How many nodes and relationships there are."""
 

@@ -139,6 +139,11 @@ class LadybugStore:
             raise QueryRefused(f"the result passes {MAX_RESULT_BYTES:,} bytes; return less")
         return _plain(table)
 
+    def attributes(self, label: str) -> pa.Schema:
+        """The properties of a label's table beside the graph schema's own, with their types."""
+        own = GraphSchema().nodes[self._catalog.node(label).label].properties.names
+        return pa.schema([f for f in self._catalog.node(label).properties if f.name not in own])
+
     def counts(self) -> Counts:
         """Nodes of each label and relationships of each type, 0 where there are none."""
         schema = GraphSchema()

@@ -133,6 +133,13 @@ class Neo4jStore:
         with self._connection.errors(), self._connection.session() as session:
             return run_query(session, cypher, dict(parameters or {}), limit=limit, timeout=timeout)
 
+    def attributes(self, label: str) -> pa.Schema:
+        """The properties that nodes of a label hold beside the graph schema's own, with their types."""
+        own = GraphSchema().nodes[self._node(label, ()).label].properties.names
+        found = self._connection.run(statements.attributes(label))
+        types = {r["name"]: _VALUE_TYPES.get(r["type"].removesuffix(" NOT NULL")) for r in found}
+        return pa.schema([(name, kind) for name, kind in types.items() if kind is not None and name not in own])
+
     def counts(self) -> Counts:
         """Nodes of each label and relationships of each type, 0 where there are none."""
         types = dict.fromkeys(edge.relation for edge in self._schema.relationships)
@@ -208,10 +215,8 @@ class Neo4jStore:
         if label not in self._schema.nodes:
             raise SchemaError(f"{label!r} is no label of the graph (has {', '.join(self._schema.nodes)})")
         if not set(columns) <= set(self._schema.nodes[label].properties.names):
-            found = self._connection.run(statements.attributes(label))
-            types = {r["name"]: _VALUE_TYPES.get(r["type"].removesuffix(" NOT NULL")) for r in found}
             known = self._schema.nodes[label].properties.names
-            added = [(name, kind) for name, kind in types.items() if kind is not None and name not in known]
+            added = [f for f in self.attributes(label) if f.name not in known]
             self._schema = self._schema.with_attributes(label, pa.schema(added))
         return self._schema.nodes[label]
 

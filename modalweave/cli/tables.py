@@ -58,6 +58,8 @@ def build(result: Mapping[str, Any]) -> None:
     out.print(f"{result['written']:,} written, {result['quarantined']:,} quarantined (quarantine.parquet says why)")
     if "import" in result:
         out.print(f"Next: {plain(result['import']['next'])}", soft_wrap=True)
+    if result.get("replaced"):
+        out.print(f"{result['replaced']:,} of an earlier delivery went: this one gives their items others")
     if result.get("removed"):
         out.print(f"{result['removed']:,} removed that the source no longer has")
     if result.get("stale"):

@@ -83,6 +83,7 @@ def _online(
         "nodes": counts.nodes,
         "relationships": counts.relationships,
         "written": loaded.written,
+        "replaced": loaded.replaced,
         "removed": loaded.removed,
         "stale": loaded.stale,
     }

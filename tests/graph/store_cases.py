@@ -115,6 +115,14 @@ class StoreCases:
         assert rows(store.read_nodes("User", []), ["id"]) == [{"id": "ann"}, {"id": "bob"}, {"id": "cat"}]
         assert rows(store.read_relationships(FOLLOWS), ["source"]) == [{"source": "cat", "target": "ann"}]
 
+    def test_attributes_are_what_a_dataset_adds_to_the_schema(self, store: GraphStore) -> None:
+        store.create_schema(SCHEMA)
+        write_tiny(store)
+        assert {f.name: f.type for f in store.attributes("Item")} == {
+            f.name: f.type for f in NODES["Item"].schema if f.name not in ("id", "title")
+        }
+        assert len(store.attributes("Image")) == 0
+
     def test_an_empty_kind_reads_as_no_rows(self, store: GraphStore) -> None:
         write_tiny(store)
         assert rows(store.read_nodes("Audio", ["uri"]), ["id"]) == []
