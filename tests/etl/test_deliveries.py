@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from etl.config import NeighbourConfig
-from etl.load import LoadReport, load_graph
+from etl.load import load_graph
 from etl.media import GIVEN, MediaGraph, MediaVectors, build_media
 from etl.media_links import link_media
 from etl.tables import INTERACTIONS, NEIGHBOURS, TRIPLES, Tables
@@ -18,8 +18,6 @@ from etl.validate import validate
 from graph import GraphStore, open_store
 from graph.neo4j.store import Neo4jStore
 from graph.schema import GraphSchema
-from tests import neo4j_server
-from tests.devserver import Server
 
 ITEMS = "abcd"
 VECTORS = {"a": [1.0, 0.0], "b": [0.9, 0.1], "c": [0.0, 1.0], "d": [0.1, 0.9]}
@@ -102,66 +100,63 @@ def _plain(value: Any) -> Any:
     return np.round(value, 5).tolist() if isinstance(value, list) else value
 
 
-class DeliveryCases:
-    """What every store does; a subclass gives `fresh`, which empties and opens it."""
+@pytest.fixture
+def fresh(tmp_path: Path) -> Callable[[], GraphStore]:
+    """An empty embedded store at each call."""
+    folders: Iterator[int] = iter(range(100))
+    return lambda: open_store(f"ladybug:{tmp_path / str(next(folders))}")
 
-    @pytest.fixture
-    def fresh(self) -> Callable[[], GraphStore]:
-        raise AssertionError("a subclass gives it")
 
-    @pytest.mark.parametrize("change", CHANGES)
-    def test_the_second_delivery_is_as_a_fresh_build(self, fresh: Callable[[], GraphStore], change: str) -> None:
+@pytest.fixture
+def built(fresh: Callable[[], GraphStore]) -> Callable[[Delivery], Graph]:
+    """What a fresh build of a delivery holds."""
+
+    def build(given: Delivery) -> Graph:
         with fresh() as store:
-            load_graph(store, *CHANGES[change])
-            wanted = contents(store)
-        with fresh() as store:
-            load_graph(store, *PLAIN)
-            load_graph(store, *CHANGES[change])
-            assert contents(store) == wanted
-            again = load_graph(store, *CHANGES[change])
-            assert (again.written, again.replaced, again.stale) == (0, 0, {})
-            load_graph(store, *PLAIN)  # and back
-            back = contents(store)
-        with fresh() as store:
-            load_graph(store, *PLAIN)
-            assert back == contents(store)
+            load_graph(store, *given)
+            return contents(store)
 
-    def test_what_a_delivery_does_not_name_stays(self, fresh: Callable[[], GraphStore]) -> None:
-        only_a = _table(INTERACTIONS, [{"user_id": "w", "item_id": "a", "split": "train", "weight": 1.0}])
-        items = pa.table({"item_id": ["a"], "title": ["A"], "price": [1]})
-        part = delivery(
-            interactions=only_a,
-            items=items,
-            users=None,
-            embeddings={"image": _vectors({"a": [0.3, 0.3]})},
-            triples=None,
-        )
-        with fresh() as store:
-            load_graph(store, *PLAIN)
-            report: LoadReport = load_graph(store, *part)
-            held = contents(store)
-        assert set(held["Item"]) == set(ITEMS) and set(held["User"]) == {"u", "w"}
-        assert held["User"]["u"]["city"] == "Oslo" and held["Item"]["b"]["price"] == 2
-        assert [row["source"] for row in held["Item-HAS_IMAGE-Image"]].count("a") == 1
-        assert len(held["Image"]) == 4, "a's former picture went, those of b, c and d stay"
-        assert [row["source"] for row in held["Item-RELATED-Entity"]] == ["b"]
-        assert "anna" in held["Entity"], "b is still by her"
-        assert report.replaced > 0 and report.stale["Item"] == 3
+    return build
 
 
-class TestLadybugDeliveries(DeliveryCases):
-    @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], GraphStore]:
-        folders: Iterator[int] = iter(range(10))
-        return lambda: open_store(f"ladybug:{tmp_path / str(next(folders))}")
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_second_delivery_is_as_a_fresh_build(
+    fresh: Callable[[], GraphStore], built: Callable[[Delivery], Graph], change: str
+) -> None:
+    with fresh() as store:
+        load_graph(store, *PLAIN)
+        load_graph(store, *CHANGES[change])
+        assert contents(store) == built(CHANGES[change])
+        again = load_graph(store, *CHANGES[change])
+        assert (again.written, again.replaced, again.stale) == (0, 0, {})
+        load_graph(store, *PLAIN)  # and back
+        assert contents(store) == built(PLAIN)
 
 
 @pytest.mark.neo4j
-class TestNeo4jDeliveries(DeliveryCases):
-    @pytest.fixture
-    def fresh(self, neo4j_clean: Server) -> Callable[[], GraphStore]:
-        def opened() -> GraphStore:
-            neo4j_server.empty(neo4j_clean)
-            return Neo4jStore(neo4j_clean.address, credentials=neo4j_clean.credentials)
+def test_delivery_after_delivery_on_neo4j(neo4j_store: Neo4jStore, built: Callable[[Delivery], Graph]) -> None:
+    load_graph(neo4j_store, *PLAIN)
+    for change, given in CHANGES.items():
+        load_graph(neo4j_store, *given)
+        assert contents(neo4j_store) == built(given), change
 
-        return opened
+
+def test_what_a_delivery_does_not_name_stays(fresh: Callable[[], GraphStore]) -> None:
+    part = delivery(
+        interactions=_table(INTERACTIONS, [{"user_id": "w", "item_id": "a", "split": "train", "weight": 1.0}]),
+        items=pa.table({"item_id": ["a"], "title": ["A"], "price": [1]}),
+        users=None,
+        embeddings={"image": _vectors({"a": [0.3, 0.3]})},
+        triples=None,
+    )
+    with fresh() as store:
+        load_graph(store, *PLAIN)
+        report = load_graph(store, *part)
+        held = contents(store)
+    assert set(held["Item"]) == set(ITEMS) and set(held["User"]) == {"u", "w"}
+    assert held["User"]["u"]["city"] == "Oslo" and held["Item"]["b"]["price"] == 2
+    assert [row["source"] for row in held["Item-HAS_IMAGE-Image"]].count("a") == 1
+    assert len(held["Image"]) == 4, "a's former picture went, those of b, c and d stay"
+    assert [row["source"] for row in held["Item-RELATED-Entity"]] == ["b"]
+    assert "anna" in held["Entity"], "b is still by her"
+    assert report.replaced > 0 and report.stale["Item"] == 3
