@@ -1,66 +1,49 @@
-"""The coverage report as one HTML file: plots inline, nothing fetched, readable in light and dark."""
+"""The coverage report as one HTML file: what there is, what is missing, plots inline."""
 
-import io
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Plot
 
 from common.files import write_text
+from common.page import Block, Cell, Figure, Gallery, Paragraph, Points, Section, Table, render
+from common.plots import MODEL, OTHER, STYLE, THIRD, as_svg
 
-_INK = "#010203"
-"""Stands for `currentColor` while matplotlib draws; no plot uses it otherwise."""
-_BARS = ("#3b82c4", "#d98a2b", "#4c9f70")
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .25rem .75rem; text-align: right; }
-th:first-child, td:first-child { text-align: left; } tr { border-bottom: 1px solid #8885; }
-.warnings { border-left: 4px solid #d98a2b; padding: .5rem 1rem; background: #d98a2b22; }
-.plots { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; }
-svg { max-width: 100%; height: auto; }
-figcaption, .note { opacity: .8; font-size: .9rem; }
-"""
+_BARS = (MODEL, OTHER, THIRD)
 
 
 def write_coverage(path: Path, coverage: Mapping[str, Any], *, title: str = "Coverage") -> None:
     """Write `etl.coverage.coverage`'s dict as HTML to `path`, whole or not at all; same dict, same bytes."""
-    parts = [_headline(coverage), _warnings(coverage["warnings"]), _plots(coverage), *_tables(coverage)]
-    page = (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
-        f"<body><h1>{escape(title)}</h1>\n{chr(10).join(p for p in parts if p)}\n</body></html>\n"
-    )
-    write_text(path, page)
+    blocks = [_headline(coverage), _warnings(coverage["warnings"]), _plots(coverage), *_tables(coverage)]
+    write_text(path, render(title, blocks))
 
 
-def _headline(coverage: Mapping[str, Any]) -> str:
+def _headline(coverage: Mapping[str, Any]) -> Paragraph:
     time = coverage["time"]
-    span = f", from {escape(time['first'])} to {escape(time['last'])}" if time else ""
-    return (
-        f"<p>{coverage['items']:,} items, {coverage['users']:,} users, "
-        f"{coverage['interactions']:,} interactions ({coverage['train_interactions']:,} in train){span}.</p>"
+    span = f", from {time['first']} to {time['last']}" if time else ""
+    return Paragraph(
+        f"{coverage['items']:,} items, {coverage['users']:,} users, "
+        f"{coverage['interactions']:,} interactions ({coverage['train_interactions']:,} in train){span}."
     )
 
 
-def _warnings(warnings: Sequence[str]) -> str:
+def _warnings(warnings: Sequence[str]) -> Block:
     if not warnings:
-        return '<p class="note">Nothing stands out.</p>'
-    listed = "".join(f"<li>{escape(w[:1].upper() + w[1:])}.</li>" for w in warnings)
-    return f'<section class="warnings"><h2>What to look at</h2><ul>{listed}</ul></section>'
+        return Paragraph("Nothing stands out.", soft=True)
+    return Section("What to look at", [Points([f"{w[:1].upper()}{w[1:]}." for w in warnings])], notice=True)
 
 
-def _tables(coverage: Mapping[str, Any]) -> list[str]:
+def _tables(coverage: Mapping[str, Any]) -> list[Section]:
     modalities = coverage["modalities"]
-    rows = [
+    rows: list[list[Cell]] = [
         [
             name,
-            f"{facts['items']:,} ({_percent(facts['share_of_items'])})",
+            (f"{facts['items']:,}", _percent(facts["share_of_items"])),
             _percent(facts["share_of_interactions"]),
             f"{facts['media']:,}",
             f"{facts['items_sharing']:,}",
@@ -75,32 +58,25 @@ def _tables(coverage: Mapping[str, Any]) -> list[str]:
         for r in coverage["agreement"]
     ]
     left = [[kind, f"{n:,}"] for kind, n in coverage["quarantined"]["by_kind"].items()]
-    return [
-        _table("Modalities", head, rows),
-        _table("Agreement of neighbour lists", ["between", "items", "mean Jaccard", "by chance"], agreement),
-        _table("Left out", ["reason", "files or rows"], left),
-    ]
+    tables = {
+        "Modalities": Table(head, rows),
+        "Agreement of neighbour lists": Table(["between", "items", "mean Jaccard", "by chance"], agreement),
+        "Left out": Table(["reason", "files or rows"], left),
+    }
+    return [Section(title, [table]) for title, table in tables.items() if table.rows]
 
 
-def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-    body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-    heads = "".join(f"<th>{escape(h)}</th>" for h in head)
-    return f"<h2>{escape(title)}</h2><table><tr>{heads}</tr>{body}</table>"
-
-
-def _vectors(vectors: Mapping[str, Any] | None) -> str:
+def _vectors(vectors: Mapping[str, Any] | None) -> Cell:
     if vectors is None:
         return "none"
     cosine = vectors["mean_cosine"]
     alike = "" if cosine is None else f", mean cosine {cosine:.2f}"
-    return f"{vectors['count']:,} x {vectors['dim']}, norm {vectors['norm']['median']:.3g}{alike}"
+    return f"{vectors['count']:,} x {vectors['dim']}", f"norm {vectors['norm']['median']:.3g}{alike}"
 
 
-def _range(facts: Mapping[str, Any], name: str, unit: str) -> str:
+def _range(facts: Mapping[str, Any], name: str, unit: str) -> Cell:
     found = facts.get(name)
-    return f"{found['median']:.4g} {unit} ({found['min']:.4g} to {found['max']:.4g})" if found else ""
+    return (f"{found['median']:.4g} {unit}", f"{found['min']:.4g} to {found['max']:.4g}") if found else ""
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -111,7 +87,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _plots(coverage: Mapping[str, Any]) -> str:
+def _plots(coverage: Mapping[str, Any]) -> Gallery:
     drawn = [
         (
             "Share of items and of interactions that each modality covers",
@@ -131,12 +107,7 @@ def _plots(coverage: Mapping[str, Any]) -> str:
         ("Interactions over time", coverage["time"], _draw_time),
         ("How alike two modalities' neighbour lists are", coverage["agreement"], _draw_agreement),
     ]
-    figures = [
-        f"<figure>{_svg(draw, coverage, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
-        for caption, needed, draw in drawn
-        if needed
-    ]
-    return f'<div class="plots">{"".join(figures)}</div>'
+    return Gallery([Figure(_svg(draw, coverage, caption), caption) for caption, needed, draw in drawn if needed])
 
 
 def _draw_shares(axes: Axes, coverage: Mapping[str, Any]) -> None:
@@ -194,23 +165,11 @@ def _name_bars(axes: Axes, names: Sequence[str], unit: str) -> None:
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
-def _svg(draw: Callable[[Axes, Mapping[str, Any]], None], coverage: Mapping[str, Any], caption: str) -> str:
-    """One plot as SVG in the page's own text colour; ids are salted by the caption, so they do not clash."""
-    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-    settings: Any = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": caption,
-        "font.size": 9,
-        **dict.fromkeys(inked, _INK),
-    }
-    with mpl.rc_context(settings):
-        figure = Figure(figsize=(4.6, 2.9), layout="constrained")
-        figure.patch.set_alpha(0)
+def _svg(draw: Callable[[Axes, Mapping[str, Any]], None], coverage: Mapping[str, Any], caption: str) -> Markup:
+    """One plot; ids are salted by the caption, so they do not clash."""
+    with mpl.rc_context({**STYLE, "font.size": 9}):
+        figure = Plot(figsize=(4.6, 2.9), layout="constrained")
         axes = figure.subplots()
-        axes.patch.set_alpha(0)
         axes.spines[["top", "right"]].set_visible(False)
         draw(axes, coverage)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :].replace(_INK, "currentColor")
+        return as_svg(figure, caption)

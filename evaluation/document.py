@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from common import page
 from common.files import write_text
 from common.page import Cell
-from evaluation.plots import as_svg, save_png
+from common.plots import as_svg
+from evaluation.plots import save_png
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,15 @@ class Section:
 
 def as_html(title: str, sections: Sequence[Section]) -> str:
     """One self-contained page."""
-    parts = []
-    for number, section in enumerate(sections):
-        body = [page.paragraph(text) for text in section.paragraphs]
-        body += [page.bullets(section.points)] if section.points else []
-        body += [page.figure(as_svg(p.figure, f"{number}-{p.name}"), p.caption) for p in section.plots]
-        body += [page.table(g.headers, g.rows, g.caption, words=g.words) for g in section.grids if g.rows]
-        parts.append(page.section(section.heading, *body))
-    return page.page(title, *parts)
+    return page.render(title, [_section(number, section) for number, section in enumerate(sections)])
+
+
+def _section(number: int, section: Section) -> page.Section:
+    blocks: list[page.Block] = [page.Paragraph(text) for text in section.paragraphs]
+    blocks += [page.Points(section.points)] if section.points else []
+    blocks += [page.Figure(as_svg(p.figure, f"{number}-{p.name}"), p.caption, wide=True) for p in section.plots]
+    blocks += [page.Table(g.headers, g.rows, g.caption, g.words) for g in section.grids if g.rows]
+    return page.Section(section.heading, blocks)
 
 
 def write_markdown(folder: Path, name: str, title: str, sections: Sequence[Section]) -> Path:

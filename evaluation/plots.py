@@ -1,7 +1,5 @@
-"""Plots of a study, as SVG that follows the page's light or dark colours, and as PNG."""
+"""Plots of a study, for pages and as PNG."""
 
-import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from common.files import write_whole
+from common.plots import INK, LINE, MODEL, OTHER, STYLE
 
-_INK, _LINE, _MODEL, _OTHER = "#1c2330", "#dde2ea", "#2a6fdb", "#9aa7ba"
-_THEMED = {_INK: "var(--ink)", _LINE: "var(--line)", _MODEL: "var(--model)", _OTHER: "var(--other)"}
 _SERIES = ("#2a6fdb", "#e08a1e", "#2f9e6b", "#b5479b", "#7a6ff0", "#c4483c", "#5b8f99", "#8a7a4c")
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "axes.edgecolor": _LINE,
-}
 
 
 @dataclass(frozen=True)
@@ -44,9 +31,9 @@ def interval_plot(rows: Sequence[Estimate], axis: str, *, zero: bool = False) ->
     """A dot and a line a row, the first row on top; `zero` draws the line of no difference."""
     figure, axes = _figure(len(rows))
     if zero:
-        axes.axvline(0, color=_INK, linewidth=1)
+        axes.axvline(0, color=INK, linewidth=1)
     for place, row in enumerate(rows):
-        colour = _MODEL if row.strong else _OTHER
+        colour = MODEL if row.strong else OTHER
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2, solid_capstyle="round")
         axes.plot([row.value], [place], "o", color=colour, markersize=6)
     _label(axes, [row.label for row in rows], axis)
@@ -67,32 +54,19 @@ def share_plot(rows: Mapping[str, Mapping[str, float]], axis: str) -> Figure:
             )  # fmt: skip
     _label(axes, list(rows), axis)
     if len(names) > 1:
-        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=4, frameon=False, fontsize=9, labelcolor=_INK)
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=4, frameon=False, fontsize=9, labelcolor=INK)
     return figure
-
-
-def as_svg(figure: Figure, salt: str) -> str:
-    """Inline SVG in the colours of the page; `salt` keeps the ids of one page's plots apart."""
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": salt}):
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    for colour, variable in _THEMED.items():
-        text = text.replace(colour, variable)
-    return text
 
 
 def save_png(figure: Figure, path: Path) -> None:
     """On white, for documents."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         facts: Any = {"format": "png", "dpi": 120, "facecolor": "white", "metadata": {"Software": None}}
         write_whole(path, lambda partial: figure.savefig(partial, **facts))
 
 
 def _figure(rows: int) -> tuple[Figure, Axes]:
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.2, 0.9 + 0.3 * max(rows, 1)), layout="constrained")
         return figure, figure.add_subplot()
 
@@ -101,7 +75,7 @@ def _label(axes: Axes, labels: Sequence[str], axis: str) -> None:
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_xlabel(axis)
-    axes.grid(axis="x", color=_LINE, linewidth=0.8)
+    axes.grid(axis="x", color=LINE, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
     for side in ("top", "right", "left"):

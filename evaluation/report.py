@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from common.files import write_text
-from common.page import Bar, Cell, bars, page, paragraph, section, table
+from common.page import Bar, Bars, Block, Cell, Paragraph, Section, Table, render
 from evaluation.errors import EvaluationError
 
 _GROUPS: Mapping[str, tuple[str, str]] = {
@@ -41,30 +41,30 @@ def write_report(path: Path, result: Mapping[str, Any], *, title: str, notes: Se
     for key in ("metrics", "k", "split"):
         if not result.get(key):
             raise EvaluationError(f"result has no {key!r} (has {', '.join(result)}); pass what `evaluate` returns")
-    content = page(title, *_sections(result, notes))
+    content = render(title, _blocks(result, notes))
     try:
         write_text(path, content)
     except OSError as error:
         raise EvaluationError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
-def _sections(result: Mapping[str, Any], notes: Sequence[str]) -> list[str]:
+def _blocks(result: Mapping[str, Any], notes: Sequence[str]) -> list[Block]:
     models = {"this model": result["metrics"], **result.get("baselines", {})}
     depth = max(result["k"])
-    out = [*map(paragraph, [*_summary(models, depth, result["split"]), *notes])]
+    out: list[Block] = [*map(Paragraph, [*_summary(models, depth, result["split"]), *notes])]
     shown = [name for name in (f"recall@{depth}", f"ndcg@{depth}") if name in result["metrics"]]
     charts = [_model_bars(models, name) for name in shown]
-    out.append(section("Metrics", *charts, _metrics_table(models)))
+    out.append(Section("Metrics", [*charts, _metrics_table(models)]))
     if result.get("comparisons"):
-        out.append(section("Is the difference real?", _comparison_table(result["comparisons"])))
+        out.append(Section("Is the difference real?", [_comparison_table(result["comparisons"])]))
     for group, slices in result.get("slices", {}).items():
         out.append(_slice_section(group, slices, depth))
     used = {name.partition("@")[0] for name in result["metrics"]}
     meanings = [[name, words] for name, words in _MEANING.items() if name in used]
-    out.append(section("What the metrics mean", table(["metric", "meaning"], meanings, words=True)))
+    out.append(Section("What the metrics mean", [Table(["metric", "meaning"], meanings, words=True)]))
     facts = [[name, str(result[name])] for name in ("split", "seed", "device", "graph", "bundle") if name in result]
     facts += [[f"seconds: {stage}", f"{spent:.1f}"] for stage, spent in result.get("seconds", {}).items()]
-    out.append(section("How it was run", table(["fact", "value"], facts, words=True)))
+    out.append(Section("How it was run", [Table(["fact", "value"], facts, words=True)]))
     return out
 
 
@@ -89,22 +89,22 @@ def _summary(models: Mapping[str, Any], depth: int, split: str) -> list[str]:
     return [" ".join(text)]
 
 
-def _model_bars(models: Mapping[str, Any], name: str) -> str:
+def _model_bars(models: Mapping[str, Any], name: str) -> Bars:
     rows = [
         Bar(model, values[name]["mean"], _interval(values[name]), model == "this model")
         for model, values in models.items()
         if name in values
     ]
-    return bars(rows, f"{name}, mean over users; lines are 95 % intervals")
+    return Bars(rows, f"{name}, mean over users; lines are 95 % intervals")
 
 
-def _metrics_table(models: Mapping[str, Any]) -> str:
+def _metrics_table(models: Mapping[str, Any]) -> Table:
     names = list(models["this model"])
     rows: list[list[Cell]] = [[name, *(_value(values.get(name)) for values in models.values())] for name in names]
-    return table(["metric", *models], rows, "Mean over users, with 95 % bootstrap interval")
+    return Table(["metric", *models], rows, "Mean over users, with 95 % bootstrap interval")
 
 
-def _comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> str:
+def _comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> Table:
     rows: list[list[Cell]] = [
         [
             f"{row['metric']} against {row['baseline']}",
@@ -115,10 +115,10 @@ def _comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> str:
         for row in comparisons
     ]
     headers = ["comparison", "difference", "p (bootstrap)", "p (Wilcoxon)"]
-    return table(headers, rows, "Paired over users; p-values Holm-corrected over all rows")
+    return Table(headers, rows, "Paired over users; p-values Holm-corrected over all rows")
 
 
-def _slice_section(group: str, slices: Mapping[str, Any], depth: int) -> str:
+def _slice_section(group: str, slices: Mapping[str, Any], depth: int) -> Section:
     heading, label = _GROUPS.get(group, (group, "{}"))
     name = f"recall@{depth}"
     rows = [
@@ -141,8 +141,8 @@ def _slice_section(group: str, slices: Mapping[str, Any], depth: int) -> str:
         ]
         for part, values in slices.items()
     ]
-    chart = bars(rows, f"{name} within each group") if rows else ""
-    return section(heading, chart, table(["group", "users", "held-out items", *names], body))
+    chart = [Bars(rows, f"{name} within each group")] if rows else []
+    return Section(heading, [*chart, Table(["group", "users", "held-out items", *names], body)])
 
 
 def _interval(value: Mapping[str, Any]) -> tuple[float, float] | None:

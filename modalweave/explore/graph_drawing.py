@@ -1,18 +1,18 @@
 """A small graph as a picture: PNG, or one HTML file that needs nothing else and runs no script."""
 
-import html
 import json
 import math
 import warnings
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import networkx as nx
+from markupsafe import Markup
 
 from common.files import write_text, write_whole
+from common.page import Figure, render
 from graph.views.result_graph import captions
 from modalweave.errors import RunError
 
@@ -84,23 +84,19 @@ def _html(graph: nx.MultiDiGraph, places: Mapping[Any, Any], path: Path, title: 
     lines, dots = [], []
     for source, target, data in graph.edges(data=True):
         (x1, y1), (x2, y2) = at[source], at[target]
-        lines.append(
-            f'<line x1="{x1:.0f}" y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}"><title>{_tip(data, "type")}</title></line>'
-            f'<text class="type" x="{(x1 + x2) / 2:.0f}" y="{(y1 + y2) / 2:.0f}">{html.escape(data["type"])}</text>'
-        )
+        middle = {"x": (x1 + x2) / 2, "y": (y1 + y2) / 2}
+        lines.append(_LINK.format(x1=x1, y1=y1, x2=x2, y2=y2, **middle, type=data["type"], tip=_tip(data, "type")))
     for node, text in captions(graph, 32):
         (x, y), data = at[node], graph.nodes[node]
         colour = _COLOURS.get(data.get("label", ""), _OTHER)
-        dots.append(
-            f'<g><title>{_tip(data, "label")}</title><circle cx="{x:.0f}" cy="{y:.0f}" r="{_RADIUS}" fill="{colour}"/>'
-            f'<text x="{x + _RADIUS + 3:.0f}" y="{y + 4:.0f}">{html.escape(text)}</text></g>'
-        )
+        right = {"r": _RADIUS, "right": x + _RADIUS + 3, "below": y + 4}
+        dots.append(_NODE.format(x=x, y=y, **right, colour=colour, text=text, tip=_tip(data, "label")))
     labels = dict.fromkeys(label or "other" for _, label in graph.nodes(data="label"))
-    legend = " ".join(
-        f'<span style="color:{_COLOURS.get(name, _OTHER)}">&#9679;</span> {html.escape(name)}' for name in labels
-    )
-    parts = {"title": html.escape(title), "legend": legend, "lines": "\n".join(lines), "dots": "\n".join(dots)}
-    write_text(path, _PAGE.substitute(parts))
+    marks = [_MARK.format(_COLOURS.get(name, _OTHER), name) for name in labels]
+    lines_and_dots = Markup("\n").join([*lines, *dots])
+    drawing = _DRAWING.format(w=_WIDTH, h=_HEIGHT, title=title, marks=Markup("").join(marks), body=lines_and_dots)
+    caption = f"{len(graph)} nodes, {graph.number_of_edges()} links"
+    write_text(path, render(title, [Figure(drawing, caption, wide=True)]))
 
 
 def _pixels(x: float, y: float) -> tuple[float, float]:
@@ -112,24 +108,21 @@ def _pixels(x: float, y: float) -> tuple[float, float]:
 
 def _tip(data: Mapping[str, Any], kind: str) -> str:
     properties = json.dumps(data.get("properties", {}), ensure_ascii=False, default=str)
-    return html.escape(f"{data.get(kind) or 'not returned by the query'} {properties[:2000]}")
+    return f"{data.get(kind) or 'not returned by the query'} {properties[:2000]}"
 
 
-_PAGE = Template(f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>$title</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<style>
-body {{ font: 13px sans-serif; margin: 12px; color: #222; }}
-svg {{ max-width: 100%; height: auto; border: 1px solid #ddd; }}
-line {{ stroke: #bbb; stroke-width: 1.4; marker-end: url(#tip); }}
-line:hover {{ stroke: #333; }}
-text {{ font: 11px sans-serif; }}
-.type {{ font-size: 8px; fill: #888; text-anchor: middle; }}
-</style></head><body><h1 style="font-size:15px">$title</h1><p>$legend</p>
-<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" aria-label="$title">
-<defs><marker id="tip" viewBox="0 0 8 8" refX="{_RADIUS + 8}" refY="4" markerWidth="7" markerHeight="7" orient="auto">
-<path d="M0 0L8 4L0 8z" fill="#bbb"/></marker></defs>
-$lines
-$dots
-</svg></body></html>
-""")
+_LINK = Markup(
+    '<line x1="{x1:.0f}" y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}"><title>{tip}</title></line>'
+    '<text class="type" x="{x:.0f}" y="{y:.0f}">{type}</text>'
+)
+_NODE = Markup(
+    '<g><title>{tip}</title><circle cx="{x:.0f}" cy="{y:.0f}" r="{r}" fill="{colour}"/>'
+    '<text x="{right:.0f}" y="{below:.0f}">{text}</text></g>'
+)
+_MARK = Markup('<span><span style="color:{}">&#9679;</span> {}</span>')
+_DRAWING = Markup("""<p class="legend">{marks}</p>
+<svg class="graph" viewBox="0 0 {w} {h}" width="{w}" role="img" aria-label="{title}">
+<defs><marker id="tip" viewBox="0 0 8 8" refX="17" refY="4" markerWidth="7" markerHeight="7" orient="auto">
+<path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>
+<g marker-end="url(#tip)">{body}</g>
+</svg>""")

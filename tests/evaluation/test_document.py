@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from common.plots import as_svg
 from evaluation.document import Grid, Plot, Section, as_html, write_markdown
-from evaluation.plots import Estimate, as_svg, interval_plot, share_plot
+from evaluation.plots import Estimate, interval_plot, share_plot
 
 EVIL = "<script>alert(1)</script> | `x` *b*"
 

@@ -87,6 +87,7 @@ def test_nothing_from_the_graph_is_markup(tmp_path: Path) -> None:
     page = (tmp_path / "x.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert page.count("</title>") == 1 + 3
+    assert page.count("{lines} $dots") > 5  # shown as it is, wherever it is
     assert "default-src 'none'" in page
     assert page.count("<circle") == 2
 
