@@ -1,17 +1,19 @@
 """The automatic choice: one procedure for every dataset, decided by validation alone."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import scipy.sparse as sp
 from torch_geometric.data import HeteroData
 
 from common.progress import Progress
-from gnn.components import Watch, make_part, resolved
+from gnn.components import Recommender, Watch
 from gnn.config import GNNConfig, PartConfig
-from gnn.ensemble import NORMALISATIONS, ensemble_section, finished
+from gnn.ensemble import NORMALISATIONS, FittedPart, chosen_ensemble, finished, fit_part, part_footprint
 from gnn.ensemble_weights import fit_weights
+from gnn.footprint import Footprint, Sizes, weighed
 from gnn.network.config import STEPS, NetworkConfig
 from gnn.scorers.base import Scorer, SumScorer
+from gnn.sections import NETWORK
 from gnn.validation import Validation
 
 SPARSE: tuple[dict[str, Any], ...] = (
@@ -78,18 +80,19 @@ def space(users: int, pairs: int) -> list[dict[str, Any]]:
     return [e | {"batch_users": max(e["batch_users"], least)} if "batch_users" in e else e for e in entries]
 
 
-class Auto:
+class Auto(Recommender[GNNConfig]):
     """Fits the closed forms and each network of the space, copies the best network, and weighs all on validation.
 
     The best network is the one with the best validation quality in a sum with the closed forms, not alone: what
-    counts is what it adds. `chosen` is then a plain `model: ensemble` section that gives the same scorer without
-    searching.
+    counts is what it adds.
     """
 
-    def __init__(self, config: GNNConfig | None = None, watch: Watch = Watch()) -> None:  # noqa: B008 (frozen)
-        self.config, self.watch = config or GNNConfig(), watch
-        self.chosen: dict[str, Any] = {}
-        """The `gnn:` section of the choice, after `fit`."""
+    Config = GNNConfig
+
+    def __init__(self, config: GNNConfig | None = None, watch: Watch | None = None) -> None:
+        super().__init__(config, watch)
+        self.chosen = self.config
+        """A plain `model: ensemble` section that gives the same scorer without searching, after `fit`."""
         self.trials: list[dict[str, Any]] = []
         """What was compared: each network's settings and the validation quality of its sum, after `fit`."""
 
@@ -103,10 +106,11 @@ class Auto:
         copies = 0 if large else auto.copies - 1
         steps = _Steps(progress, len(auto.closed_forms) + len(networks) + copies)
 
-        closed = [self._fit(self._part(name), data, seed, steps) for name in auto.closed_forms]
+        parts = [PartConfig.of(name, self.config.settings(name)) for name in auto.closed_forms]
+        closed = [self._fit(part, data, seed, steps) for part in parts]
         trained, qualities = [], []
         for network in networks:
-            trained.append(self._fit(PartConfig(model="hetero", network=network), data, seed, steps))
+            trained.append(self._fit(PartConfig.of(NETWORK, network), data, seed, steps))
             _, quality = fit_weights([trained[-1].scorer, *(c.scorer for c in closed)], validation, normalise)
             qualities.append(quality)
         self.trials = [
@@ -123,7 +127,7 @@ class Auto:
         found, _ = fit_weights([mean, *(f.scorer for f in others)], validation, normalise)
         weights = [found[0] / len(family)] * len(family) + found[1:]
         fitted = [*family, *others]
-        self.chosen = ensemble_section([f.part for f in fitted], weights, ensemble)
+        self.chosen = GNNConfig.of("ensemble", chosen_ensemble([f.part for f in fitted], weights, ensemble))
         return finished([f.scorer for f in fitted], weights, ensemble, seed)
 
     def candidates(self, history: sp.csr_matrix) -> list[NetworkConfig]:
@@ -134,28 +138,24 @@ class Auto:
             networks = tuple(NetworkConfig.model_validate({**entry, **self.config.fixed()}) for entry in entries)
         return [network for n, network in enumerate(networks) if network not in networks[:n]]
 
-    def _fit(self, part: PartConfig, data: HeteroData, seed: int, steps: "_Steps") -> "_Fitted":
-        recommender = make_part(part, self.watch)
-        scorer = recommender.fit(data, seed=seed + part.seed_offset, progress=steps.inner)
+    def resolved(self) -> GNNConfig:
+        """What was chosen, as a plain ensemble."""
+        return self.chosen
+
+    @classmethod
+    def footprint(cls, sizes: Sizes, config: GNNConfig) -> Footprint:
+        """The closed forms', each network's (all as the space's first) and its copies', then the weighing."""
+        auto, entries = config.auto, space(sizes.users, sizes.pairs)
+        large = sizes.pairs > auto.max_pairs
+        network = PartConfig.of(NETWORK, NetworkConfig.model_validate({**entries[0], **config.fixed()}))
+        fits = 1 if large else len(auto.networks or entries) + auto.copies - 1
+        parts = [PartConfig.of(name, config.settings(name)) for name in auto.closed_forms] + [network] * fits
+        return weighed(sizes, [part_footprint(sizes, part) for part in parts])
+
+    def _fit(self, part: PartConfig, data: HeteroData, seed: int, steps: "_Steps") -> FittedPart:
+        fitted = fit_part(part, data, seed=seed, watch=self.watch, progress=steps.inner)
         steps.finish()
-        return _Fitted(resolved(part, recommender), scorer)
-
-    def _part(self, name: str) -> PartConfig:
-        return PartConfig.model_validate(
-            {
-                "model": name,
-                "graph_filter": self.config.graph_filter,
-                "ease": self.config.ease,
-                "item_knn": self.config.item_knn,
-            }
-        )
-
-
-class _Fitted(NamedTuple):
-    """A part with what was chosen in its fit written in, and what came of it."""
-
-    part: PartConfig
-    scorer: Scorer
+        return fitted
 
 
 class _Steps:

@@ -1,37 +1,79 @@
-"""The `gnn:` section of a config: which recommender, and every recommender's own settings."""
+"""The `gnn:` section of a config: which recommender, and every recommender's own settings.
 
-from typing import Literal
+No recommender but the network is known here: the others are found by name (`gnn/registry.py`).
+"""
 
-from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from gnn.closed_form.ease import EASEConfig
-from gnn.closed_form.graph_filter import GraphFilterConfig
-from gnn.closed_form.item_knn import ItemKNNConfig
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
 from gnn.network.config import NetworkConfig
+from gnn.registry import COMPOSITE, RECOMMENDERS, SETTINGS, settings_of
+from gnn.sections import NETWORK, Sectioned
 
-ModelName = Literal["auto", "ensemble", "hetero", "graph_filter", "ease", "item_knn", "popularity"]
+
+def _no_composite(name: str) -> str:
+    if name in COMPOSITE:
+        raise ValueError(f"model {name!r} is made of others and cannot be a part; name its parts")
+    return RECOMMENDERS.checked(name)
 
 
-class PartConfig(BaseModel, extra="forbid"):
-    """One recommender of an ensemble."""
+def _section(model: str) -> str:
+    return "network" if model == NETWORK else model
 
-    model: Literal["hetero", "graph_filter", "ease", "item_knn", "popularity"]
+
+ModelName = Annotated[str, AfterValidator(RECOMMENDERS.checked)]
+PartName = Annotated[str, AfterValidator(_no_composite)]
+
+
+class PartConfig(Sectioned):
+    """One recommender of an ensemble, its settings in the section of its name (of `hetero`: `network`)."""
+
+    model: PartName
     """Its name."""
 
     seed_offset: NonNegativeInt = 0
     """Added to the run's seed, so that two networks of one kind differ."""
 
-    network: NetworkConfig = NetworkConfig()
-    """Settings where the part is `hetero`."""
+    @classmethod
+    def of(cls, model: str, settings: BaseModel, seed_offset: int = 0) -> Self:
+        """A part from what it is made of."""
+        return cls.model_validate({"model": model, "seed_offset": seed_offset, _section(model): settings})
 
-    graph_filter: GraphFilterConfig = GraphFilterConfig()
-    """Settings where the part is `graph_filter`."""
+    @property
+    def settings(self) -> BaseModel:
+        """The settings of the recommender named."""
+        return self.sections.get(_section(self.model)) or settings_of(self.model)()
 
-    ease: EASEConfig = EASEConfig()
-    """Settings where the part is `ease`."""
+    @classmethod
+    def owner(cls, section: str) -> str | None:
+        """`network` holds the settings of `hetero`."""
+        return NETWORK if section == _section(NETWORK) else super().owner(section)
 
-    item_knn: ItemKNNConfig = ItemKNNConfig()
-    """Settings where the part is `item_knn`."""
+    @classmethod
+    def keys(cls) -> list[str]:
+        """All keys a part takes."""
+        return [*super().keys(), _section(NETWORK)]
+
+    @classmethod
+    def read_sections(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Of all sections the part's own is kept; it is there wherever there is something to set."""
+        read, model = super().read_sections(raw), raw.get("model")
+        kept = {key: value for key, value in read.items() if key in cls.model_fields}
+        if isinstance(model, str) and cls.owner(_section(model)) == model and settings_of(model).model_fields:
+            kept[_section(model)] = read.get(_section(model)) or settings_of(model)()
+        return kept
 
 
 class EnsembleConfig(BaseModel, extra="forbid"):
@@ -53,12 +95,8 @@ class EnsembleConfig(BaseModel, extra="forbid"):
 class AutoConfig(BaseModel, extra="forbid"):
     """What the automatic choice looks at."""
 
-    closed_forms: tuple[Literal["graph_filter", "ease", "item_knn", "popularity"], ...] = (
-        "graph_filter",
-        "ease",
-        "popularity",
-    )
-    """Closed-form recommenders that are candidates beside the networks."""
+    closed_forms: tuple[PartName, ...] = ("graph_filter", "ease", "popularity")
+    """Recommenders that are candidates beside the networks, with the settings of their sections."""
 
     networks: tuple[NetworkConfig, ...] | None = None
     """Network settings that are compared; None takes the declared space of `gnn/automatic.py`."""
@@ -70,30 +108,37 @@ class AutoConfig(BaseModel, extra="forbid"):
     """Training interactions above which only the first network of the space is trained, once."""
 
 
-class GNNConfig(NetworkConfig, extra="forbid"):
+class GNNConfig(NetworkConfig, Sectioned, extra="allow"):
     """The recommender of a run. `{}` is the automatic choice.
 
-    The network's settings stand here directly (`embedding_dim: 64`). Under `model: auto` those that are set hold
-    for every candidate and the others are chosen.
+    The network's settings stand here directly (`embedding_dim: 64`), those of every other recommender in a section of
+    its name (`ease: {regularisation: 100}`). Under `model: auto` those that are set hold for every candidate and the
+    others are chosen.
     """
 
     model: ModelName = "auto"
     """`auto` compares closed forms and networks on validation and combines them; the others are used as named."""
-
-    graph_filter: GraphFilterConfig = GraphFilterConfig()
-    """Settings of the graph filter."""
-
-    ease: EASEConfig = EASEConfig()
-    """Settings of EASE."""
-
-    item_knn: ItemKNNConfig = ItemKNNConfig()
-    """Settings of item-kNN."""
 
     ensemble: EnsembleConfig = EnsembleConfig()
     """Settings of the ensemble."""
 
     auto: AutoConfig = AutoConfig()
     """Settings of the automatic choice."""
+
+    @classmethod
+    def of(cls, model: str, settings: BaseModel) -> Self:
+        """A section that fits one recommender with these settings."""
+        if isinstance(settings, NetworkConfig):
+            return cls.model_validate({"model": model, **settings.model_dump(exclude_unset=True)})
+        return cls.model_validate({"model": model, model: settings})
+
+    def settings(self, model: str) -> BaseModel:
+        """The settings of the recommender named, as they stand here."""
+        if model == NETWORK:
+            return self.network()
+        if model == "ensemble":
+            return self.ensemble
+        return self.sections.get(model) or settings_of(model)()
 
     def network(self) -> NetworkConfig:
         """The network's settings alone."""
@@ -102,3 +147,16 @@ class GNNConfig(NetworkConfig, extra="forbid"):
     def fixed(self) -> dict[str, object]:
         """The network settings that were given, as opposed to left at their default."""
         return {name: getattr(self, name) for name in NetworkConfig.model_fields if name in self.model_fields_set}
+
+    @classmethod
+    def read_sections(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of this package are there where they are not given, too: a resolved config tells every default."""
+        own = {name: settings_of(name) for name in SETTINGS if cls.owner(name)}
+        return {n: kind() for n, kind in own.items() if kind.model_fields} | super().read_sections(raw)
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Where defaults are left out, so are the sections that hold nothing else."""
+        written: dict[str, Any] = handler(self)
+        short = info.exclude_unset or info.exclude_defaults
+        return {key: value for key, value in written.items() if not (short and key in self.sections and value == {})}

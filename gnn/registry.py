@@ -1,56 +1,90 @@
-"""Recommenders by name: from the `gnn:` section of a config to something with one `fit`."""
+"""Recommenders by name; nothing is imported before it is asked for, so that reading a config loads no network."""
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from __future__ import annotations
 
-from torch_geometric.data import HeteroData
+from typing import TYPE_CHECKING, Any
 
-from common.progress import Progress
-from gnn.automatic import Auto
-from gnn.components import Watch, make_part
-from gnn.config import GNNConfig, PartConfig
-from gnn.decision_fusion import DecisionFusion
-from gnn.ensemble import Ensemble
-from gnn.errors import GnnError
-from gnn.scorers.base import Scorer
+from pydantic import BaseModel
+
+from common.registry import Registry
+
+if TYPE_CHECKING:
+    from gnn.components import Recommender, Watch
+    from gnn.config import GNNConfig
+    from gnn.footprint import Footprint, Sizes
+
+RECOMMENDERS: Registry[type[Recommender[Any]]] = Registry(
+    "model",
+    {
+        "auto": "gnn.automatic:Auto",
+        "ensemble": "gnn.ensemble:Ensemble",
+        "hetero": "gnn.network.recommender:HeteroGNN",
+        "graph_filter": "gnn.closed_form.graph_filter:GraphFilter",
+        "ease": "gnn.closed_form.ease:EASE",
+        "item_knn": "gnn.closed_form.item_knn:ItemKNN",
+        "popularity": "gnn.closed_form.popularity:Popularity",
+    },
+    group="modalweave.recommenders",
+)
+"""Name -> the class. A new one is its file and a line here, or an entry point of any installed package."""
+
+SETTINGS: Registry[type[BaseModel]] = Registry(
+    "settings",
+    {
+        "hetero": "gnn.network.config:NetworkConfig",
+        "graph_filter": "gnn.closed_form.config:GraphFilterConfig",
+        "ease": "gnn.closed_form.config:EASEConfig",
+        "item_knn": "gnn.closed_form.config:ItemKNNConfig",
+        "popularity": "gnn.components:NoSettings",
+    },
+)
+"""Name -> `Config` of recommenders whose settings can be read without loading them; not needed, only faster."""
+
+COMPOSITE = ("auto", "ensemble")
+"""What sums other recommenders and is no part of a sum itself."""
 
 
-class Recommender(Protocol):
-    """Fits a graph's training interactions into a scorer; choices are made on its validation pairs only."""
-
-    def fit(self, data: HeteroData, *, seed: int, progress: Progress | None = None) -> Scorer:
-        """Equal data, seed and settings give an equal scorer."""
-
-
-def _single(name: str) -> Callable[[GNNConfig, Watch], Recommender]:
-    def make(config: GNNConfig, watch: Watch) -> Recommender:
-        part = PartConfig(
-            model=name,
-            network=config.network(),
-            graph_filter=config.graph_filter,
-            ease=config.ease,
-            item_knn=config.item_knn,
-        )
-        return make_part(part, watch)
-
-    return make
+def settings_of(name: str) -> type[BaseModel]:
+    """The settings a recommender takes. Raises `UnknownName`."""
+    RECOMMENDERS.checked(name)
+    return SETTINGS[name] if name in SETTINGS else RECOMMENDERS[name].Config
 
 
-RECOMMENDERS: Mapping[str, Callable[[GNNConfig, Watch], Recommender]] = {
-    **{name: _single(name) for name in ("popularity", "ease", "item_knn", "graph_filter", "hetero")},
-    "ensemble": lambda config, watch: Ensemble(config.ensemble, watch),
-    "auto": Auto,
-}
-"""Name -> what makes it from the config; a new closed form or network is one line in `gnn/components.py` and here."""
-
-
-def make_recommender(config: GNNConfig, watch: Watch = Watch()) -> Recommender:  # noqa: B008 (frozen)
-    """The recommender `config.model` names; after `fit` its `chosen` (a dict) says what validation decided.
-
-    `watch` keeps checkpoints of the networks inside and hears of their epochs.
-    """
+def recommender_of(config: GNNConfig) -> type[Recommender[Any]]:
+    """The class that fits a `gnn:` section."""
     if config.fusion == "decision" and config.model in ("auto", "hetero"):
-        return DecisionFusion(config, watch)
-    if config.model not in RECOMMENDERS:
-        raise GnnError(f"model {config.model!r} is unknown; use one of {', '.join(RECOMMENDERS)}")
-    return RECOMMENDERS[config.model](config, watch)
+        from gnn.decision_fusion import DecisionFusion
+
+        return DecisionFusion
+    return RECOMMENDERS[config.model]
+
+
+def make_recommender(config: GNNConfig, watch: Watch | None = None) -> Recommender[Any]:
+    """The recommender a `gnn:` section asks for; `watch` keeps checkpoints and hears of epochs."""
+    kind = recommender_of(config)
+    return kind(_own_settings(config, kind), watch)
+
+
+def resolved_config(config: GNNConfig, fitted: Recommender[Any]) -> GNNConfig:
+    """After `fit`: the section that gives the same scorer without searching; `config` where nothing is chosen."""
+    found = fitted.resolved()
+    if found is fitted.config:
+        return config
+    return found if isinstance(found, type(config)) else config.of(config.model, found)
+
+
+def chosen(config: GNNConfig, fitted: Recommender[Any]) -> dict[str, Any]:
+    """`resolved_config` as plain values, without defaults; empty where nothing was chosen."""
+    found = resolved_config(config, fitted)
+    return {} if found is config else found.model_dump(mode="json", exclude_defaults=True)
+
+
+def footprints(config: GNNConfig, sizes: Sizes) -> list[Footprint]:
+    """What the fits behind a `gnn:` section take, in their order."""
+    kind = recommender_of(config)
+    return kind.footprint(sizes, _own_settings(config, kind)).stages()
+
+
+def _own_settings(config: GNNConfig, kind: type[Recommender[Any]]) -> BaseModel:
+    """The whole section for what chooses among recommenders, else what is said of the one named."""
+    return config if kind.Config is type(config) else config.settings(config.model)

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_validator
@@ -12,6 +12,8 @@ from encoders import DEFAULTS, DecodeLimits
 from etl.config import NeighbourConfig, SourceConfig, SplitConfig
 from evaluation.config import EvaluationConfig
 from gnn.config import GNNConfig
+from gnn.registry import settings_of
+from gnn.sections import Sectioned
 from graph.schema import MODALITIES
 from modalweave.errors import ConfigError
 from modalweave.study.config import StudyConfig, TuneConfig
@@ -150,11 +152,27 @@ def _first(error: ValidationError) -> str:
 
 
 def _siblings(path: Iterable[str]) -> list[str]:
-    model: Any = RunConfig
+    model: type[BaseModel] | None = RunConfig
     for part in path:
-        fields = getattr(model, "model_fields", {})
-        model = fields[part].annotation if part in fields else None
-    return list(getattr(model, "model_fields", {}))
+        if model is not None and not part.isdigit():  # a place in a list is no key
+            model = _model_of(model, part)
+    if model is None:
+        return []
+    return model.keys() if issubclass(model, Sectioned) else list(model.model_fields)
+
+
+def _model_of(model: type[BaseModel], key: str) -> type[BaseModel] | None:
+    """The settings under a key, in a section, a list or an optional one as well."""
+    if key in model.model_fields:
+        return _inside(model.model_fields[key].annotation)
+    owner = model.owner(key) if issubclass(model, Sectioned) else None
+    return settings_of(owner) if owner else None
+
+
+def _inside(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _inside(part))), None)
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:

@@ -1,18 +1,20 @@
 """EASE: the closed-form linear item model (Steck, WWW 2019), with or without media (Jeunen et al., RecSys 2020)."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from common.progress import Progress
 from gnn.blocked import truncated_svd
+from gnn.closed_form.config import EASEConfig
+from gnn.components import Recommender, Watch
+from gnn.footprint import FLOAT, Footprint, Sizes, validation_bytes
 from gnn.matrices import interactions, media_similarity
 from gnn.network.config import Modality
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, UserTerms
@@ -20,33 +22,7 @@ from gnn.validation import Validation
 from graph.schema import MODALITIES
 
 
-class EASEConfig(BaseModel, extra="forbid"):
-    """How strongly the weights are held small, what media count, and where the exact form ends."""
-
-    regularisation: PositiveFloat | None = None
-    """L2 penalty; None takes the best of `candidates` on validation."""
-
-    candidates: tuple[PositiveFloat, ...] = Field((10.0, 30.0, 100.0, 300.0, 1000.0), min_length=1)
-    """Ascending penalties where `regularisation` is None: from the middle one downhill is left off."""
-
-    media_weights: dict[Modality, NonNegativeFloat] | None = {}
-    """Modality -> what a media neighbourhood counts beside a user's history; `{}` leaves media out, None takes the
-    best of `media_candidates` for each modality on validation."""
-
-    media_candidates: tuple[NonNegativeFloat, ...] = Field((0.0, 1.0, 3.0, 10.0, 30.0), min_length=1)
-    """Ascending weights where `media_weights` is None."""
-
-    search_users: PositiveInt = 20_000
-    """Validation users a choice looks at (a seeded sample); an eighth of them above `dense_limit` items."""
-
-    dense_limit: PositiveInt = 20_000
-    """Items above which the low-rank form is used (the exact one holds items x items float32, three times)."""
-
-    rank: PositiveInt = 512
-    """Singular vectors kept in the low-rank form."""
-
-
-class EASE:
+class EASE(Recommender[EASEConfig]):
     """Scores `X B`, `B = I - P / diag(P)` with `P = (X^T X + sum over modalities of w R^T R + regularisation I)^-1`.
 
     R = I + M, M the symmetrically normalised media links between items: what an item's media resemble counts as the
@@ -54,21 +30,17 @@ class EASE:
     in place of neighbourhoods), and an item that nobody has yet is reached through its media.
     """
 
-    def __init__(self, config: EASEConfig | None = None, tell: Callable[[str], None] | None = None) -> None:
-        """`tell` hears of the low-rank form and what it leaves out."""
-        self.config, self.tell = config or EASEConfig(), tell
+    Config = EASEConfig
+
+    def __init__(self, config: EASEConfig | None = None, watch: Watch | None = None) -> None:
+        super().__init__(config, watch)
         self.regularisation = self.config.regularisation
         """The penalty used, after `fit`."""
         self.media_weights = _by_name(self.config.media_weights)
         """The weights used, after `fit`."""
 
-    @property
-    def chosen(self) -> dict[str, Any]:
-        """A `gnn:` section that gives the same weights without searching."""
-        return {"model": "ease", "ease": self.resolved().model_dump(mode="json", exclude_defaults=True)}
-
     def resolved(self) -> EASEConfig:
-        """The settings with what `fit` chose written in."""
+        """The settings with the penalty and the media weights used written in."""
         found = {"regularisation": self.regularisation, "media_weights": self.media_weights}
         return EASEConfig.model_validate(self.config.model_dump() | found)
 
@@ -92,13 +64,48 @@ class EASE:
         else:
             scorer = build(start)
         self.regularisation, self.media_weights = start
-        if isinstance(build, _LowRank) and self.tell:
+        if isinstance(build, _LowRank) and self.watch.tell:
             cut = build.cut(start.media_weights)
-            self.tell(
+            self.watch.tell(
                 f"EASE: {history.shape[1]:,} items are more than ease.dense_limit {config.dense_limit:,}, so "
                 f"it is cut to {len(cut.values)} singular vectors, which hold {cut.energy:.0%} of the interactions"
             )
         return scorer
+
+    @classmethod
+    def footprint(cls, sizes: Sizes, config: EASEConfig) -> Footprint:
+        """Up to `dense_limit` items 20 I^2 (Gram matrix, its factor, inverse, two candidates; with media one more Gram
+        matrix and 16 bytes an entry of R^T R), 2 I^3 flops a candidate; above it 16 (U + I) rank, and as many cuts as
+        media weights are tried. A search tries about 3 penalties and 3 weights a modality.
+        """
+        used = (
+            sizes.media
+            if config.media_weights is None
+            else {m: sizes.media[m] for m in config.media_weights if m in sizes.media}
+        )
+        linked = [m for m in used.values() if m.links]
+        weights = 3 * len(linked) if config.media_weights is None else 0
+        if sizes.items <= config.dense_limit:
+            square = sizes.items**2
+            near = sum(min(square, 4 * m.links**2 / max(sizes.items, 1)) for m in linked)
+            tried = (3 if config.regularisation is None else 1) + weights
+            return Footprint(
+                "ease",
+                round((24 if linked else 20) * square + 16 * near) + validation_bytes(sizes),
+                FLOAT * square,
+                flops=2.0 * tried * sizes.items**3,
+                lower="gnn.ease.dense_limit",
+            )
+        slim = (sizes.users + sizes.items * (1 + len(linked))) * config.rank
+        entries = sizes.pairs + sum(2 * m.links for m in linked)
+        return Footprint(
+            "ease",
+            16 * slim + validation_bytes(sizes),
+            FLOAT * (sizes.users + sizes.items) * config.rank,
+            flops=40.0 * (1 + weights) * slim * config.rank,
+            edges=10.0 * (1 + weights) * entries * config.rank / 64,
+            lower="gnn.ease.rank",
+        )
 
 
 def neighbourhoods(data: HeteroData, modalities: Iterable[str]) -> dict[str, sp.csr_matrix]:

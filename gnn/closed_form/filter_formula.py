@@ -5,45 +5,13 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
-from pydantic import BaseModel, Field
 from torch_geometric.data import HeteroData
 
 from gnn.blocked import blocked_top, truncated_svd
+from gnn.closed_form.config import FilterParameters
 from gnn.matrices import inverse_power, media_similarity
 from gnn.parallel import product
 from graph.schema import MODALITIES
-
-
-class FilterParameters(BaseModel, extra="forbid"):
-    """The numbers in the filter's formula."""
-
-    user_exponent: float = Field(0.35, ge=0, le=1)
-    """a: users with long histories count less in the co-occurrence, by degree^-2a."""
-
-    input_exponent: float = Field(0.35, ge=0, le=1)
-    """bi: popular items in the history count less."""
-
-    output_exponent: float = Field(0.25, ge=0, le=1)
-    """bo: popular items are scored lower."""
-
-    power: float = Field(0.85, gt=0, le=3)
-    """p: element-wise power of the normalised co-occurrence; under 1 evens it out."""
-
-    diagonal: float = Field(1.0, ge=0)
-    """s: what the diagonal is multiplied with."""
-
-    hops: tuple[float, float] = (1.5, 2.0)
-    """al, a2: weight of the history smoothed once and twice over the media links."""
-
-    modality_weights: dict[str, float] = {"text": 0.7, "image": 0.3, "audio": 0.3}
-    """w: share of each modality in the media links; those the graph lacks are ignored and the rest sum to 1."""
-
-    low_rank_weight: float = Field(0.0, ge=0)
-    """Weight of the filter's own truncation to `low_rank` singular vectors, added to it."""
-
-    cold_weight: float = Field(2.0, ge=0)
-    """c: how alike an item nobody has in train is to itself, by the mean of the others, so that histories reach it
-    over the media links."""
 
 
 def media_matrices(data: HeteroData) -> dict[str, sp.csr_matrix]:

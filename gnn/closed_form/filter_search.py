@@ -11,8 +11,8 @@ from torch_geometric.data import HeteroData
 
 from common.progress import Progress
 from gnn.blocked import truncated_svd
+from gnn.closed_form.config import FilterParameters
 from gnn.closed_form.filter_formula import (
-    FilterParameters,
     blend_in,
     cold_similarity,
     cooccurrence,

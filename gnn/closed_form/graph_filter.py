@@ -1,44 +1,20 @@
 """The training-free filter over the cross-modal graph: media links smooth the history, co-occurrence scores."""
 
-from collections.abc import Callable
-from typing import Any
-
 import scipy.sparse as sp
 import torch
-from pydantic import BaseModel, NonNegativeInt, PositiveInt
 from torch_geometric.data import HeteroData
 
 from common.progress import Progress
-from gnn.closed_form.filter_formula import FilterParameters, dense_filter, media_matrices, sparse_filter
+from gnn.closed_form.config import FilterParameters, GraphFilterConfig
+from gnn.closed_form.filter_formula import dense_filter, media_matrices, sparse_filter
 from gnn.closed_form.filter_search import FilterSearch
+from gnn.components import Recommender, Watch
+from gnn.footprint import FLOAT, Footprint, Sizes
 from gnn.matrices import interactions
 from gnn.scorers.base import ItemItemScorer
 
 
-class GraphFilterConfig(BaseModel, extra="forbid"):
-    """Fixed parameters, or a search for them on validation."""
-
-    parameters: FilterParameters | None = None
-    """None searches for them on validation; without validation pairs the defaults are used."""
-
-    low_rank: NonNegativeInt = 16
-    """Singular vectors of the truncation that `low_rank_weight` blends in (dense form only)."""
-
-    search_users: PositiveInt = 3000
-    """Validation users the search looks at (a seeded sample); an eighth of them above `dense_limit` items, where
-    only output exponent, hops and cold weight are searched."""
-
-    search_rounds: PositiveInt = 1
-    """Passes of the coordinate search over all parameters; a last one over the quick ones follows."""
-
-    dense_limit: PositiveInt = 20_000
-    """Items above which every matrix stays sparse and rows are pruned."""
-
-    row_entries: PositiveInt = 300
-    """Entries kept in each row of a pruned matrix."""
-
-
-class GraphFilter:
+class GraphFilter(Recommender[GraphFilterConfig]):
     """`Q = (I + al M + a2 M^2) S`, `S = (d^-bi C d^-bo)^p`, `C = X^T D_u^-2a X`; scores are `X Q`.
 
     M is the weighted mean over modalities of the symmetrically normalised media links between items. For an item
@@ -47,18 +23,16 @@ class GraphFilter:
     Steck 2019 and SLIM's relatives).
     """
 
-    def __init__(self, config: GraphFilterConfig | None = None, tell: Callable[[str], None] | None = None) -> None:
-        """`tell` hears of pruned rows and what they leave out."""
-        self.config, self.tell = config or GraphFilterConfig(), tell
+    Config = GraphFilterConfig
+
+    def __init__(self, config: GraphFilterConfig | None = None, watch: Watch | None = None) -> None:
+        super().__init__(config, watch)
         self.parameters = FilterParameters()
         """The parameters used, after `fit`."""
 
-    @property
-    def chosen(self) -> dict[str, Any]:
-        """A `gnn:` section that gives the same filter without searching."""
-        settings = {**self.config.model_dump(), "parameters": self.parameters.model_dump()}
-        section = GraphFilterConfig.model_validate(settings).model_dump(mode="json", exclude_defaults=True)
-        return {"model": "graph_filter", "graph_filter": section}
+    def resolved(self) -> GraphFilterConfig:
+        """The settings with the parameters used written in."""
+        return GraphFilterConfig.model_validate(self.config.model_dump() | {"parameters": self.parameters})
 
     def fit(self, data: HeteroData, *, seed: int = 0, progress: Progress | None = None) -> ItemItemScorer:
         """Dense weights up to `dense_limit` items, else sparse ones."""
@@ -82,10 +56,38 @@ class GraphFilter:
             weights = torch.from_numpy(dense_filter(history, media, self.parameters, self.config.low_rank, seed))
         else:
             weights, kept = sparse_filter(history, media, self.parameters, self.config.row_entries)
-            if self.tell:
-                self.tell(
+            if self.watch.tell:
+                self.watch.tell(
                     f"graph filter: {history.shape[1]:,} items are more than graph_filter.dense_limit "
                     f"{self.config.dense_limit:,}, so a row keeps {self.config.row_entries} entries, together "
                     f"{kept:.1%} of all co-occurrence"
                 )
         return ItemItemScorer(history, weights)
+
+    @classmethod
+    def footprint(cls, sizes: Sizes, config: GraphFilterConfig) -> Footprint:
+        """Up to `dense_limit` items 20 I^2 (co-occurrence, filter, its smoothed forms, one more to blend) and the
+        scores of the searched users; above it 40 I row_entries. Co-occurrence has at most P^2 / U entries for equal
+        histories."""
+        blocks = 8 * FLOAT * min(config.search_users, sizes.users) * sizes.items
+        together = min(float(sizes.items) ** 2, 2.0 * sizes.pairs**2 / max(sizes.users, 1))
+        links = sum(m.links for m in sizes.media.values())
+        if sizes.items <= config.dense_limit:
+            square = sizes.items**2
+            return Footprint(
+                "graph_filter",
+                20 * square + blocks,
+                FLOAT * square,
+                edges=30 * together / 8 + links * sizes.items / 8,
+                moved=30.0 * blocks,
+                lower="gnn.graph_filter.dense_limit",
+            )
+        rows = sizes.items * config.row_entries
+        return Footprint(
+            "graph_filter",
+            40 * rows + blocks // 8,
+            8 * rows,
+            edges=3 * together,
+            moved=30.0 * blocks / 8,
+            lower="gnn.graph_filter.row_entries",
+        )

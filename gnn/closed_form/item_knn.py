@@ -2,30 +2,21 @@
 
 import numpy as np
 import scipy.sparse as sp
-from pydantic import BaseModel, Field, PositiveInt
 from torch_geometric.data import HeteroData
 
 from common.progress import Progress
 from gnn.blocked import blocked_top
+from gnn.closed_form.config import ItemKNNConfig
+from gnn.components import Recommender
+from gnn.footprint import Footprint, Sizes, validation_bytes
 from gnn.matrices import interactions
 from gnn.scorers.base import ItemItemScorer
 
 
-class ItemKNNConfig(BaseModel, extra="forbid"):
-    """How many neighbours, and how much weakly supported similarities are held down."""
-
-    k: PositiveInt = 100
-    """Neighbours kept for each item."""
-
-    shrinkage: float = Field(10.0, ge=0)
-    """Added to the product of norms: similarities that rest on few users shrink towards 0."""
-
-
-class ItemKNN:
+class ItemKNN(Recommender[ItemKNNConfig]):
     """`W_ij = |users of i and j| / (sqrt(|i| |j|) + shrinkage)`, the k largest of each row; scores are `X W`."""
 
-    def __init__(self, config: ItemKNNConfig | None = None) -> None:
-        self.config = config or ItemKNNConfig()
+    Config = ItemKNNConfig
 
     def fit(self, data: HeteroData, *, seed: int = 0, progress: Progress | None = None) -> ItemItemScorer:
         """Sparse weights, computed a block of rows at a time."""
@@ -42,3 +33,10 @@ class ItemKNN:
             return block
 
         return ItemItemScorer(history, blocked_top(similarity, history.shape[1], self.config.k, progress))
+
+    @classmethod
+    def footprint(cls, sizes: Sizes, config: ItemKNNConfig) -> Footprint:
+        """Eight bytes an entry kept, twice that while rows are pruned."""
+        entries = sizes.items * config.k
+        work = 16 * entries + validation_bytes(sizes)
+        return Footprint("item_knn", work, 8 * entries, edges=sizes.pairs, lower="gnn.item_knn.k")

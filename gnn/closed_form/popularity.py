@@ -2,23 +2,16 @@
 
 import numpy as np
 import torch
-from pydantic import BaseModel
 from torch_geometric.data import HeteroData
 
 from common.progress import Progress
+from gnn.components import NoSettings, Recommender
 from gnn.matrices import interactions
 from gnn.scorers.base import DotScorer
 
 
-class PopularityConfig(BaseModel, extra="forbid"):
-    """Nothing to set."""
-
-
-class Popularity:
+class Popularity(Recommender[NoSettings]):
     """Scores an item by the number of users who have it in train."""
-
-    def __init__(self, config: PopularityConfig | None = None) -> None:
-        self.config = config or PopularityConfig()
 
     def fit(self, data: HeteroData, *, seed: int = 0, progress: Progress | None = None) -> DotScorer:
         """One-dimensional vectors: 1 for each user, the count for each item."""

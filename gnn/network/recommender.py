@@ -1,8 +1,6 @@
 """The hetero GNN as a recommender: a graph in, vectors out."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -10,8 +8,11 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from common.progress import Progress
+from gnn.components import Recommender, Watch, fit_name
+from gnn.footprint import Footprint, Sizes
 from gnn.matrices import held_out
 from gnn.network.config import NetworkConfig
+from gnn.network.footprint import network_footprint
 from gnn.network.hetero_network import HeteroNetwork
 from gnn.network.losses import LOSSES
 from gnn.network.message_graph import message_graph
@@ -20,51 +21,49 @@ from gnn.network.training import TrainingReport, finished_scorer, train
 from gnn.scorers.base import DotScorer
 
 
-class HeteroGNN:
+class HeteroGNN(Recommender[NetworkConfig]):
     """Trains `HeteroNetwork` on the graph's training interactions and hands out its vectors.
 
     After `fit`, `report` says how training went, `network` is the trained network and `modality_gates()`
     tells how much each modality counts for each user.
     """
 
-    def __init__(
-        self,
-        config: NetworkConfig | None = None,
-        *,
-        checkpoint: Path | None = None,
-        on_epoch: Callable[[dict[str, float]], None] | None = None,
-        tell: Callable[[str], None] | None = None,
-    ) -> None:
-        self.config = config or NetworkConfig()
-        self.checkpoint = checkpoint
-        self.on_epoch = on_epoch
-        self.tell = tell
+    Config = NetworkConfig
+
+    def __init__(self, config: NetworkConfig | None = None, watch: Watch | None = None) -> None:
+        super().__init__(config, watch)
         self.network: HeteroNetwork | None = None
         self.report: TrainingReport | None = None
 
     def fit(self, data: HeteroData, *, seed: int, progress: Progress | None = None) -> DotScorer:
         """Train with early stopping on the graph's validation pairs; same data and seed, same vectors.
 
-        `progress(epochs done, at most)` is called after each epoch; `on_epoch` gets the epoch's metrics, `tell` a
-        sentence where size decides for an approximation.
+        `progress(epochs done, at most)` is called after each epoch; the watch keeps a checkpoint, hears of the epoch's
+        metrics and is told where size decides for an approximation.
         Raises `GnnError` for an unknown loss, fusion or schedule, or a graph without training interactions.
         """
         graph = message_graph(data, self.config)
-        if self.tell:
+        if self.watch.tell:
             for sentence in left_out(graph, self.config):
-                self.tell(sentence)
+                self.watch.tell(sentence)
+        name = fit_name("network", self.config, seed)
         self.network = HeteroNetwork(graph, self.config, torch.Generator().manual_seed(seed))
         self.report = train(
             self.network,
             held_out(data, "valid"),
             seed=seed,
-            checkpoint=self.checkpoint,
+            checkpoint=self.watch.checkpoint(name),
             progress=progress,
-            on_epoch=self.on_epoch,
+            on_epoch=self.watch.epochs(name),
         )
         cosine = LOSSES[self.config.loss].cosine  # type: ignore[attr-defined]
         scorer = finished_scorer(self.network, cosine)
         return replace(scorer, terms=self.network.user_terms(cosine=cosine))
+
+    @classmethod
+    def footprint(cls, sizes: Sizes, config: NetworkConfig) -> Footprint:
+        """See `network_footprint`."""
+        return network_footprint(sizes, config)
 
     def modality_gates(self) -> dict[str, Float[Tensor, "users"]]:
         """Channel name -> each user's share of attention (the shares add up to 1); empty before `fit`."""

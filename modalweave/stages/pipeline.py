@@ -15,7 +15,7 @@ from gnn.bundle.bundle import Bundle, load_bundle, save_bundle
 from gnn.bundle.export import Precision, export_bundle
 from gnn.config import GNNConfig
 from gnn.matrices import Split, interactions
-from gnn.registry import make_recommender
+from gnn.registry import chosen, make_recommender
 from graph.hetero import graph_hash, read_hetero
 from graph.schema import GraphSchema
 from modalweave.config import RunConfig, dump_config
@@ -55,7 +55,7 @@ def train(config: RunConfig, *, stages: Stages) -> dict[str, Any]:
     result["peak_memory_mb"] = round(peak.resident / 2**20)
     result["approximations"] = told
     result["graph"] = graph_hash(data)
-    result["chosen"] = getattr(recommender, "chosen", {})
+    result["chosen"] = chosen(config.gnn, recommender)
     manifest = {
         "model": config.gnn.model,
         "chosen": result["chosen"],

@@ -11,9 +11,9 @@ from torch_geometric.data import HeteroData
 
 from common import memory
 from etl.sources import read_source
-from gnn.automatic import space
 from gnn.config import GNNConfig
-from gnn.footprint import Footprint, Sizes, footprints, graph_footprint
+from gnn.footprint import Footprint, Sizes, graph_footprint
+from gnn.registry import footprints
 from modalweave.config import RunConfig
 from modalweave.errors import RunError
 from modalweave.stages.plan_sizes import graph_sizes, source_sizes, store_sizes
@@ -39,7 +39,7 @@ def plan(config: RunConfig) -> dict[str, Any]:
 
 def refuse_what_cannot_fit(config: RunConfig, data: HeteroData) -> None:
     """Raises `RunError` where training on a graph that is already read cannot fit into what is free now."""
-    parts, free = _parts(graph_sizes(data), config.gnn), memory.available()
+    parts, free = footprints(config.gnn, graph_sizes(data)), memory.available()
     needed, largest = _peak(parts)
     if free is not None and needed > free:
         raise RunError(_too_large(needed, free, largest))
@@ -51,7 +51,7 @@ def estimate(sizes: Sizes, gnn: GNNConfig) -> dict[str, Any]:
     peak = runtime + graph + max over parts (what the parts before keep + what this one works with);
     seconds = flops / this machine's dense rate + edges / its sparse rate + bytes moved / its memory rate.
     """
-    graph, parts = graph_footprint(sizes), _parts(sizes, gnn)
+    graph, parts = graph_footprint(sizes), footprints(gnn, sizes)
     rates = _rates()
     needed, largest = _peak(parts)
     needed = max(_RUNTIME + graph.kept + needed, _RUNTIME + graph.kept + graph.work)
@@ -79,17 +79,6 @@ def estimate(sizes: Sizes, gnn: GNNConfig) -> dict[str, Any]:
         "fits": fits,
         "verdict": verdict,
     }
-
-
-def _parts(sizes: Sizes, gnn: GNNConfig) -> list[Footprint]:
-    networks, settings = 1, gnn
-    if gnn.model == "auto":
-        entries = space(sizes.users, sizes.pairs)
-        entry = {**entries[0], **gnn.fixed()}
-        networks = len(gnn.auto.networks or entries) if sizes.pairs <= gnn.auto.max_pairs else 1
-        settings = gnn.model_copy(update=GNNConfig.model_validate(entry).fixed())
-    copies = gnn.auto.copies if sizes.pairs <= gnn.auto.max_pairs else 1
-    return footprints(sizes, settings, networks, copies)
 
 
 def _peak(parts: list[Footprint]) -> tuple[int, Footprint]:

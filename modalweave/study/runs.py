@@ -25,7 +25,7 @@ from gnn.config import GNNConfig
 from gnn.matrices import Split, held_out, interactions
 from gnn.network.inspection import contributions, of_modality, of_relation, part_masks, scorer_without
 from gnn.network.recommender import HeteroGNN
-from gnn.registry import make_recommender
+from gnn.registry import chosen, make_recommender
 from gnn.scorers.base import Scorer
 from gnn.scorers.ranking import top_items
 from modalweave.errors import RunError
@@ -82,7 +82,8 @@ def kept_run(task: Task, variant: Variant, seed: int) -> Run | None:
 def run_variant(task: Task, variant: Variant, seed: int, progress: Progress) -> Run:
     """Fit, rank the catalogue for every user with a held-out item, and keep the result in one whole file."""
     data = task.data
-    recommender = make_recommender(GNNConfig.model_validate(variant.gnn))
+    config = GNNConfig.model_validate(variant.gnn)
+    recommender = make_recommender(config)
     with peak_memory() as peak:
         began = time.perf_counter()
         scorer = recommender.fit(data, seed=seed, progress=progress)
@@ -98,7 +99,7 @@ def run_variant(task: Task, variant: Variant, seed: int, progress: Progress) -> 
         "seconds": round(seconds, 2),
         "memory_mb": round(peak.resident / 2**20),
         "device_mb": round(peak.device / 2**20),
-        "chosen": getattr(recommender, "chosen", {}),
+        "chosen": chosen(config, recommender),
     }
     if variant.name == JOINT and isinstance(recommender, HeteroGNN) and recommender.network is not None:
         network = recommender.network

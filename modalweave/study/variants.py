@@ -8,6 +8,7 @@ from pydantic import JsonValue, ValidationError
 from torch_geometric.data import HeteroData
 
 from gnn.automatic import Auto
+from gnn.closed_form.config import EASEConfig
 from gnn.config import GNNConfig
 from gnn.matrices import interactions
 from gnn.network.config import NetworkConfig
@@ -60,7 +61,8 @@ def reference(gnn: GNNConfig, data: HeteroData) -> NetworkConfig:
     if gnn.model == "auto":
         network = Auto(gnn).candidates(interactions(data))[0]
     elif gnn.model == "ensemble":
-        network = next((part.network for part in gnn.ensemble.parts if part.model == "hetero"), network)
+        settings = (part.settings for part in gnn.ensemble.parts)
+        network = next((s for s in settings if isinstance(s, NetworkConfig)), network)
     present = tuple(m for m in network.modalities if has_modality(data, m))
     return network.model_copy(update={"fusion": "joint", "modalities": present})
 
@@ -167,8 +169,9 @@ def questions(found: Sequence[Variant], media: Sequence[str], own: Collection[st
 
 
 def _closed(name: str, gnn: GNNConfig) -> dict[str, JsonValue]:
-    return {"model": name, name: getattr(gnn, name).model_dump(mode="json", exclude_defaults=True)}
+    return {"model": name, name: gnn.settings(name).model_dump(mode="json", exclude_defaults=True)}
 
 
 def _ease_label(gnn: GNNConfig) -> str:
-    return "EASE (closed form, behaviour only)" if gnn.ease.media_weights == {} else "EASE (closed form)"
+    settings = EASEConfig.model_validate(gnn.settings("ease"))
+    return "EASE (closed form, behaviour only)" if settings.media_weights == {} else "EASE (closed form)"

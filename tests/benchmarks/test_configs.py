@@ -22,5 +22,5 @@ def test_each_set_takes_the_automatic_choice_and_what_it_chose_searches_nothing(
     parts = chosen.gnn.ensemble.parts
     assert chosen.gnn.ensemble.weights is not None
     assert len(chosen.gnn.ensemble.weights) == len(parts)
-    assert all(part.graph_filter.parameters is not None for part in parts if part.model == "graph_filter")
-    assert all(part.ease.regularisation is not None for part in parts if part.model == "ease")
+    assert all(part.settings.parameters is not None for part in parts if part.model == "graph_filter")
+    assert all(part.settings.regularisation is not None for part in parts if part.model == "ease")

@@ -13,7 +13,7 @@ from gnn.ensemble import Ensemble
 from gnn.ensemble_weights import fit_weights, weighted_sum
 from gnn.errors import GnnError
 from gnn.matrices import interactions
-from gnn.registry import RECOMMENDERS, make_recommender
+from gnn.registry import RECOMMENDERS, chosen, make_recommender
 from gnn.scorers.base import DotScorer, ItemItemScorer, SumScorer, normalised
 from gnn.scorers.one_dot import one_dot
 from gnn.scorers.ranking import top_items
@@ -97,10 +97,10 @@ def test_decision_fusion_weighs_one_network_for_behaviour_and_one_a_modality(mix
     ensemble = EnsembleConfig(normalise="rank")
     recommender = make_recommender(GNNConfig(fusion="decision", ensemble=ensemble, **QUICK))
     scorer = recommender.fit(mixed_graph, seed=0)
-    section = recommender.chosen["ensemble"]
+    section = recommender.resolved().model_dump(mode="json", exclude_defaults=True)["ensemble"]
     used = [part["network"].get("modalities") for part in section["parts"]]
     assert section["normalise"] == "rank" and all(names is None or len(names) <= 1 for names in used)
-    again = make_recommender(GNNConfig.model_validate(recommender.chosen)).fit(mixed_graph, seed=0)
+    again = make_recommender(recommender.resolved()).fit(mixed_graph, seed=0)
     assert torch.allclose(scorer.scores(torch.arange(60)), again.scores(torch.arange(60)), atol=1e-4)
 
 
@@ -162,17 +162,18 @@ def test_every_recommender_fits_repeats_and_names_its_choice(mixed_graph, name: 
     assert (scorer.num_users, scorer.num_items) == (60, 40)
     assert torch.equal(scorer.scores(users), again.scores(users))
     assert all(done <= total for done, total in steps)
-    json.dumps(getattr(recommender, "chosen", {}), allow_nan=False)
+    json.dumps(chosen(config, recommender), allow_nan=False)
     items, _ = top_items(scorer, users, interactions(mixed_graph), 10)
     assert not interactions(mixed_graph)[np.repeat(users.numpy(), 10), items.ravel()].any()
 
 
 def test_the_chosen_section_gives_the_automatic_scorer_again(mixed_graph) -> None:
-    auto = Auto(GNNConfig(**QUICK, auto=AutoConfig(copies=2)))
+    config = GNNConfig(**QUICK, auto=AutoConfig(copies=2))
+    auto = Auto(config)
     scorer = auto.fit(mixed_graph, seed=0)
-    assert auto.chosen["model"] == "ensemble"
+    assert auto.resolved().model == "ensemble"
     assert len(auto.trials) >= len(auto.candidates(interactions(mixed_graph)))
-    section = GNNConfig.model_validate(json.loads(json.dumps(auto.chosen)))
+    section = GNNConfig.model_validate(json.loads(json.dumps(chosen(config, auto))))
     again = make_recommender(section).fit(mixed_graph, seed=0)
     users = torch.arange(60)
     assert torch.allclose(scorer.scores(users), again.scores(users), atol=1e-4)

@@ -38,7 +38,7 @@ def test_an_automatic_choice_killed_at_any_network_ends_the_same(mixed_graph, tm
         resumed = make_recommender(CONFIG, Watch(folder, lambda name, row, after=after: after.append(name)))
         found = resumed.fit(mixed_graph, seed=0)
         assert torch.equal(found.scores(torch.arange(60)), expected.scores(torch.arange(60)))
-        assert resumed.chosen == whole.chosen
+        assert resumed.resolved() == whole.resolved()
         assert len(before) + len(after) == len(heard)  # nothing was trained twice
 
 

@@ -6,8 +6,9 @@ import scipy.sparse as sp
 import torch
 
 from gnn.blocked import keep_top, truncated_svd
-from gnn.closed_form.ease import EASE, EASEConfig, ease_weights
-from gnn.closed_form.item_knn import ItemKNN, ItemKNNConfig
+from gnn.closed_form.config import EASEConfig, ItemKNNConfig
+from gnn.closed_form.ease import EASE, ease_weights
+from gnn.closed_form.item_knn import ItemKNN
 from gnn.closed_form.popularity import Popularity
 from gnn.matrices import held_out, interactions, media_similarity
 from gnn.parallel import in_threads, product
@@ -45,7 +46,7 @@ def test_ease_with_media_by_hand(bare_graph) -> None:
     expected = [[0, 5 / 11, 2 / 12], [5 / 11, 0, 2 / 12], [2 / 11, 2 / 11, 0]]
     recommender = EASE(EASEConfig(regularisation=1.0, media_weights={"image": 0.5, "text": 3.0}))
     assert torch.allclose(recommender.fit(graph).weights, torch.tensor(expected), atol=1e-6)
-    assert recommender.chosen["ease"]["media_weights"] == {"image": 0.5}  # nothing links texts here
+    assert recommender.resolved().media_weights == {"image": 0.5}  # nothing links texts here
 
 
 def test_ease_with_media_reaches_what_nobody_has_yet_and_leaves_noise_out(taste_graph) -> None:
@@ -56,7 +57,7 @@ def test_ease_with_media_reaches_what_nobody_has_yet_and_leaves_noise_out(taste_
     assert recommender.media_weights["audio"] == 0
     behaviour = EASE(EASEConfig(regularisation=recommender.regularisation)).fit(graph)
     assert validation.quality(scorer) > 5 * validation.quality(behaviour)
-    again = EASE(EASEConfig.model_validate(recommender.chosen["ease"])).fit(graph)
+    again = EASE(recommender.resolved()).fit(graph)
     assert torch.equal(again.weights, scorer.weights)
 
 
@@ -79,7 +80,7 @@ def test_ease_chooses_its_penalty_on_validation_and_names_it(mixed_graph) -> Non
     recommender = EASE(EASEConfig(candidates=candidates))
     scorer = recommender.fit(mixed_graph)
     assert validation.quality(scorer) == max(qualities)
-    assert recommender.chosen["ease"]["regularisation"] == candidates[int(np.argmax(qualities))]
+    assert recommender.resolved().regularisation == candidates[int(np.argmax(qualities))]
 
 
 def test_ease_looks_at_a_sample_of_validation_users_and_an_eighth_of_it_where_large(mixed_graph, monkeypatch) -> None:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from gnn.closed_form.filter_formula import FilterParameters, dense_filter, media_matrices, sparse_filter
+from gnn.closed_form.config import FilterParameters, GraphFilterConfig
+from gnn.closed_form.filter_formula import dense_filter, media_matrices, sparse_filter
 from gnn.closed_form.filter_search import FilterSearch, clearly_better
-from gnn.closed_form.graph_filter import GraphFilter, GraphFilterConfig
+from gnn.closed_form.graph_filter import GraphFilter
 from gnn.matrices import interactions
 from gnn.scorers.base import ItemItemScorer
 from gnn.scorers.ranking import top_items
@@ -150,9 +151,8 @@ def test_search_does_not_end_below_its_start_and_repeats(mixed_graph) -> None:
 def test_chosen_section_gives_the_same_filter(mixed_graph) -> None:
     recommender = GraphFilter(GraphFilterConfig(search_rounds=1))
     scorer = recommender.fit(mixed_graph, seed=0)
-    section = recommender.chosen
-    assert section["model"] == "graph_filter"
-    again = GraphFilter(GraphFilterConfig.model_validate(section["graph_filter"])).fit(mixed_graph, seed=5)
+    assert recommender.resolved().parameters is not None
+    again = GraphFilter(recommender.resolved()).fit(mixed_graph, seed=5)
     assert torch.equal(scorer.weights, again.weights)
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from gnn.closed_form.ease import EASE, EASEConfig
-from gnn.closed_form.filter_formula import FilterParameters
-from gnn.closed_form.graph_filter import GraphFilter, GraphFilterConfig
-from gnn.closed_form.item_knn import ItemKNN, ItemKNNConfig
+from gnn.closed_form.config import EASEConfig, FilterParameters, GraphFilterConfig, ItemKNNConfig
+from gnn.closed_form.ease import EASE
+from gnn.closed_form.graph_filter import GraphFilter
+from gnn.closed_form.item_knn import ItemKNN
 from gnn.closed_form.popularity import Popularity
 from gnn.scorers.base import Scorer
 

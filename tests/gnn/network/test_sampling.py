@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from gnn.components import Watch
 from gnn.matrices import held_out, interactions
 from gnn.network.config import NetworkConfig
 from gnn.network.hetero_network import HeteroNetwork, Perturbation
@@ -89,14 +90,15 @@ def test_the_switch_goes_by_the_edges_of_all_relations(taste_graph):
 def test_what_size_decides_for_is_told(taste_graph):
     told = []
     config = {"embedding_dim": 4, "epochs": 1, "negatives": 16}
-    HeteroGNN(NetworkConfig(**config), tell=told.append).fit(taste_graph(), seed=0)
-    HeteroGNN(NetworkConfig(**config, batching="sampled", loss="bpr"), tell=told.append).fit(taste_graph(), seed=0)
+    watch = Watch(tell=told.append)
+    HeteroGNN(NetworkConfig(**config), watch).fit(taste_graph(), seed=0)
+    HeteroGNN(NetworkConfig(**config, batching="sampled", loss="bpr"), watch).fit(taste_graph(), seed=0)
     assert told == []
-    HeteroGNN(NetworkConfig(**config, full_softmax_items=99), tell=told.append).fit(taste_graph(), seed=0)
+    HeteroGNN(NetworkConfig(**config, full_softmax_items=99), watch).fit(taste_graph(), seed=0)
     assert told == [
         "network: 100 items are more than full_softmax_items 99, so the softmax is estimated from 16 drawn ones a step"
     ]
-    HeteroGNN(NetworkConfig(**config, sampled_above=10), tell=told.append).fit(taste_graph(), seed=0)
+    HeteroGNN(NetworkConfig(**config, sampled_above=10), watch).fit(taste_graph(), seed=0)
     assert "a sampled batch does not hold all items" in told[1] and "edges are more than sampled_above 10" in told[2]
 
 
@@ -137,13 +139,12 @@ def test_sampled_training_resumes_bit_for_bit(loss, taste_graph, tmp_path):
     config = NetworkConfig(**(SMALL | {"epochs": 4}), loss=loss, batching="sampled", fan_out=3, edge_dropout=0.2)
     expected = HeteroGNN(config).fit(data, seed=1)
 
-    def kill(row):
+    def kill(name, row):
         if row["epoch"] == 2:
             raise Killed
 
-    path = tmp_path / "state.safetensors"
     with pytest.raises(Killed):
-        HeteroGNN(config, checkpoint=path, on_epoch=kill).fit(data, seed=1)
-    got = HeteroGNN(config, checkpoint=path).fit(data, seed=1)
+        HeteroGNN(config, Watch(tmp_path, kill)).fit(data, seed=1)
+    got = HeteroGNN(config, Watch(tmp_path)).fit(data, seed=1)
     assert torch.equal(got.user_vectors, expected.user_vectors)
     assert torch.equal(got.item_vectors, expected.item_vectors)

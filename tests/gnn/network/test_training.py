@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from gnn.components import Watch
 from gnn.errors import GnnError
 from gnn.matrices import held_out, interactions
 from gnn.network.checkpoint import TrainingState, load_state, save_state
@@ -66,29 +67,30 @@ def test_resumed_training_ends_bit_for_bit_like_an_unbroken_run(taste_graph, tmp
     whole = HeteroGNN(config)
     expected = whole.fit(data, seed=1)
 
-    def kill(row):
+    def kill(name, row):
         if row["epoch"] == 3:
             raise Killed
 
-    path = tmp_path / "run" / "state.safetensors"
+    folder = tmp_path / "run"
     with pytest.raises(Killed):
-        HeteroGNN(config, checkpoint=path, on_epoch=kill).fit(data, seed=1)
+        HeteroGNN(config, Watch(folder, kill)).fit(data, seed=1)
     epochs = []
-    resumed = HeteroGNN(config, checkpoint=path, on_epoch=lambda row: epochs.append(row["epoch"]))
+    resumed = HeteroGNN(config, Watch(folder, lambda name, row: epochs.append(row["epoch"])))
     got = resumed.fit(data, seed=1)
     assert epochs == [4, 5, 6, 7, 8]
     assert torch.equal(got.user_vectors, expected.user_vectors)
     assert torch.equal(got.item_vectors, expected.item_vectors)
     assert [r["loss"] for r in resumed.report.history] == [r["loss"] for r in whole.report.history]
-    assert [p.name for p in path.parent.iterdir()] == ["state.safetensors"]
+    assert [p.suffix for p in folder.iterdir()] == [".safetensors"]
 
 
 def test_a_checkpoint_of_another_run_is_not_taken_up(taste_graph, tmp_path):
-    data, path = taste_graph(), tmp_path / "state.safetensors"
+    data = taste_graph()
     config = NetworkConfig(**(SMALL | {"epochs": 2}))
-    HeteroGNN(config, checkpoint=path).fit(data, seed=1)
+    HeteroGNN(config, Watch(tmp_path)).fit(data, seed=1)
+    data["User", "INTERACTED", "Item"].weight[0] = 0
     epochs = []
-    HeteroGNN(config, checkpoint=path, on_epoch=lambda row: epochs.append(row["epoch"])).fit(data, seed=2)
+    HeteroGNN(config, Watch(tmp_path, lambda name, row: epochs.append(row["epoch"]))).fit(data, seed=1)
     assert epochs == [1, 2]
 
 

@@ -10,7 +10,8 @@ import torch
 from gnn.bundle.bundle import load_bundle, save_bundle
 from gnn.bundle.export import export_bundle
 from gnn.bundle.tensors import terms_to_tensors, with_terms
-from gnn.closed_form.ease import EASE, EASEConfig
+from gnn.closed_form.config import EASEConfig
+from gnn.closed_form.ease import EASE
 from gnn.closed_form.popularity import Popularity
 from gnn.errors import BundleError
 from gnn.matrices import interactions

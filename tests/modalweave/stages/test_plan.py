@@ -13,11 +13,13 @@ from torch_geometric.data import HeteroData
 
 from common import memory
 from common.memory import peak_memory
-from gnn.closed_form.ease import EASEConfig
+from gnn.closed_form.config import EASEConfig
+from gnn.closed_form.ease import EASE as ClosedForm
 from gnn.config import GNNConfig
-from gnn.footprint import Footprint, Medium, Sizes, ease_footprint, footprints, network_footprint
-from gnn.registry import make_recommender
-from modalweave.stages.plan import _parts, estimate
+from gnn.footprint import Footprint, Medium, Sizes
+from gnn.network.footprint import network_footprint
+from gnn.registry import footprints, make_recommender
+from modalweave.stages.plan import estimate
 from modalweave.stages.plan_sizes import graph_sizes
 from tests.gnn.conftest import _add_media, _bare_graph
 
@@ -48,7 +50,7 @@ def taken(size: tuple[int, int, int], gnn: dict[str, Any]) -> tuple[int, int]:
         pass
     with peak_memory() as peak:
         make_recommender(config).fit(data, seed=0)
-    (part,) = footprints(graph_sizes(data), config, 1, 1)
+    (part,) = footprints(config, graph_sizes(data))
     return part.work, peak.resident - before.resident
 
 
@@ -80,9 +82,9 @@ def test_what_grows_with_what() -> None:
     twice = config.model_copy(update={"embedding_dim": 128})
     assert network_footprint(small, twice).kept == 2 * network_footprint(small, config).kept
     assert network_footprint(wide, config).work > network_footprint(small, config).work
-    square = [ease_footprint(Sizes(100, n, 1000), EASEConfig()).kept for n in (1000, 2000)]
+    square = [ClosedForm.footprint(Sizes(100, n, 1000), EASEConfig()).kept for n in (1000, 2000)]
     assert square[1] == 4 * square[0]
-    assert ease_footprint(Sizes(100, 30_000, 1000), EASEConfig()).kept < 4 * 30_000**2
+    assert ClosedForm.footprint(Sizes(100, 30_000, 1000), EASEConfig()).kept < 4 * 30_000**2
 
 
 @pytest.mark.parametrize("model", ["auto", "hetero"])
@@ -93,7 +95,7 @@ def test_a_catalogue_three_times_as_large_costs_three_times_as_much(model: str, 
 
     def parts(items: int) -> list[Footprint]:
         sizes = Sizes(2 * items, items, 2 * items * history, 1000, media={"image": Medium(items, 64, 10 * items)})
-        return _parts(sizes, GNNConfig(model=model, auto={"max_pairs": 1}))
+        return footprints(GNNConfig(model=model, auto={"max_pairs": 1}), sizes)
 
     for small, large in zip(parts(items), parts(3 * items), strict=True):
         # a sampled batch has its size, and each moves every parameter
