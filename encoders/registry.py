@@ -12,7 +12,7 @@ from encoders.errors import EncoderError
 
 ENCODERS: Mapping[str, str] = {
     "minilm": "encoders.models.minilm",
-    "transformers_text": "encoders.models.transformers_text",
+    "sentence_transformers": "encoders.models.sentence_transformers",
     "efficientnet_lite0": "encoders.models.efficientnet",
     "open_clip": "encoders.models.open_clip",
     "logmel": "encoders.models.logmel",
@@ -21,8 +21,21 @@ ENCODERS: Mapping[str, str] = {
 }
 """Name -> the module that holds its `Config` and `build`."""
 
+RENAMED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "transformers_text": ("sentence_transformers", {"pooling": "mean", "prompt": "", "max_length": 512}),
+}
+"""A name of an earlier release -> today's, and the settings that make it what it was. Goes with the next release."""
+
 DEFAULTS: Mapping[str, str] = {"text": "minilm", "image": "efficientnet_lite0", "audio": "logmel"}
 """Modality -> the encoder that works without a model hub."""
+
+
+def renamed(spec: str | Mapping[str, Any]) -> str | None:
+    """One line to tell about a name of an earlier release, None for a name of today."""
+    name = spec if isinstance(spec, str) else spec.get("name")
+    if name not in RENAMED:
+        return None
+    return f"encoder {name!r} is now {RENAMED[name][0]!r}; the old name goes with the next release"
 
 
 def make_encoder(spec: str | Mapping[str, Any], *, device: str = "auto") -> Encoder:
@@ -33,6 +46,9 @@ def make_encoder(spec: str | Mapping[str, Any], *, device: str = "auto") -> Enco
     """
     settings = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = settings.pop("name", None)
+    if name in RENAMED:
+        name, meant = RENAMED[name]
+        settings = {**meant, **settings}
     if not isinstance(name, str) or name not in ENCODERS:
         near = difflib.get_close_matches(str(name), ENCODERS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(ENCODERS)}"

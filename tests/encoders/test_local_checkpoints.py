@@ -96,7 +96,7 @@ def model_folder(folder, **config):
     ],
 )
 def test_positions_a_model_takes(tmp_path, config, positions):
-    found = snapshot("transformers_text", str(model_folder(tmp_path / "m", **config)), None)
+    found = snapshot("sentence_transformers", str(model_folder(tmp_path / "m", **config)), None)
     assert found.positions() == positions
 
 
@@ -121,13 +121,13 @@ def test_a_broken_config_is_named(tmp_path, text):
     folder = model_folder(tmp_path / "m")
     (folder / "config.json").write_text(text)
     with pytest.raises(EncoderError, match=r"config\.json"):
-        snapshot("transformers_text", str(folder), None)
+        snapshot("sentence_transformers", str(folder), None)
 
 
 def test_a_config_without_a_model_type_is_a_line(tmp_path):
     folder = model_folder(tmp_path / "m", hidden_size=4)
-    encoder = make_encoder({"name": "transformers_text", "model": str(folder)}, device="cpu")
-    with pytest.raises(EncoderError, match="cannot be loaded as AutoTokenizer") as error:
+    encoder = make_encoder({"name": "sentence_transformers", "model": str(folder)}, device="cpu")
+    with pytest.raises(EncoderError, match="cannot be loaded as SentenceTransformer") as error:
         encoder.encode([np.array("a")])
     assert "\n" not in str(error.value)
 
