@@ -105,10 +105,8 @@ def cronbach_alpha(answers: Float[np.ndarray, "users questions"]) -> float | Non
 
 def wilson(successes: int, users: int, *, level: float = 0.95) -> tuple[float, float]:
     """Score interval of a rate (Wilson 1927): right for small samples and rates near 0 or 1."""
-    z = float(scipy.stats.norm.isf((1 - level) / 2))
-    p, spread = successes / users, z * z / users
-    centre, half = p + spread / 2, z * np.sqrt(p * (1 - p) / users + spread / users / 4)
-    return max(0.0, float((centre - half) / (1 + spread))), min(1.0, float((centre + half) / (1 + spread)))
+    interval = scipy.stats.binomtest(successes, users).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def _question(

@@ -17,20 +17,14 @@ def truncated_svd(
 ) -> tuple[Float[np.ndarray, "rows rank"], Float[np.ndarray, "rank"], Float[np.ndarray, "columns rank"]]:
     """`U, s, V` with `matrix ~ U diag(s) V^T`, float32 (randomised: Halko, Martinsson and Tropp, SIAM Review 2011).
 
-    Deterministic by seed; the sign makes the largest entry of each column of V positive.
+    Deterministic by seed. A rank above the matrix's smaller side is that side.
     """
-    width = min(rank + 16, *matrix.shape)
-    generator = np.random.default_rng(seed)
-    basis = generator.standard_normal((matrix.shape[1], width)).astype(np.float32)
-    for _ in range(iterations):
-        basis = orthonormal(matrix.T @ orthonormal(matrix @ basis))
-    projected = np.asarray(matrix @ basis, dtype=np.float32)
-    left, values, right = np.linalg.svd(projected, full_matrices=False)
-    item_side = basis @ right.T
-    signs = np.sign(item_side[np.abs(item_side).argmax(axis=0), np.arange(width)])
-    signs[signs == 0] = 1
-    rank = min(rank, width)
-    return (left * signs)[:, :rank], values[:rank], (item_side * signs)[:, :rank].astype(np.float32)
+    from sklearn.utils.extmath import randomized_svd  # here: most of what is fitted needs none
+
+    left, values, right = randomized_svd(
+        matrix, min(rank, *matrix.shape), n_oversamples=16, n_iter=iterations, random_state=seed
+    )
+    return left.astype(np.float32), values.astype(np.float32), right.T.astype(np.float32)
 
 
 def orthonormal(matrix: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns"]:

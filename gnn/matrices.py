@@ -58,12 +58,6 @@ def media_similarity(data: HeteroData, modality: str) -> sp.csr_matrix | None:
     return sym_normalised(lifted) if lifted.nnz else None
 
 
-def item_entities(data: HeteroData) -> sp.csr_matrix:
-    """Items x entities, float32, 1 where any relation leads from the item to the entity."""
-    shape = (int(data["Item"].num_nodes), int(data["Entity"].num_nodes))
-    return _binary(data["Item", "RELATED", "Entity"].edge_index, shape)
-
-
 def sym_normalised(matrix: sp.csr_matrix) -> sp.csr_matrix:
     """`D^(-1/2) A D^(-1/2)` with D the row sums; rows that sum to 0 stay 0."""
     scale = sp.diags(inverse_power(np.asarray(matrix.sum(axis=1)).ravel(), 0.5))

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 from torch_geometric.data import HeteroData
 
-from common.files import write_bytes, write_json, write_text
+from common.files import write_json, write_text
 from gnn.automatic import Auto
 from gnn.matrices import interactions
 from gnn.registry import make_recommender
@@ -130,10 +132,7 @@ def _resumed(config: RunConfig, base: RunConfig, space: Space, graph: str) -> "S
     optuna = _optuna()
     path = config.workspace / TUNE / "journal.log"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        whole = path.read_bytes()
-        if not whole.endswith(b"\n"):  # a kill in the middle of a line must not spoil the next one
-            write_bytes(path, whole[: whole.rfind(b"\n") + 1])
+    cut_torn_line(path)
     facts = [
         base.gnn.model_dump(mode="json"),
         {key: c if isinstance(c, list) else c.model_dump() for key, c in space.items()},
@@ -151,6 +150,21 @@ def _resumed(config: RunConfig, base: RunConfig, space: Space, graph: str) -> "S
         if not trial.state.is_finished():
             search.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return search
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut off the journal's last line where a kill left it half written, so that it does not spoil the next one.
+
+    Whole lines are never written anew: a kill at any moment leaves them as they are.
+    """
+    if not path.exists():
+        return
+    with path.open("rb+") as journal:
+        held = journal.read()
+        whole = held.rfind(b"\n") + 1
+        if whole < len(held):
+            journal.truncate(whole)
+            os.fsync(journal.fileno())
 
 
 def _drawn(trial: "Trial", space: Space) -> dict[str, JsonValue]:

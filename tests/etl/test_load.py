@@ -3,13 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
 from etl.config import NeighbourConfig
 from etl.errors import EtlError, SourceError, SplitError
-from etl.fingerprint import dataset_fingerprint
 from etl.load import load_graph, related
 from etl.media import build_media
 from etl.media_links import link_media
@@ -105,19 +103,6 @@ def test_a_tail_that_only_looks_like_an_item_is_an_entity() -> None:
     )
     entities, from_items, _ = related(tables)
     assert entities["id"].to_pylist() == ["b"] and from_items["target"].to_pylist() == ["b"]
-
-
-def test_fingerprint_sees_rows_not_their_order(tables: Tables) -> None:
-    one = dataset_fingerprint(tables)
-    turned = replace(tables, interactions=tables.interactions.take([1, 0]))
-    assert dataset_fingerprint(turned) == one and len(one) == 64
-    split = tables.interactions.schema.get_field_index("split")
-    moved = tables.interactions.set_column(split, "split", pa.array(["train", "valid"]))
-    assert dataset_fingerprint(replace(tables, interactions=moved)) != one
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.array([1, 0, 0.9, 0.2], np.float32)), 2)
-    changed = {"image": pa.table({"item_id": ["a", "b"], "vector": vectors})}
-    assert dataset_fingerprint(replace(tables, embeddings=changed)) != one
-    assert dataset_fingerprint(tables, build_media(tables, {})) != one
 
 
 def test_errors_are_one_family() -> None:

@@ -1,6 +1,8 @@
 """`modalweave tune`: chosen on validation, resumable, repeatable, and what it writes is a config."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,20 @@ def test_a_search_that_was_stopped_ends_like_one_that_ran_through(built: Path, m
     assert settings(whole) == settings(stopped)
     again = modalweave(*command, "--trials", 11).json()
     assert [trial["seconds"] for trial in again["trials"]] == [trial["seconds"] for trial in whole["trials"]]
+
+
+@pytest.mark.parametrize("torn", ["", '{"op_code": 4, "worker'])
+def test_mending_the_journal_never_takes_a_whole_line(tmp_path: Path, torn: str) -> None:
+    """Every write fails here, as at a kill or on a full disk: what was whole before must be there afterwards."""
+    journal = tmp_path / "journal.log"
+    whole = '{"op_code": 0}\n{"op_code": 4}\n'
+    journal.write_text(whole + torn)
+    code = (
+        "import resource, sys; from pathlib import Path; from modalweave.study.tune import cut_torn_line;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); cut_torn_line(Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(journal)], capture_output=True, check=False)
+    assert journal.read_text() == whole
 
 
 def test_a_trial_that_was_killed_is_left_out(built: Path, modalweave: Run, monkeypatch: pytest.MonkeyPatch) -> None:
