@@ -32,7 +32,7 @@ DEFAULTS: Mapping[str, str] = {"text": "minilm", "image": "efficientnet_lite0", 
 
 def renamed(spec: str | Mapping[str, Any]) -> str | None:
     """One line to tell about a name of an earlier release, None for a name of today."""
-    name = spec if isinstance(spec, str) else spec.get("name")
+    name = spec if isinstance(spec, str) else str(spec.get("name"))
     if name not in RENAMED:
         return None
     return f"encoder {name!r} is now {RENAMED[name][0]!r}; the old name goes with the next release"
@@ -46,7 +46,7 @@ def make_encoder(spec: str | Mapping[str, Any], *, device: str = "auto") -> Enco
     """
     settings = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = settings.pop("name", None)
-    if name in RENAMED:
+    if isinstance(name, str) and name in RENAMED:
         name, meant = RENAMED[name]
         settings = {**meant, **settings}
     if not isinstance(name, str) or name not in ENCODERS:

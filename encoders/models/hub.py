@@ -111,7 +111,7 @@ def loading(encoder: str, kind: str, found: Snapshot) -> Iterator[None]:
 
 def _download(encoder: str, model: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     if model.startswith((".", "/", "~")):
         raise EncoderError(f"{encoder}: folder {model} does not exist")
