@@ -29,6 +29,9 @@ class GraphStore(Protocol):
     address: str
     """As the user gives it: `ladybug:PATH` or a Bolt address (no credentials)."""
 
+    notes: list[str]
+    """Sentences for the user since the store was opened, e.g. of an index left out or of a name the graph lacks."""
+
     def create_schema(self, schema: GraphSchema) -> None:
         """Make labels, keys and indexes exist; an older schema is extended, never dropped."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import BaseModel, ByteSize, Field, NonNegativeInt, ValidationError, model_validator
 
 from encoders import DEFAULTS, DecodeLimits
 from etl.config import NeighbourConfig, SourceConfig, SplitConfig
@@ -33,10 +33,13 @@ class RunConfig(BaseModel, extra="forbid"):
     """Folder for every product of the run; `runs/<name>` unless given."""
 
     store: str = "ladybug"
-    """`ladybug` (inside the workspace), `ladybug:PATH` or a Bolt address."""
+    """`ladybug` (inside the workspace), `ladybug:PATH` or a Bolt address (`#NAME` after it: a database)."""
 
     database: str | None = None
     """Name of the Neo4j database, where it is not the server's default."""
+
+    max_db_size: ByteSize | None = Field(None, ge=2**24)
+    """How large the embedded store may grow, e.g. `64GB`: address space that is reserved, 8 TB or what there is."""
 
     split: SplitConfig = Field(default_factory=SplitConfig)
     """How interactions are held out where the source does not say."""

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -10,10 +10,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 
 from common.progress import Progress
-from common.text import printable
+from common.text import one_line, printable
 
 out = Console(emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """One line each on stderr: the result stands, but may not be what was meant."""
+    for sentence in sentences:
+        print(f"modalweave: warning: {one_line(sentence)}", file=sys.stderr)
 
 
 class Stages:

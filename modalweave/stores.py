@@ -5,23 +5,26 @@ from pathlib import Path
 
 from graph import open_store
 from graph.store import GraphStore
-from modalweave.config import load_config
+from modalweave.config import RunConfig, load_config
 from modalweave.errors import ConfigError
 from scoring.writeback import retract
 
 
 def connect(
-    address: str, config: Path | None = None, *, read_only: bool = False, database: str | None = None
+    address: str, config: Path | RunConfig | None = None, *, read_only: bool = False, database: str | None = None
 ) -> GraphStore:
     """Open a store by address; `NEO4J_USERNAME` and `NEO4J_PASSWORD` are read here and nowhere else.
 
-    `config` names the database where `database` is not given. Raises `graph.errors.StoreError`.
+    `config` says how large the embedded store may grow, and names the database where neither the address does
+    (`bolt://HOST:PORT#NAME`) nor `database`. Raises `graph.errors.StoreError`.
     """
-    if database is None and config is not None:
-        database = load_config(config).database
+    settings = load_config(config) if isinstance(config, Path) else config
+    if database is None and settings is not None:
+        database = settings.database
     password = os.environ.get("NEO4J_PASSWORD")
     credentials = (os.environ.get("NEO4J_USERNAME", "neo4j"), password) if password is not None else None
-    return open_store(address, credentials=credentials, read_only=read_only, database=database)
+    most = settings.max_db_size if settings else None
+    return open_store(address, credentials=credentials, read_only=read_only, database=database, max_db_size=most)
 
 
 def retract_model(address: str | None, config: Path | None, model_id: str) -> dict[str, str | int]:

@@ -58,9 +58,13 @@ def empty(server: Server) -> None:
 def drop_schema(server: Server) -> None:
     """Drop every constraint and index (but the token lookup ones, which every database has)."""
     for record in _run(server, "SHOW CONSTRAINTS YIELD name"):
-        _run(server, f"DROP CONSTRAINT `{record['name']}`")
+        _run(server, f"DROP CONSTRAINT {_quoted(record['name'])}")
     for record in _run(server, "SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP' RETURN name"):
-        _run(server, f"DROP INDEX `{record['name']}`")
+        _run(server, f"DROP INDEX {_quoted(record['name'])}")
+
+
+def _quoted(name: str) -> str:
+    return f"`{name.replace('`', '``')}`"
 
 
 def _run(server: Server, cypher: str) -> list[neo4j.Record]:

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from common.vectors import unit_rows
 from graph.errors import GraphError, SchemaError
-from graph.neo4j.statements import vector_index_name
 from graph.neo4j.store import Neo4jStore
 from graph.schema import MEDIA_LABELS
 from graph.store import GraphStore
@@ -53,15 +52,15 @@ def similar(store: GraphStore, label: str, node_id: str, k: int = 10) -> pa.Tabl
 def similar_to_vector(store: GraphStore, label: str, vector: Vector, k: int = 10) -> pa.Table:
     """The `k` media nodes of a label nearest to a vector: `id`, `score` (cosine), best first, ties by id.
 
-    On Neo4j the index answers, which may miss a neighbour; on the embedded store every vector is compared.
+    On Neo4j the index answers, which may miss a neighbour; on the embedded store, and where the server has no index
+    for vectors of this length, every vector is compared.
     """
     _check_label(label)
     query = np.asarray(vector, dtype=np.float32)
     if query.ndim != 1 or not np.isfinite(query).all() or not query.any():
         raise GraphError(f"a query vector of shape {query.shape} is no direction; give finite numbers, not all 0")
-    if isinstance(store, Neo4jStore):
-        parameters: dict[str, Any] = {"index": vector_index_name(label), "vector": query.tolist()}
-        parameters["candidates"] = 2 * k + 20
+    if isinstance(store, Neo4jStore) and (index := store.vector_index(label, len(query))):
+        parameters: dict[str, Any] = {"index": index, "vector": query.tolist(), "candidates": 2 * k + 20}
         found = store.query(_BY_VECTOR, parameters, limit=parameters["candidates"])
         return _best(found["id"].to_pylist(), found["score"].to_numpy(), k)
     ids: list[str] = []

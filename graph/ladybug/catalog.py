@@ -70,6 +70,14 @@ class Catalog:
         table = kind.label if isinstance(kind, NodeKind) else kind.edge.relation
         return column in self._columns.get(table, pa.schema([])).names
 
+    def tables(self) -> list[str]:
+        """Labels and relationship types."""
+        return list(self._columns)
+
+    def properties(self) -> set[str]:
+        """The property names of all tables."""
+        return {name for columns in self._columns.values() for name in columns.names}
+
     def missing(self, schema: GraphSchema) -> Iterator[str]:
         """The statements that bring this database up to `schema`; each can run again after a kill."""
         for kind in schema.nodes.values():

@@ -21,6 +21,8 @@ from graph.errors import QueryRefused, SchemaError, StoreError
 from graph.ladybug import statements
 from graph.ladybug.catalog import Catalog, quoted
 from graph.ladybug.errors import open_error, run_error
+from graph.ladybug.opening import open_database
+from graph.ladybug.unknown import Absent, absent_property, clear_error, unknown_property_note, with_null
 from graph.readonly.guard import MAX_RESULT_BYTES, check_read_only
 from graph.schema import EdgeType, GraphSchema, NodeKind, RelationshipKind
 from graph.store import Counts
@@ -38,12 +40,15 @@ class LadybugStore:
     """A `GraphStore` in `folder / FILE_NAME`; a `folder` that is a database file itself is opened as it is.
 
     The database's own lock keeps other processes out while one writes. Raises `StoreError` where the file is
-    locked, damaged, or missing under `read_only`.
+    locked, damaged, or missing under `read_only`. `max_db_size` (bytes) is how large the database may grow: the
+    address space it reserves, 8 TB or what there is by default.
     """
 
-    def __init__(self, folder: str | Path, *, read_only: bool = False) -> None:
+    def __init__(self, folder: str | Path, *, read_only: bool = False, max_db_size: int | None = None) -> None:
         self.address = f"ladybug:{folder}"
         self.read_only = read_only
+        self.notes: list[str] = []
+        self._max_db_size = max_db_size
         path = Path(folder)
         self._path = (path if path.is_file() else path / FILE_NAME).absolute()
         self._database = self._open()
@@ -129,9 +134,7 @@ class LadybugStore:
         connection = ladybug.Connection(self._database)
         try:
             connection.set_query_timeout(max(1, int(timeout * 1000)))
-            self._run("BEGIN TRANSACTION READ ONLY", connection=connection)
-            most = max(limit, _MOST_ROWS)  # a UNION takes no limit at its end
-            table = self._run(cypher, values, connection=connection, timeout=timeout, most=most)
+            table = self._answer(connection, cypher, values, max(limit, _MOST_ROWS), timeout)
         finally:
             connection.close()
         table = table.slice(0, limit)
@@ -176,7 +179,7 @@ class LadybugStore:
             raise StoreError(f"{self.address} is already open for writing in this process; close it first")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            database = ladybug.Database(self._path, read_only=self.read_only)
+            database = open_database(self._path, read_only=self.read_only, max_db_size=self._max_db_size)
         except (RuntimeError, OSError) as error:
             raise open_error(self.address, error) from error
         if not self.read_only:
@@ -215,6 +218,30 @@ class LadybugStore:
             return result.get_as_arrow(_CHUNK)
         except RuntimeError as error:
             raise run_error(self.address, error, timeout) from error
+
+    def _answer(self, connection: Any, cypher: str, values: dict[str, Any], most: int, timeout: float) -> pa.Table:
+        """The rows, at most `most` (a UNION takes no limit at its end); an unknown property is null and noted."""
+        absent: dict[str, Absent] = {}
+        while True:
+            self._run("BEGIN TRANSACTION READ ONLY", connection=connection)
+            try:
+                given = {**values, **dict.fromkeys(absent)}
+                table = self._run(cypher, given, connection=connection, timeout=timeout, most=most)
+            except StoreError as error:
+                parameter, found = f"absent_{len(absent)}__", absent_property(error)
+                changed = with_null(cypher, found, parameter) if found else cypher
+                if found is None or changed == cypher:
+                    raise clear_error(error, next(iter(absent.values()), found), self._catalog) from error
+                cypher, absent[parameter] = changed, found
+                with suppress(StoreError):  # the engine has rolled back by itself
+                    self._run("ROLLBACK", connection=connection)
+                continue
+            for name in dict.fromkeys(property.name for property in absent.values()):
+                self.notes.append(unknown_property_note(name, self._catalog))
+            names = table.column_names
+            for parameter, found in absent.items():
+                names = [name.replace(f"${parameter}", str(found)) for name in names]
+            return table.rename_columns(names)
 
     def _read(self, cypher: str, schema: pa.Schema, name: str | EdgeType) -> Iterator[pa.RecordBatch]:
         if name in self._catalog:

@@ -49,14 +49,17 @@ class Connection:
             raise StoreError(f"{self.address} is closed; open it again")
         return store_errors(self.address, self._user, self.database)
 
-    def session(self, access: str = neo4j.READ_ACCESS) -> neo4j.Session:
-        """A session on the database; one thread at a time may use it."""
-        return self._driver.session(database=self.database, default_access_mode=access, fetch_size=2_000)
+    def session(self, access: str = neo4j.READ_ACCESS, *, notices: bool = False) -> neo4j.Session:
+        """A session on the database; one thread at a time may use it. With `notices` the server tells unknown names."""
+        least = neo4j.NotificationMinimumSeverity.WARNING if notices else neo4j.NotificationMinimumSeverity.OFF
+        return self._driver.session(
+            database=self.database, default_access_mode=access, fetch_size=2_000, notifications_min_severity=least
+        )
 
-    def run(self, statement: LiteralString) -> list[neo4j.Record]:
+    def run(self, statement: LiteralString, **values: str) -> list[neo4j.Record]:
         """All rows of one statement in its own transaction (schema statements want that)."""
         with self.errors(), self.session(neo4j.WRITE_ACCESS) as session:
-            return list(session.run(statement))
+            return list(session.run(statement, values))
 
     def transact(self, work: Callable[[neo4j.Transaction], Result], access: str = neo4j.WRITE_ACCESS) -> Result:
         """`work` in one transaction, again where the connection drops, the server restarts or locks meet.

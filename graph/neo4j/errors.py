@@ -1,7 +1,11 @@
 """The driver's and the server's failures as `StoreError`s: one line that names the address, no password."""
 
+import re
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import neo4j
 import neo4j.exceptions
@@ -11,6 +15,9 @@ from graph.errors import GraphError, StoreError
 
 _PASSING = ("DatabaseUnavailable", "TransactionTerminated", "Transaction.Terminated", "NotALeader")
 _FULL = ("no space left", "disk is full", "storage exhausted", "out of disk")
+_CHANGE = (
+    "`ALTER CURRENT USER SET PASSWORD FROM '...' TO '...'` in `cypher-shell -d system`; then set NEO4J_PASSWORD to it"
+)
 
 
 @contextmanager
@@ -34,6 +41,8 @@ def is_passing(error: BaseException) -> bool:
 def driver_error(address: str, error: BaseException) -> StoreError:
     """Why a server could not be talked to."""
     text = one_line(error)
+    if problem := _tls_problem(address):
+        return StoreError(f"{address}: {problem}")
     if isinstance(error, neo4j.exceptions.ServiceUnavailable | neo4j.exceptions.SessionExpired | OSError):
         return StoreError(f"{address}: no Neo4j server answers; start it or correct the address ({text})")
     return StoreError(f"{address}: {text}")
@@ -47,6 +56,7 @@ def server_error(
     who = f"user {user!r} or the password is wrong" if user else "the server wants a user and a password"
     reasons = {
         "AuthenticationRateLimit": "too many wrong passwords; wait a few seconds and try again",
+        "CredentialsExpired": f"the password of user {user!r} must be changed first: in Neo4j Browser, or by {_CHANGE}",
         "Security.Forbidden": f"user {user!r} may not do this ({text}); ask for a role that may",
         "Security.": f"{who}; set NEO4J_USERNAME and NEO4J_PASSWORD",
         "DatabaseNotFound": f"database {database!r} does not exist; create it or name another",
@@ -59,7 +69,44 @@ def server_error(
     for part, reason in reasons.items():
         if part in code:
             return StoreError(f"{address}: {reason}")
+    if index := re.search(r"too large to index.*?name='([^']*)'.*?schema=\((.*?\})", text):
+        name, where = index.groups()
+        return StoreError(
+            f"{address}: a value of {where} is too long for index {name!r}; run `DROP INDEX {name}` there"
+        )
+    if twice := re.search(r"label `(.*?)` and property `(.*?)` = (.*?)\. Note", text):
+        label, key, value = twice.groups()
+        return StoreError(
+            f"{address}: several :{label} nodes have {key} = {value}, of other data; delete or relabel them, or "
+            "name another database"
+        )
     return StoreError(f"{address}: {text} ({code})")
+
+
+def _tls_problem(address: str) -> str | None:
+    """What is wrong with the encryption that an address asks for; the driver's own words hide it."""
+    parts = urlsplit(address)
+    if not parts.scheme.endswith(("+s", "+ssc")):
+        return None
+    context = ssl.create_default_context()
+    if parts.scheme.endswith("+ssc"):
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 7687), timeout=5) as plain:
+            context.wrap_socket(plain, server_hostname=parts.hostname).close()
+    except ssl.SSLCertVerificationError as error:
+        way = (
+            f"use {parts.scheme.removesuffix('+s')}+ssc:// to take it as it is, or set SSL_CERT_FILE to its authority's"
+        )
+        return f"the server's certificate is not trusted ({error.verify_message}); {way}"
+    except ssl.SSLError as error:
+        plain_scheme = parts.scheme.partition("+")[0]
+        return (
+            f"the server does not speak TLS ({error.reason or error}); use {plain_scheme}:// where that is so"
+        )
+    except OSError:
+        return None
+    return None
 
 
 def credentials_in_address(address: str) -> GraphError | None:

@@ -1,8 +1,9 @@
 """One read-only query on a Neo4j server: asked for its type before it runs, then bounded in time and size."""
 
 import json
-from collections.abc import Iterable
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, LiteralString, NamedTuple
 
 import neo4j
 import neo4j.exceptions
@@ -10,11 +11,27 @@ import pyarrow as pa
 
 from graph.errors import QueryRefused, StoreError
 from graph.readonly.guard import MAX_RESULT_BYTES, check_read_only
+from graph.readonly.unknown import schema_names, unknown_name
+
+# what the server tells of a query -> what it misses, and the names that the graph has
+_UNKNOWN: Mapping[str, tuple[str, LiteralString]] = {
+    "01N50": ("label", "CALL db.labels() YIELD label RETURN label AS name"),
+    "01N51": (
+        "relationship type",
+        "CALL db.relationshipTypes() YIELD relationshipType RETURN relationshipType AS name",
+    ),
+    "01N52": ("property", "CALL db.propertyKeys() YIELD propertyKey RETURN propertyKey AS name"),
+}
 
 
-def run_query(
-    session: neo4j.Session, cypher: str, parameters: dict[str, Any], *, limit: int, timeout: float
-) -> pa.Table:
+class Answer(NamedTuple):
+    """The rows of a query, and a sentence for each name in it that the graph does not have."""
+
+    table: pa.Table
+    unknown: list[str]
+
+
+def run_query(session: neo4j.Session, cypher: str, parameters: dict[str, Any], *, limit: int, timeout: float) -> Answer:
     """The rows of a query as Arrow; the transaction is read-only for the router and rolled back at the end.
 
     Raises `QueryRefused` for a query that the rules or the server's own reading call a write, or whose result
@@ -26,6 +43,7 @@ def run_query(
         plan = transaction.run(f"EXPLAIN {cypher}", parameters).consume()
         if plan.query_type != "r":
             raise QueryRefused(f"the server calls this query {plan.query_type!r}, not 'r' (read)")
+        unknown = list(_unknown(transaction, plan))
         result = transaction.run(cypher, parameters)
         names = list(result.keys())
         columns: list[list[Any]] = [[] for _ in names]
@@ -42,7 +60,18 @@ def run_query(
         transaction.rollback()
     if not names:
         raise StoreError("the query returns nothing; end it with RETURN")
-    return pa.table([_array(column) for column in columns], names=names)
+    return Answer(pa.table([_array(column) for column in columns], names=names), unknown)
+
+
+def _unknown(transaction: neo4j.Transaction, plan: neo4j.ResultSummary) -> Iterator[str]:
+    """A sentence for each name that the server has not met; names of the schema are known without any data."""
+    told = {status.gql_status: set[str]() for status in plan.gql_status_objects}
+    for status in plan.gql_status_objects:
+        told[status.gql_status].update(re.findall(r"`(.*?)`", status.status_description)[:1])
+    for code, (kind, statement) in _UNKNOWN.items():
+        if names := sorted(told.get(code, set()) - schema_names(kind)):
+            known = {record["name"] for record in transaction.run(statement)}
+            yield from (unknown_name(kind, name, known | schema_names(kind)) for name in names)
 
 
 def _plain(value: Any) -> Any:

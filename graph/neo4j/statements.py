@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import LiteralString
 
 from graph.diff import VECTOR
@@ -11,10 +12,17 @@ from graph.schema import MEDIA_LABELS, GraphSchema, NodeKind, RelationshipKind
 WORDS_INDEX = "modalweave_words"
 """The full-text index over titles, names and texts."""
 
+MAX_DIMENSIONS = 4_096
+"""The longest vectors that Neo4j indexes."""
+
+FORMER = ("modalweave_item_title", "modalweave_entity_name")
+"""Range indexes that earlier versions made: they take no value over 8 kB, and nothing reads by them."""
+
+_WORDS = ("Item", "Text", "Entity"), ("title", "content", "name")
+
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 _CONSTRAINT: LiteralString = "CREATE CONSTRAINT {name} IF NOT EXISTS FOR (n:{label}) REQUIRE n.id IS UNIQUE"
-_RANGE: LiteralString = "CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON (n.{property})"
 _RELATION_RANGE: LiteralString = "CREATE INDEX {name} IF NOT EXISTS FOR ()-[r:{relation}]-() ON (r.{property})"
 _FULL_TEXT: LiteralString = (
     "CREATE FULLTEXT INDEX {name} IF NOT EXISTS FOR (n:Item|Text|Entity) ON EACH [n.title, n.content, n.name]"
@@ -78,38 +86,59 @@ def vector_index_name(label: str) -> str:
     return f"modalweave_{label.lower()}"
 
 
-def constraints(schema: GraphSchema) -> dict[str, LiteralString]:
-    """Name -> statement of a uniqueness constraint on the key of each label."""
-    names = {label: constraint_name(label) for label in schema.nodes}
-    return {n: _CONSTRAINT.format(name=quoted(n), label=quoted(label)) for label, n in names.items()}
+@dataclass(frozen=True)
+class Wanted:
+    """A constraint or index that a graph has, and the statement that makes it."""
+
+    statement: LiteralString
+    kind: str
+    """Of the index: `RANGE`, `FULLTEXT` or `VECTOR`."""
+    on: tuple[str, ...]
+    """Labels, or a relationship type."""
+    properties: tuple[str, ...]
+    unique: bool = False
+    size: int | None = None
+    """A vector index's length."""
 
 
-def indexes() -> dict[str, LiteralString]:
-    """Name -> statement of range indexes where names are looked up, and the full-text index over words."""
-    found = {WORDS_INDEX: _FULL_TEXT.format(name=quoted(WORDS_INDEX))}
-    for label, column in (("Item", "title"), ("Entity", "name")):
-        name = f"modalweave_{label.lower()}_{column}"
-        found[name] = _RANGE.format(name=quoted(name), label=quoted(label), property=quoted(column))
-    name = "modalweave_recommended_model"
-    found[name] = _RELATION_RANGE.format(name=quoted(name), relation=quoted("RECOMMENDED"), property=quoted("model"))
-    return found
-
-
-def vector_indexes(dimensions: Mapping[str, int]) -> dict[str, LiteralString]:
-    """Index name -> the statement that makes it, for each media label whose vector length is known."""
+def constraints(schema: GraphSchema) -> dict[str, Wanted]:
+    """Name -> uniqueness constraint on the key of each label."""
     return {
-        vector_index_name(label): _VECTOR.format(
-            name=quoted(vector_index_name(label)),
-            label=quoted(label),
-            size=int(size),
+        name: Wanted(
+            _CONSTRAINT.format(name=quoted(name), label=quoted(label)), "RANGE", (label,), ("id",), unique=True
         )
-        for label, size in dimensions.items()
-        if label in MEDIA_LABELS.values()
+        for label, name in ((label, constraint_name(label)) for label in schema.nodes)
     }
 
 
-def wanted_indexes(schema: GraphSchema) -> dict[str, LiteralString]:
-    """Name -> statement of every constraint and index of a graph, constraints first."""
+def indexes() -> dict[str, Wanted]:
+    """The range index over the models of written-back links, and the full-text index over words."""
+    model, on = "modalweave_recommended_model", ("RECOMMENDED", "model")
+    by_model = _RELATION_RANGE.format(name=quoted(model), relation=quoted(on[0]), property=quoted(on[1]))
+    return {
+        WORDS_INDEX: Wanted(_FULL_TEXT.format(name=quoted(WORDS_INDEX)), "FULLTEXT", *_WORDS),
+        model: Wanted(by_model, "RANGE", on[:1], on[1:]),
+    }
+
+
+def vector_indexes(dimensions: Mapping[str, int]) -> dict[str, Wanted]:
+    """Index name -> index of each media label whose vector length is known and not over `MAX_DIMENSIONS`."""
+    return {
+        name: Wanted(
+            _VECTOR.format(name=quoted(name), label=quoted(label), size=int(size)),
+            "VECTOR",
+            (label,),
+            (VECTOR,),
+            size=int(size),
+        )
+        for label, size in dimensions.items()
+        if label in MEDIA_LABELS.values() and size <= MAX_DIMENSIONS
+        for name in [vector_index_name(label)]
+    }
+
+
+def wanted_indexes(schema: GraphSchema) -> dict[str, Wanted]:
+    """Name -> every constraint and index of a graph, constraints first."""
     return constraints(schema) | indexes() | vector_indexes(schema.dimensions)
 
 

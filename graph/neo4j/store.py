@@ -6,6 +6,7 @@ from typing import Any, LiteralString, Self
 
 import neo4j
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from graph.diff import (
     Diff,
@@ -17,7 +18,7 @@ from graph.diff import (
     relationship_keys,
 )
 from graph.errors import SchemaError, StoreError
-from graph.neo4j import statements
+from graph.neo4j import indexes, statements
 from graph.neo4j import write as neo4j_write
 from graph.neo4j.connection import Connection
 from graph.neo4j.query import run_query
@@ -44,37 +45,37 @@ class Neo4jStore:
         read_only: bool = False,
         database: str | None = None,
     ) -> None:
+        """`address` may end in `#NAME`, the database, which goes before `database`."""
         self.address = address
         self.read_only = read_only
         self._schema = GraphSchema()
         self._ready: set[str] = set()
-        self._connection = Connection(address, credentials, database)
+        self.notes: list[str] = []
+        # an address with a password in it is refused whole, lest a "#" in the password hide that
+        host, _, named = address.partition("#") if "@" not in address else (address, "", "")
+        self._connection = Connection(host, credentials, named or database)
 
     def create_schema(self, schema: GraphSchema) -> None:
         """Make constraints, then range, full-text and vector indexes exist, and wait until they are online.
 
-        A vector index of another length than the schema's is made anew: its vectors are being replaced.
+        A vector index of another length than the schema's is made anew: its vectors are being replaced. What other
+        tools made serves where it can. Raises `StoreError` before anything is made where it stands in the way.
         """
         self._writable()
-        held = self._held()
-        sizes = {statements.vector_index_name(label): size for label, size in schema.dimensions.items()}
-        vectors = statements.vector_indexes(schema.dimensions)
-        for name in [n for n in vectors if held.get(n, sizes[n]) != sizes[n]]:
-            self._connection.run(_DROP_INDEX.format(name=statements.quoted(name)))
-            del held[name]
-        wanted = statements.wanted_indexes(schema)
-        missing = [statement for name, statement in wanted.items() if name not in held]
-        for statement in missing:
+        plan = indexes.plan(statements.wanted_indexes(schema), self._held(), self.address)
+        for statement in (*plan.drop, *plan.create.values()):
             self._connection.run(statement)
-        if missing:
-            self._connection.run(_AWAIT_INDEXES)
+        for name in plan.wait:
+            self._connection.run(_AWAIT_INDEX, name=name)
         self._schema = schema
+        self._tell_unindexed(schema)
 
     def write_nodes(self, label: str, table: pa.Table) -> int:
         """Insert or update nodes by `id`; returns how many were created or changed."""
         self._writable(label)
         kind = self._node(label, table.column_names)
         rows = conform_nodes(table, kind)
+        _check_ids(label, rows["id"])
         statement, schema = self._nodes(label, compared_columns(rows))
         held = self._connection.transact(
             lambda t: pa.Table.from_batches(node_batches(t, statement, schema), schema), neo4j.READ_ACCESS
@@ -130,8 +131,10 @@ class Neo4jStore:
         Nodes and relationships come as JSON text. Raises `QueryRefused` for anything but reading and for a
         result over 64 MiB, `StoreError` for a mistake in the query or its time.
         """
-        with self._connection.errors(), self._connection.session() as session:
-            return run_query(session, cypher, dict(parameters or {}), limit=limit, timeout=timeout)
+        with self._connection.errors(), self._connection.session(notices=True) as session:
+            answer = run_query(session, cypher, dict(parameters or {}), limit=limit, timeout=timeout)
+        self.notes += answer.unknown
+        return answer.table
 
     def attributes(self, label: str) -> pa.Schema:
         """The properties that nodes of a label hold beside the graph schema's own, with their types."""
@@ -152,9 +155,19 @@ class Neo4jStore:
         """The name of each constraint and index that the graph wants -> `ONLINE`, another state, or `ABSENT`."""
         sizes = {label: self._connection.run(statements.vector_size(label)) for label in MEDIA_LABELS.values()}
         schema = self._schema.with_dimensions({label: found[0]["n"] for label, found in sizes.items() if found})
-        wanted = statements.wanted_indexes(schema)
-        held = {record["name"]: record["state"] for record in self._connection.run(_SHOW_INDEXES)}
-        return {name: held.get(name, "ABSENT") for name in wanted}
+        held = self._held()
+        return {
+            name: next((h.state for h in held if h.serves(want)), "ABSENT")
+            for name, want in statements.wanted_indexes(schema).items()
+        }
+
+    def vector_index(self, label: str, size: int) -> str | None:
+        """The name of an index that searches a media label's vectors of a length now, None where there is none."""
+        wanted = statements.vector_indexes({label: size})
+        try:
+            return next((indexes.vector_index(self._held(), want) for want in wanted.values()), None)
+        except StoreError:  # an analyst's account may search an index and not list it
+            return next(iter(wanted), None)
 
     def close(self) -> None:
         """Close all connections; a second call does nothing."""
@@ -198,17 +211,29 @@ class Neo4jStore:
             raise StoreError(f"{self.address} is open for reading only; open it without read_only to write")
         if not self._ready.issuperset(labels):
             held = self._held()
-            self._ready = {n for n in self._schema.nodes if statements.constraint_name(n) in held}
+            keys = statements.constraints(self._schema).values()
+            self._ready = {key.on[0] for key in keys if any(index.serves(key) for index in held)}
         for label in labels:
             if label not in self._ready:
                 raise SchemaError(f"{self.address} has no key for {label}; call create_schema with it first")
 
-    def _held(self) -> dict[str, int | None]:
-        """Index name (a constraint's is its own) -> its vector length, None for another kind of index."""
-        return {
-            record["name"]: record["options"]["indexConfig"].get("vector.dimensions")
-            for record in self._connection.run(_SHOW_INDEXES)
-        }
+    def _held(self) -> list[indexes.Held]:
+        return indexes.held_indexes(self._connection.run(indexes.SHOW))
+
+    def _tell_unindexed(self, schema: GraphSchema) -> None:
+        held, wanted = self._held(), statements.vector_indexes(schema.dimensions)
+        for label, size in schema.dimensions.items():
+            want = wanted.get(statements.vector_index_name(label))
+            if want is None:
+                why = f"more than the {statements.MAX_DIMENSIONS:,} that Neo4j indexes"
+            elif other := next((h for h in held if h.serves(want) and h.size != size), None):
+                why = f"and {other} of another tool is for {other.size:,}"
+            else:
+                continue
+            self.notes.append(
+                f"{label} vectors have {size:,} numbers, {why}: they are stored without an index, and a similarity "
+                "search reads all of them"
+            )
 
     def _node(self, label: str, columns: Sequence[str]) -> NodeKind:
         """The kind of a label; attributes that this session's schema lacks are looked up in the graph."""
@@ -226,9 +251,19 @@ class Neo4jStore:
         return self._schema.relationships[edge]
 
 
-_DROP_INDEX: LiteralString = "DROP INDEX {name} IF EXISTS"
-_AWAIT_INDEXES: LiteralString = "CALL db.awaitIndexes(600)"
-_SHOW_INDEXES: LiteralString = "SHOW INDEXES YIELD name, state, options"
+_AWAIT_INDEX: LiteralString = "CALL db.awaitIndex($name, 600)"
+_KEY_BYTES = 8_164
+
+
+def _check_ids(label: str, ids: pa.ChunkedArray) -> None:
+    """A key over what a range index holds would stop the load half-way."""
+    longest = pc.max(pc.binary_length(ids)).as_py() or 0
+    if longest > _KEY_BYTES:
+        row = pc.index(pc.binary_length(ids), longest).as_py()
+        raise StoreError(
+            f"{label} id {ids[row].as_py()[:40]!r}... has {longest:,} bytes; Neo4j's keys have {_KEY_BYTES:,} at most: "
+            "shorten the id, or use the embedded store"
+        )
 
 
 def _field(kind: NodeKind | RelationshipKind, column: str) -> pa.Field:

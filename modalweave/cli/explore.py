@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 StoreOption = Annotated[
-    str | None, typer.Option("--store", help="`ladybug:PATH` or a Bolt address; else the config's store.")
+    str | None,
+    typer.Option("--store", help="`ladybug:PATH` or a Bolt address (`#NAME` after it: a database); else the config's."),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The run whose store to read.")]
 
@@ -50,6 +51,7 @@ def cypher(
     from modalweave.cli import tables
     from modalweave.explore import formats
     from modalweave.explore.queries import Question, answer, picture
+    from modalweave.progress import warn
     from modalweave.stores import connect
 
     if list_recipes:
@@ -62,6 +64,7 @@ def cypher(
     question = Question(query, name, dict(_parameter(p) for p in param or ()), config_path)
     with connect(_address(store, config_path), config_path, read_only=True) as graph:
         table = answer(graph, question, limit=limit, timeout=timeout)
+        warn(graph.notes)
     if kind == "table":
         tables.rows(formats.as_object(table))
     else:

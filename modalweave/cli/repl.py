@@ -18,7 +18,7 @@ from modalweave.cli import tables
 from modalweave.errors import EXPECTED, RunError
 from modalweave.explore import formats
 from modalweave.explore.queries import Question, answer, parameter, picture
-from modalweave.progress import err, out
+from modalweave.progress import err, out, warn
 
 PROMPT, MORE = "modalweave> ", "       ...> "
 
@@ -110,6 +110,8 @@ class Console:
 
     def _ask(self, question: Question) -> None:
         table = answer(self.store, question, limit=self.limit, timeout=self.timeout)
+        warn(self.store.notes)
+        self.store.notes.clear()
         self._last = table, question
         tables.rows(formats.as_object(table))
 

@@ -77,7 +77,7 @@ def _one_user(config: RunConfig) -> dict[str, Any]:
     by_user: dict[str, list[dict[str, Any]]] = {}
     for link in links:
         by_user.setdefault(link["user_id"], []).append(link)
-    with connect(config.store_address, read_only=True, database=config.database) as store:
+    with connect(config.store_address, config, read_only=True) as store:
         best: tuple[int, str, list[Any]] = (-1, "", [])
         for user in list(by_user)[:20]:
             paths = explain_paths(store, user, by_user[user][0]["item_id"], limit=6)

@@ -60,6 +60,7 @@ def build(
     rejected = pa.concat_tables([tables.rejected, media.rejected])
     with stages.stage("coverage", "Coverage report"):
         covered = _coverage(tables, media, rejected)
+        covered["warnings"] += loaded.pop("notes", [])
         write_whole(config.workspace / QUARANTINE, lambda path: pq.write_table(rejected, path))
         write_coverage(config.workspace / "coverage.html", covered, title=f"Coverage of {config.name}")
     result = {
@@ -77,10 +78,12 @@ def build(
 def _online(
     config: RunConfig, tables: Tables, media: MediaGraph, prune: bool, progress: Progress | None
 ) -> dict[str, Any]:
-    with connect(config.store_address, database=config.database) as store:
+    with connect(config.store_address, config) as store:
         loaded = load_graph(store, tables, media, prune=prune, progress=progress)
         counts = store.counts()
+        notes = store.notes
     return {
+        "notes": notes,
         "nodes": counts.nodes,
         "relationships": counts.relationships,
         "written": loaded.written,

@@ -39,7 +39,7 @@ def bulk_load(
     config: RunConfig, tables: Tables, media: MediaGraph, admin: Path | None, options: BulkOptions
 ) -> dict[str, Any]:
     """Write the files and import them; the load's part of the build report, with what to do next in `import`."""
-    database = config.database or "neo4j"
+    database = config.store_address.partition("#")[2] or config.database or "neo4j"
     files = write_import(config.workspace / FOLDER, tables, media)
     then = "start the server, then run `modalweave build` without --bulk: it makes the constraints and indexes"
     if admin is not None:

@@ -85,7 +85,7 @@ def _store(config: RunConfig) -> Iterator[dict[str, str]]:
         yield _check("store", "missing", address, "run `modalweave build` first")
         return
     try:
-        with connect(address, read_only=True, database=config.database) as store:
+        with connect(address, config, read_only=True) as store:
             counts = store.counts()
             states = store.index_states() if isinstance(store, Neo4jStore) else {}
     except GraphError as error:

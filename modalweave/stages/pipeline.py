@@ -149,7 +149,7 @@ def read_graph(config: RunConfig, stages: Stages) -> HeteroData:
         raise RunError(f"{config.store_address} is not there; run `modalweave build` first")
     with (
         stages.stage("graph", "Reading the graph"),
-        connect(config.store_address, read_only=True, database=config.database) as store,
+        connect(config.store_address, config, read_only=True) as store,
     ):
         data = read_hetero(store, vectors=local_vectors(config))
     if not data["Item"].num_nodes or not data["User"].num_nodes:

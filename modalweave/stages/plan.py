@@ -29,7 +29,7 @@ def plan(config: RunConfig) -> dict[str, Any]:
     """Estimate `train` from the built graph's counts, or from the source where nothing is built yet."""
     built = config.store != "ladybug" or (config.workspace / "graph").exists()
     if built:
-        with connect(config.store_address, read_only=True, database=config.database) as store:
+        with connect(config.store_address, config, read_only=True) as store:
             sizes = store_sizes(store)
     else:
         sizes = source_sizes(read_source(config.source), config.neighbours.k)
