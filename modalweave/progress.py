@@ -19,7 +19,7 @@ err = Console(stderr=True, highlight=False, emoji=False)
 def warn(sentences: Iterable[str]) -> None:
     """One line each on stderr: the result stands, but may not be what was meant."""
     for sentence in sentences:
-        print(f"modalweave: warning: {one_line(sentence)}", file=sys.stderr)
+        print(f"modalweave: warning: {printable(one_line(sentence, None))}", file=sys.stderr)
 
 
 class Stages:

@@ -101,9 +101,7 @@ def _tls_problem(address: str) -> str | None:
         return f"the server's certificate is not trusted ({error.verify_message}); {way}"
     except ssl.SSLError as error:
         plain_scheme = parts.scheme.partition("+")[0]
-        return (
-            f"the server does not speak TLS ({error.reason or error}); use {plain_scheme}:// where that is so"
-        )
+        return f"the server does not speak TLS ({error.reason or error}); use {plain_scheme}:// where that is so"
     except OSError:
         return None
     return None
