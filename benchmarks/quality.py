@@ -26,8 +26,9 @@ from gnn.scorers.one_dot import one_dot
 from gnn.scorers.ranking import masked_scores, row_pairs, user_blocks
 from modalweave.config import RunConfig
 from modalweave.progress import Stages
-from modalweave.stages import pipeline
-from modalweave.stages.measure import measure
+from modalweave.stages.evaluate import evaluate, measure
+from modalweave.stages.inputs import read_bundle, read_graph
+from modalweave.stages.train import train
 
 BASELINES: dict[str, dict[str, Any]] = {
     "popularity": {"model": "popularity"},
@@ -67,17 +68,17 @@ def run_set(name: str, data: Path, out: Path, seeds: list[int]) -> dict[str, Any
     for seed in seeds:
         stages = Stages()
         seeded = config.model_copy(update={"seed": seed})
-        trained = pipeline.train(seeded, stages=stages)
-        tested = pipeline.evaluate(seeded, split="test", stages=stages)
-        graph, scorer = pipeline.read_graph(seeded, Stages(quiet=True)), pipeline.read_bundle(seeded).scorer
+        trained = train(seeded, stages=stages)
+        tested = evaluate(seeded, split="test", stages=stages)
+        graph, scorer = read_graph(seeded, Stages(quiet=True)), read_bundle(seeded).scorer
         dot = one_dot(scorer, max_dimensions=ONE_DOT, seed=seed)
         short = measure(dot, graph, "test", config.evaluation, seed=seed).summary
         models["seeds"][seed] = {
             "one_dot": {"dimensions": dot.item_vectors.shape[1], "metrics": short},
             "cold": cold_recall(scorer, graph),
-            "peak_memory_mb": trained["peak_memory_mb"],
-            "metrics": tested["metrics"],
-            "chosen": trained["chosen"],
+            "peak_memory_mb": trained.peak_memory_mb,
+            "metrics": tested.to_json()["metrics"],
+            "chosen": trained.chosen,
             "seconds": stages.seconds["train"],
         }
     return models
@@ -149,7 +150,7 @@ def cold_recall(scorer: Scorer, data: HeteroData, depth: int = 20) -> dict[str, 
 
 
 def _baselines(config: RunConfig) -> dict[str, Any]:
-    data = pipeline.read_graph(config, Stages(quiet=True))
+    data = read_graph(config, Stages(quiet=True))
     found = {}
     for name, section in BASELINES.items():
         scorer = make_recommender(GNNConfig.model_validate(section)).fit(data, seed=config.seed)

@@ -51,7 +51,7 @@ from gnn.scorers.base import DotScorer
 from gnn.scorers.ranking import top_items
 from modalweave.config import RunConfig
 from modalweave.progress import Stages
-from modalweave.stages import pipeline
+from modalweave.stages.inputs import read_graph
 
 ALIKE: dict[str, Any] = {"embedding_dim": 64, "layers": 2, "loss": "bpr", "batch_size": 2048, "learning_rate": 1e-3}
 """What all three LightGCN share."""
@@ -273,7 +273,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def _graph(config: RunConfig) -> HeteroData:
-    return pipeline.read_graph(config, Stages(quiet=True))
+    return read_graph(config, Stages(quiet=True))
 
 
 def _until_best(

@@ -36,6 +36,9 @@ class Watch:
     tell: Callable[[str], None] | None = None
     """Called with a sentence where size decided for an approximate form, and how much it leaves out."""
 
+    on_resume: Callable[[int, int], None] | None = None
+    """Called with (epochs done, at most) where a fit goes on from its checkpoint."""
+
     def checkpoint(self, fit: str) -> Path | None:
         """The file of one fit; None where nothing is kept."""
         return self.checkpoints / f"{fit}.safetensors" if self.checkpoints else None

@@ -17,6 +17,7 @@ from gnn.sections import Sectioned
 from graph.schema import MODALITIES
 from modalweave.errors import ConfigError
 from modalweave.study.config import StudyConfig, TuneConfig
+from modalweave.workspace import Workspace
 from scoring.config import ScoringConfig
 
 
@@ -87,7 +88,7 @@ class RunConfig(BaseModel, extra="forbid"):
     @property
     def store_address(self) -> str:
         """The store's full address: `ladybug` stands for the graph inside the workspace."""
-        return f"ladybug:{self.workspace / 'graph'}" if self.store == "ladybug" else self.store
+        return f"ladybug:{Workspace(self.workspace).graph}" if self.store == "ladybug" else self.store
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:

@@ -7,6 +7,8 @@ from graph import open_store
 from graph.store import GraphStore
 from modalweave.config import RunConfig, load_config
 from modalweave.errors import ConfigError
+from modalweave.results.jobs import Retracted
+from modalweave.workspace import Workspace
 from scoring.writeback import retract
 
 
@@ -27,11 +29,16 @@ def connect(
     return open_store(address, credentials=credentials, read_only=read_only, database=database, max_db_size=most)
 
 
-def retract_model(address: str | None, config: Path | None, model_id: str) -> dict[str, str | int]:
+def is_built(config: RunConfig) -> bool:
+    """Whether the run's own graph is there; of a store elsewhere only opening it can tell."""
+    return config.store != "ladybug" or Workspace(config.workspace).graph.exists()
+
+
+def retract_model(address: str | None, config: Path | None, model_id: str) -> Retracted:
     """Delete a model's RECOMMENDED links from the store of an address or a config."""
     if address is None:
         if config is None:
             raise ConfigError("no store named: give --store ladybug:PATH, --store bolt://HOST:PORT, or a config file")
         address = load_config(config).store_address
     with connect(address, config) as store:
-        return {"store": address, "model": model_id, "removed": retract(store, model_id)}
+        return Retracted(address, model_id, retract(store, model_id))

@@ -55,6 +55,7 @@ class HeteroGNN(Recommender[NetworkConfig]):
             checkpoint=self.watch.checkpoint(name),
             progress=progress,
             on_epoch=self.watch.epochs(name),
+            on_resume=self.watch.on_resume,
         )
         cosine = LOSSES[self.config.loss].cosine  # type: ignore[attr-defined]
         scorer = finished_scorer(self.network, cosine)

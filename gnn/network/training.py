@@ -60,6 +60,7 @@ def train(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
+    on_resume: Callable[[int, int], None] | None = None,
 ) -> TrainingReport:
     """Train in place and leave the parameters of the best validation NDCG@20.
 
@@ -76,6 +77,8 @@ def train(
     state = (load_state(checkpoint, run) if checkpoint else None) or TrainingState()
     if state.epoch:
         _restore(network, optimiser, state)
+        if on_resume:
+            on_resume(state.epoch, config.epochs)
     started = time.perf_counter()
     for epoch in range(state.epoch + 1, config.epochs + 1):
         if _stale(state, config):

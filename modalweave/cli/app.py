@@ -81,10 +81,10 @@ def train(config: Config, override: Override = None, as_json: AsJson = False) ->
     from modalweave.cli import tables
     from modalweave.config import load_config
     from modalweave.progress import Stages
-    from modalweave.stages import pipeline
+    from modalweave.stages import train as training
 
     settings = load_config(config, override or ())
-    tables.finish(pipeline.train(settings, stages=Stages(quiet=as_json)), as_json, tables.metrics)
+    tables.finish(training.train(settings, stages=Stages(quiet=as_json)), as_json, tables.metrics)
 
 
 @app.command()
@@ -98,10 +98,10 @@ def evaluate(
     from modalweave.cli import tables
     from modalweave.config import load_config
     from modalweave.progress import Stages
-    from modalweave.stages import pipeline
+    from modalweave.stages import evaluate as evaluation
 
     settings = load_config(config, override or ())
-    result = pipeline.evaluate(settings, split=split, stages=Stages(quiet=as_json))
+    result = evaluation.evaluate(settings, split=split, stages=Stages(quiet=as_json))
     tables.finish(result, as_json, tables.metrics)
 
 
@@ -111,17 +111,19 @@ def run(config: Config, override: Override = None, strict: Strict = False, as_js
     from modalweave.cli import tables
     from modalweave.config import load_config
     from modalweave.progress import Stages
+    from modalweave.results.jobs import RunResult
     from modalweave.stages import build as building
-    from modalweave.stages import pipeline
+    from modalweave.stages import evaluate as evaluation
+    from modalweave.stages import train as training
+    from modalweave.stages.score import score_run
 
     settings = load_config(config, override or ())
     stages = Stages(quiet=as_json)
     built = building.build(settings, strict=strict, stages=stages)
-    pipeline.train(settings, stages=stages)
-    metrics = pipeline.evaluate(settings, split="test", stages=stages)
-    scores = pipeline.score_run(settings, stages=stages)
-    result = {"build": built, "evaluate": metrics, "score": scores, "workspace": str(settings.workspace)}
-    tables.finish(result, as_json, tables.run)
+    training.train(settings, stages=stages)
+    metrics = evaluation.evaluate(settings, split="test", stages=stages)
+    scores = score_run(settings, stages=stages)
+    tables.finish(RunResult(built, metrics, scores, str(settings.workspace)), as_json, tables.run)
 
 
 @app.command()
@@ -140,11 +142,11 @@ def score(
     """Score every user against the whole catalogue; the same call again resumes where it stopped."""
     from modalweave.cli import tables
     from modalweave.progress import Stages
-    from modalweave.stages import pipeline
+    from modalweave.stages import score as scoring
 
     options = {"top_k": top_k, "shard_size": shard_size, "engine": engine}
     stages = Stages(quiet=as_json)
-    result = pipeline.score(bundle, out_dir, options, users_file=users, write_back=write_back, stages=stages)
+    result = scoring.score(bundle, out_dir, options, users_file=users, write_back=write_back, stages=stages)
     tables.finish(result, as_json, tables.scores)
 
 
@@ -177,9 +179,9 @@ def export(
     """Copy the bundle for serving elsewhere, at a chosen precision."""
     from modalweave.cli import tables
     from modalweave.progress import Stages
-    from modalweave.stages import pipeline
+    from modalweave.stages import export as exporting
 
-    result = pipeline.export(bundle, out_dir, onnx=onnx, precision=precision, stages=Stages(quiet=as_json))
+    result = exporting.export(bundle, out_dir, onnx=onnx, precision=precision, stages=Stages(quiet=as_json))
     tables.finish(result, as_json, tables.pairs)
 
 
@@ -217,7 +219,7 @@ def doctor(
 
     report = examine(load_config(config) if config else None)
     tables.finish(report, as_json, tables.doctor)
-    if not report["ok"]:
+    if not report.ok:
         raise typer.Exit(1)
 
 

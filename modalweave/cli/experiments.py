@@ -35,11 +35,9 @@ def study(
     given += [f"study.variants=[{variants}]"] if variants is not None else []
     settings, stages = load_config(config, given), Stages(quiet=as_json)
     if list_variants:
-        found = {"variants": [{"name": v.name, "label": v.label, "gnn": v.gnn} for v in study.listed(settings, stages)]}
-        experiment_tables.finish(found, as_json, experiment_tables.variants)
+        experiment_tables.finish(study.listed(settings, stages), as_json, experiment_tables.variants)
         return
     result = study.study(settings, split=split, markdown=markdown, stages=stages)
-    result["workspace"] = str(settings.workspace)
     experiment_tables.finish(result, as_json, experiment_tables.study)
 
 
@@ -70,5 +68,5 @@ def show_plan(config: Path | None, as_json: bool) -> None:
 
     result = plan(load_config(config))
     experiment_tables.finish(result, as_json, experiment_tables.plan)
-    if not result["fits"]:
+    if not result.fits:
         raise typer.Exit(1)

@@ -1,55 +1,53 @@
 """An explanation on a terminal."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from modalweave.cli.tables import Grid, plain
 from modalweave.progress import out
+from modalweave.results.explanation import Explanation, ScoreParts
 
 _KINDS = {"media": "the same {}", "similar": "alike {}", "entity": "shared entity", "user": "people of the same taste"}
 _REST = {"user": "the user beside the history", "popularity": "what everybody gets"}
 
 
-def explanation(result: Mapping[str, Any]) -> None:
+def explanation(result: Explanation) -> None:
     """The paths, what the score is made of, and the Cypher that shows the paths."""
-    user, item, model = result["user"], result["item"], result["model"]
-    if not result["paths"]:
+    user, item, model = result.user, result.item, result.model
+    if not result.paths:
         out.print(f"No path of the graph leads from what {plain(user)} liked to {plain(item)}.")
     else:
         share_column = ("share of the score",) if model else ()
         grid = Grid(f"Why {item} for {user}", "kind", "strength", *share_column, "because")
-        for path in result["paths"]:
-            share = (_percent(path["share"]),) if model else ()
-            kind = _KINDS[path["kind"]].format(path["modality"])
-            grid.add_row(kind, f"{path['score']:.3f}", *share, path["sentence"])
+        for path in result.paths:
+            share = (_percent(path.share),) if model else ()
+            kind = _KINDS[path.kind].format(path.modality)
+            grid.add_row(kind, f"{path.score:.3f}", *share, path.sentence)
         out.print(grid)
     if model:
         _score(model)
     else:
-        out.print(f"[yellow]note[/yellow] {plain(result['note'])}")
-    for shown in result["cypher"]:
-        kind = _KINDS[shown["kind"]].format(shown["modality"])
+        out.print(f"[yellow]note[/yellow] {plain(str(result.note))}")
+    for shown in result.cypher:
+        kind = _KINDS[shown.kind].format(shown.modality)
         out.print(f"\nIn Neo4j Browser ({kind}):", markup=False)
-        out.print(plain(shown["browser"]), soft_wrap=True, highlight=False)
+        out.print(plain(shown.browser), soft_wrap=True, highlight=False)
 
 
-def _score(model: Mapping[str, Any]) -> None:
-    how = "exactly" if model["exact"] else "in part by estimate"
-    grid = Grid(f"The score {model['score']:.4g}, taken apart {how}")
+def _score(model: ScoreParts) -> None:
+    how = "exactly" if model.exact else "in part by estimate"
+    grid = Grid(f"The score {model.score:.4g}, taken apart {how}")
     for column in ("from", "gives", "share", "by"):
         grid.add_column(column, overflow="fold", justify="left" if column in ("from", "by") else "right")
-    for row in model["history"]:
-        by = ", ".join(f"{name} {value:.3g}" for name, value in row["by"].items())
-        grid.add_row(row["title"], f"{row['contribution']:.4g}", _percent(row["share"]), by)
-    if abs(model["others"]) > 1e-9:
-        grid.add_row("other items of the history", f"{model['others']:.4g}", _of(model["others"], model), "")
-    for name, value in model["rest"].items():
+    for row in model.history:
+        by = ", ".join(f"{name} {value:.3g}" for name, value in row.by.items())
+        grid.add_row(row.title, f"{row.contribution:.4g}", _percent(row.share), by)
+    if abs(model.others) > 1e-9:
+        grid.add_row("other items of the history", f"{model.others:.4g}", _of(model.others, model), "")
+    for name, value in model.rest.items():
         grid.add_row(_REST.get(name, name), f"{value:.4g}", _of(value, model), "")
     out.print(grid)
 
 
-def _of(value: float, model: Mapping[str, Any]) -> str:
-    return _percent(value / model["score"] if model["score"] > 0 else None)
+def _of(value: float, model: ScoreParts) -> str:
+    return _percent(value / model.score if model.score > 0 else None)
 
 
 def _percent(share: float | None) -> str:

@@ -71,7 +71,7 @@ def cypher(
         formats.write(table, kind, out)
     written = {"out": str(out), "rows": table.num_rows} if out is not None else {}
     if plot is not None:
-        written |= picture(table, question, plot)
+        written |= picture(table, question, plot).to_json()
     if written and (kind == "table" or out is not None):
         tables.finish(written, as_json, tables.pairs)
 
@@ -92,6 +92,7 @@ def explore(
     from modalweave.config import load_config
     from modalweave.progress import out
     from modalweave.stores import connect
+    from modalweave.workspace import Workspace
 
     address = _address(store, config_path)
     with connect(address, config_path, read_only=True) as graph:
@@ -100,8 +101,8 @@ def explore(
             console.feed(sys.stdin)
             raise typer.Exit(1 if console.failed else 0)
         out.print(f"{address}, read-only. :help tells how, :quit leaves.", markup=False, highlight=False)
-        workspace = load_config(config_path).workspace if config_path else None
-        console.feed(typed(console, workspace / ".explore_history" if workspace else None))
+        history = Workspace(load_config(config_path).workspace).history if config_path else None
+        console.feed(typed(console, history))
 
 
 def stats(

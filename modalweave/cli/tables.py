@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.markup import escape
 from rich.table import Table
@@ -11,6 +11,13 @@ from rich.text import Text
 
 from common.text import printable
 from modalweave.progress import out
+from modalweave.results.build import BuildResult, CacheReport, DoctorReport
+from modalweave.results.jobs import DemoResult, RunResult, ScoreResult
+from modalweave.results.metrics import EvaluateResult, Measurement, TrainResult
+from modalweave.results.record import Record
+from modalweave.workspace import Workspace
+
+R = TypeVar("R", bound=Record | Mapping[str, Any])
 
 _WIDEST = 60
 
@@ -35,92 +42,88 @@ class Grid(Table):
         super().add_row(*map(_text, cells), **options)
 
 
-def finish(result: Mapping[str, Any], as_json: bool, render: Callable[[Mapping[str, Any]], None]) -> None:
+def finish(result: R, as_json: bool, render: Callable[[R], None]) -> None:
     """The result of a command on stdout: one JSON object, or for people."""
     if as_json:
-        print(json.dumps(result, default=str))
+        print(json.dumps(result.to_json() if isinstance(result, Record) else result, default=str))
     else:
         render(result)
 
 
-def build(result: Mapping[str, Any]) -> None:
+def build(result: BuildResult) -> None:
     """Counts, coverage and warnings of a build."""
     counts = Grid("Graph")
     counts.add_column("kind")
     counts.add_column("count", justify="right")
-    for kind in ("nodes", "relationships"):
-        for name, number in result[kind].items():
-            if number:
-                counts.add_row(name, f"{number:,}")
+    for name, number in (*result.nodes.items(), *result.relationships.items()):
+        if number:
+            counts.add_row(name, f"{number:,}")
     out.print(counts)
-    shares = ", ".join(f"{plain(modality)} {share:.0%}" for modality, share in result["coverage"].items())
+    shares = ", ".join(f"{plain(modality)} {share:.0%}" for modality, share in result.coverage.items())
     out.print(f"Items with media: {shares or 'none'}")
-    out.print(f"{result['written']:,} written, {result['quarantined']:,} quarantined (quarantine.parquet says why)")
-    if "import" in result:
-        out.print(f"Next: {plain(result['import']['next'])}", soft_wrap=True)
-    if result.get("replaced"):
-        out.print(f"{result['replaced']:,} of an earlier delivery went: this one gives their items others")
-    if result.get("removed"):
-        out.print(f"{result['removed']:,} removed that the source no longer has")
-    if result.get("stale"):
-        left = ", ".join(f"{number:,} {plain(kind)}" for kind, number in result["stale"].items())
+    out.print(f"{result.written:,} written, {result.quarantined:,} quarantined (quarantine.parquet says why)")
+    if result.bulk:
+        out.print(f"Next: {plain(result.bulk.next)}", soft_wrap=True)
+    if result.replaced:
+        out.print(f"{result.replaced:,} of an earlier delivery went: this one gives their items others")
+    if result.removed:
+        out.print(f"{result.removed:,} removed that the source no longer has")
+    if result.stale:
+        left = ", ".join(f"{number:,} {plain(kind)}" for kind, number in result.stale.items())
         out.print(f"[yellow]note[/yellow] the store holds {left} that the source lacks; `--prune` removes them")
-    for warning in result.get("warnings", ()):
+    for warning in result.warnings:
         out.print(f"[yellow]note[/yellow] {plain(warning)}")
 
 
-def metrics(result: Mapping[str, Any]) -> None:
+def metrics(result: Measurement) -> None:
     """Every metric with its interval, one column per model."""
-    models = {"model": result["metrics"], **result.get("baselines", {})}
-    table = Grid(f"Metrics on {result['split']} (95 % interval)")
+    baselines = result.baselines if isinstance(result, EvaluateResult) else {}
+    models = {"model": result.metrics, **baselines}
+    table = Grid(f"Metrics on {result.split} (95 % interval)")
     table.add_column("metric")
     for name in models:
         table.add_column(name, justify="right")
-    for metric in result["metrics"]:
-        cells = []
-        for values in models.values():
-            value = values.get(metric)
-            low, high = value["ci95"] if value else (None, None)
-            cells.append(f"{value['mean']:.4f}  [{low:.4f}, {high:.4f}]" if value else "")
+    for metric in result.metrics:
+        found = [values.get(metric) for values in models.values()]
+        cells = [f"{v.mean:.4f}  [{v.low:.4f}, {v.high:.4f}]" if v else "" for v in found]
         table.add_row(metric, *cells)
     out.print(table)
-    if result.get("chosen"):
-        out.print(f"Chosen on validation: {plain(json.dumps(result['chosen']))}")
+    if isinstance(result, TrainResult) and result.chosen:
+        out.print(f"Chosen on validation: {plain(json.dumps(result.chosen))}")
 
 
-def scores(result: Mapping[str, Any]) -> None:
+def scores(result: ScoreResult) -> None:
     """What the batch job wrote."""
-    out.print(f"{result['rows']:,} links in {len(result['parts'])} parts in {plain(str(result['out']))}")
-    if result.get("written_back") is not None:
-        out.print(f"{result['written_back']:,} RECOMMENDED links written to {plain(result['store'])}")
+    out.print(f"{result.rows:,} links in {len(result.parts)} parts in {plain(result.out)}")
+    if result.written_back is not None:
+        out.print(f"{result.written_back:,} RECOMMENDED links written to {plain(str(result.store))}")
 
 
-def pairs(result: Mapping[str, Any]) -> None:
+def pairs(result: Record | Mapping[str, Any]) -> None:
     """A flat result, one `name: value` a line."""
-    for name, value in result.items():
+    for name, value in (result.to_json() if isinstance(result, Record) else result).items():
         out.print(f"{plain(name)}: {plain(str(value))}", soft_wrap=True)
 
 
-def cache(result: Mapping[str, Any]) -> None:
+def cache(result: CacheReport) -> None:
     """The embedding cache, encoder by encoder."""
-    rows({"columns": list(result["encoders"][0]) if result["encoders"] else [], "rows": result["encoders"]})
-    out.print(f"{result['bytes'] / 1e6:.1f} MB in {plain(result['folder'])}; {result['removed_bytes']:,} bytes removed")
+    rows({"columns": list(result.encoders[0]) if result.encoders else [], "rows": result.encoders})
+    out.print(f"{result.bytes / 1e6:.1f} MB in {plain(result.folder)}; {result.removed_bytes:,} bytes removed")
 
 
-def run(result: Mapping[str, Any]) -> None:
+def run(result: RunResult) -> None:
     """A whole run: the graph, the metrics, where everything lies."""
-    build(result["build"])
-    metrics(result["evaluate"])
-    scores(result["score"])
-    products(Path(result["workspace"]))
+    build(result.build)
+    metrics(result.evaluate)
+    scores(result.score)
+    products(Path(result.workspace))
 
 
 def products(workspace: Path) -> None:
     """Where a run's products lie."""
     out.print("Products:")
-    for path in sorted(workspace.iterdir()):
-        if not path.name.startswith("."):
-            out.print(f"  {printable(str(path))}", soft_wrap=True, markup=False, highlight=False)
+    for path in Workspace(workspace).products():
+        out.print(f"  {printable(str(path))}", soft_wrap=True, markup=False, highlight=False)
 
 
 def rows(result: Mapping[str, Any]) -> None:
@@ -165,41 +168,40 @@ def stats(result: Mapping[str, Any]) -> None:
     rows({"columns": columns, "rows": [dict(zip(columns, row, strict=True)) for row in result["pagerank"]]})
 
 
-def demo(result: Mapping[str, Any]) -> None:
+def demo(result: DemoResult) -> None:
     """One user's history and recommendations, why, the metrics, and where everything lies."""
     out.rule("A synthetic catalogue: its items, users and tastes are made up by the program")
-    build(result["build"])
-    lists = Grid(f"User {result['user']}")
+    build(result.build)
+    lists = Grid(f"User {result.user}")
     lists.add_column("liked")
     lists.add_column("recommended")
     lists.add_column("score", justify="right")
-    liked, recommended = result["history"], result["recommended"]
+    liked, recommended = result.history, result.recommended
     for row in range(max(len(liked), len(recommended))):
         best = recommended[row] if row < len(recommended) else None
         lists.add_row(
             liked[row] if row < len(liked) else "",
-            best["title"] if best else "",
-            f"{best['score']:.3f}" if best else "",
+            best.title if best else "",
+            f"{best.score:.3f}" if best else "",
         )
     out.print(lists)
-    paths_table = Grid(f"Why {result['recommended'][0]['title']}", "kind", "because")
-    for path in result["paths"]:
-        paths_table.add_row(path["kind"], path["sentence"])
+    paths_table = Grid(f"Why {recommended[0].title}", "kind", "because")
+    for path in result.paths:
+        paths_table.add_row(path.kind, path.sentence)
     out.print(paths_table)
-    metrics(result["evaluate"])
-    products(Path(result["workspace"]))
+    metrics(result.evaluate)
+    products(Path(result.workspace))
     out.print("Next:")
-    for command in result["next"]:
+    for command in result.next:
         out.print(f"  {command}", markup=False, soft_wrap=True)
 
 
-def doctor(report: Mapping[str, Any]) -> None:
+def doctor(report: DoctorReport) -> None:
     """Each check, its state, and the way out of a gap."""
     grid = Grid("modalweave doctor", "check", "state", "found", "what to do")
     colours = {"ok": "green", "missing": "yellow", "failed": "red"}
-    for check in report["checks"]:
-        state = Text(check["state"], colours[check["state"]])
-        grid.add_row(check["name"], state, check["found"], check["fix"])
+    for check in report.checks:
+        grid.add_row(check.name, Text(check.state, colours[check.state]), check.found, check.fix)
     out.print(grid)
 
 

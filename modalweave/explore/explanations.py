@@ -3,11 +3,11 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import networkx as nx
+from pydantic import JsonValue
 
 from gnn.bundle.bundle import Bundle, load_bundle
 from gnn.scorers.contributions import Decomposition, decompose
@@ -18,7 +18,8 @@ from graph.views.result_graph import result_graph
 from modalweave.config import load_config
 from modalweave.errors import RunError
 from modalweave.explore.graph_drawing import draw
-from modalweave.stages.pipeline import BUNDLE
+from modalweave.results.explanation import ExplainedPath, Explanation, HistoryShare, ScoreParts, ShownQuery
+from modalweave.workspace import Workspace
 
 _PER_KIND = 200
 _TITLES: LiteralString = "MATCH (i:Item) WHERE i.id IN $items RETURN i.id AS id, i.title AS title"
@@ -29,26 +30,25 @@ def find_bundle(given: Path | None, config: Path | None) -> Path | None:
     """The bundle that was named, else the trained one of the config's run, if there is one."""
     if given is not None or config is None:
         return given
-    folder = load_config(config).workspace / BUNDLE
+    folder = Workspace(load_config(config).workspace).bundle
     return folder if folder.exists() else None
 
 
 def explain_item(
     store: GraphStore, user: str, item: str, *, bundle: Path | None, limit: int, plot: Path | None = None
-) -> dict[str, Any]:
-    """`{"user", "item", "paths", "model", "note", "cypher", "seconds"}`; `model` is null without a bundle, or where
-    the `note` says why.
+) -> Explanation:
+    """The paths and the score's parts; `model` is None without a bundle, or where the `note` says why.
 
     `paths` are at most `limit`, the best of every kind first; in a kind those from the items of the history that
     give most to the model's score. `share` is that item's part of the score by all ways together, not this path's
-    alone. `model["history"]`, `model["others"]` and `model["rest"]` add up to `model["score"]`. `cypher` shows the
+    alone. `model.history`, `model.others` and `model.rest` add up to `model.score`. `cypher` shows the
     paths whole, kind by kind.
     """
     started = time.perf_counter()
     paths = explain_paths(store, user, item, limit=max(_PER_KIND, limit))
     seconds = {"graph": round(time.perf_counter() - started, 4)}
     started = time.perf_counter()
-    model: dict[str, Any] | None = None
+    model: ScoreParts | None = None
     shares: dict[str, float] = {}
     note = "no trained model was named, so no share of a score is given" if bundle is None else None
     if bundle is not None:
@@ -58,21 +58,15 @@ def explain_item(
             model, shares = _model(store, loaded, user, item, limit)
     seconds["model"] = round(time.perf_counter() - started, 4)
     chosen = _ranked(paths, shares)[:limit]
-    result: dict[str, Any] = {
-        "user": user,
-        "item": item,
-        "paths": [{**asdict(path), "modality": _modality(path), "share": shares.get(path.history)} for path in chosen],
-        "model": model,
-        "note": note,
-        "cypher": _statements(chosen, user, item),
-        "seconds": seconds,
-    }
+    shown = tuple(_explained(path, shares) for path in chosen)
+    queries = _statements(chosen, user, item)
+    drawing = None
     if plot is not None:
         if not chosen:
             raise RunError(f"--plot {str(plot)!r}: no path leads from what {user!r} liked to {item!r}; nothing to draw")
-        tables = [store.query(shown["query"], shown["parameters"]) for shown in result["cypher"]]
-        result |= draw(nx.compose_all([result_graph(table) for table in tables]), plot, title=f"Why {item} for {user}")
-    return result
+        graphs = [result_graph(store.query(query.query, query.parameters)) for query in queries]
+        drawing = draw(nx.compose_all(graphs), plot, title=f"Why {item} for {user}")
+    return Explanation(user, item, shown, model, note, queries, seconds, drawing)
 
 
 def _unknown(bundle: Bundle, user: str, item: str) -> str | None:
@@ -83,9 +77,7 @@ def _unknown(bundle: Bundle, user: str, item: str) -> str | None:
     return None
 
 
-def _model(
-    store: GraphStore, loaded: Bundle, user: str, item: str, limit: int
-) -> tuple[dict[str, Any], dict[str, float]]:
+def _model(store: GraphStore, loaded: Bundle, user: str, item: str, limit: int) -> tuple[ScoreParts, dict[str, float]]:
     """What the score is made of, and the share of each item of the history."""
     found = decompose(loaded.scorer, loaded.user_ids.index(user), loaded.item_ids.index(item), loaded.seen)
     totals = {loaded.item_ids[number]: value for number, value in found.by_item().items()}
@@ -93,26 +85,14 @@ def _model(
     listed = list(totals)[:limit]
     titles = {row["id"]: row["title"] for row in store.query(_TITLES, {"items": listed}).to_pylist()}
     ways = _ways(found, loaded.item_ids)
-    history = [
-        {
-            "item": name,
-            "title": titles.get(name) or name,
-            "contribution": totals[name],
-            "share": shares.get(name),
-            "by": ways[name],
-        }
-        for name in listed
-    ]
-    model = {
-        "bundle": loaded.hash,
-        "model": loaded.manifest.get("model"),
-        "score": found.score,
-        "exact": found.exact,
-        "history": history,
-        "others": sum(totals.values()) - sum(totals[name] for name in listed),
-        "rest": dict(found.rest),
-    }
-    return model, shares
+    history = [HistoryShare(n, titles.get(n) or n, totals[n], shares.get(n), ways[n]) for n in listed]
+    others = sum(totals.values()) - sum(totals[name] for name in listed)
+    name = loaded.manifest.get("model")
+    return ScoreParts(loaded.hash, name, found.score, found.exact, tuple(history), others, dict(found.rest)), shares
+
+
+def _explained(path: GraphPath, shares: Mapping[str, float]) -> ExplainedPath:
+    return ExplainedPath(**vars(path), modality=_modality(path), share=shares.get(path.history))
 
 
 def _ways(found: Decomposition, item_ids: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -139,7 +119,7 @@ def _modality(path: GraphPath) -> str | None:
     return _MODALITY.get(path.nodes[2].label)
 
 
-def _statements(paths: Sequence[GraphPath], user: str, item: str) -> list[dict[str, Any]]:
+def _statements(paths: Sequence[GraphPath], user: str, item: str) -> tuple[ShownQuery, ...]:
     """One query for each kind, with what Neo4j Browser wants pasted to run it."""
     histories: dict[LiteralString, list[str]] = {}
     kinds: dict[LiteralString, GraphPath] = {}
@@ -149,17 +129,9 @@ def _statements(paths: Sequence[GraphPath], user: str, item: str) -> list[dict[s
             histories[path.show].append(path.history)
     found = []
     for query, path in kinds.items():
-        parameters = {"user": user, "item": item, "history": histories[query]}
+        parameters: dict[str, JsonValue] = {"user": user, "item": item, "history": [*histories[query]]}
         # a JSON text is a Cypher literal as well
         given = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in parameters.items())
         browser = f":params {{{given}}}\n{query}"
-        found.append(
-            {
-                "kind": path.kind,
-                "modality": _modality(path),
-                "query": query,
-                "parameters": parameters,
-                "browser": browser,
-            }
-        )
-    return found
+        found.append(ShownQuery(path.kind, _modality(path), query, parameters, browser))
+    return tuple(found)

@@ -15,6 +15,7 @@ from common.files import write_text, write_whole
 from common.page import Figure, render
 from graph.views.result_graph import captions
 from modalweave.errors import RunError
+from modalweave.results.explanation import Drawing
 
 MOST_NODES = 300
 """Of a larger graph the first nodes are drawn, and the picture says so."""
@@ -32,10 +33,9 @@ _OTHER = "#9a9a9a"
 _WIDTH, _HEIGHT, _MARGIN, _RADIUS = 1100, 760, 70, 9
 
 
-def draw(graph: nx.MultiDiGraph, path: Path, *, title: str) -> dict[str, Any]:
+def draw(graph: nx.MultiDiGraph, path: Path, *, title: str) -> Drawing:
     """Draw what `graph.subgraph.result_graph` gives; the file's ending decides: `.png` or `.html`.
-
-    Returns `{"plot", "nodes", "edges", "left_out"}`. Equal graphs give equal places.
+    Equal graphs give equal places.
     """
     drawers = {".png": _png, ".html": _html, ".htm": _html}
     drawer = drawers.get(path.suffix.lower())
@@ -46,7 +46,7 @@ def draw(graph: nx.MultiDiGraph, path: Path, *, title: str) -> dict[str, Any]:
     heading = title + (f" (first {MOST_NODES} of {len(graph)} nodes)" if left_out else "")
     places = nx.spring_layout(nx.Graph(shown), seed=0, k=2.2 / math.sqrt(len(shown)), iterations=100)
     drawer(shown, places, path, heading)
-    return {"plot": str(path), "nodes": len(shown), "edges": shown.number_of_edges(), "left_out": left_out}
+    return Drawing(str(path), len(shown), shown.number_of_edges(), left_out)
 
 
 def _png(graph: nx.MultiDiGraph, places: Mapping[Any, Any], path: Path, title: str) -> None:

@@ -15,6 +15,7 @@ from graph.views.result_graph import result_graph
 from modalweave.config import load_config
 from modalweave.explore.graph_drawing import draw
 from modalweave.explore.similarity_search import search
+from modalweave.results.explanation import Drawing
 
 
 class Question(NamedTuple):
@@ -38,8 +39,8 @@ def answer(store: GraphStore, question: Question, *, limit: int, timeout: float)
     return store.query(str(question.query), dict(question.parameters), limit=limit, timeout=timeout)
 
 
-def picture(table: pa.Table, question: Question, path: Path) -> dict[str, Any]:
-    """Draw what the rows of an answer hold; what was drawn, as `modalweave.picture.draw` says it."""
+def picture(table: pa.Table, question: Question, path: Path) -> Drawing:
+    """Draw what the rows of an answer hold."""
     found = SEARCHES.get(question.name or "")
     modality = found.modality if found else None
     graph = result_graph(table, question.parameters, media=modality)

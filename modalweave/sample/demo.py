@@ -1,20 +1,23 @@
 """`modalweave demo`: the whole product on a synthetic catalogue."""
 
 import os
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import pyarrow.parquet as pq
+import polars as pl
 
 from common.files import write_text
-from graph.views.paths import explain_paths
+from graph.views.paths import GraphPath, explain_paths
 from modalweave.config import RunConfig, dump_config, parse_config
 from modalweave.progress import Stages
+from modalweave.results.jobs import DemoResult, Recommended
 from modalweave.sample.catalogue import write_catalogue
-from modalweave.stages import pipeline
 from modalweave.stages.build import build
+from modalweave.stages.evaluate import evaluate
+from modalweave.stages.score import score_run
+from modalweave.stages.train import train
 from modalweave.stores import connect
+from modalweave.workspace import Workspace
 
 _MODEL = {
     "model": "ensemble",
@@ -36,7 +39,7 @@ ORDER BY timestamp DESC LIMIT 10
 _TITLES = "MATCH (i:Item) WHERE i.id IN $items RETURN i.id AS id, i.title AS title"
 
 
-def run_demo(out: Path, *, store: str, items: int, users: int, stages: Stages) -> dict[str, Any]:
+def run_demo(out: Path, *, store: str, items: int, users: int, stages: Stages) -> DemoResult:
     """Write the catalogue and its config to `out`, run every stage, and explain one user's recommendations."""
     with stages.stage("catalogue", "Drawing the sample catalogue") as report:
         write_catalogue(out / "catalogue", items=items, users=users, progress=report)
@@ -53,50 +56,54 @@ def run_demo(out: Path, *, store: str, items: int, users: int, stages: Stages) -
     config_path = out / "demo.yaml"
     write_text(config_path, dump_config(config))
     built = build(config, strict=False, stages=stages)
-    pipeline.train(config, stages=stages)
-    metrics = pipeline.evaluate(config, split="test", stages=stages)
-    scores = pipeline.score_run(config, stages=stages)
-    return {
-        "synthetic": True,
-        "build": built,
-        "evaluate": metrics,
-        "score": scores,
-        **_one_user(config),
-        "workspace": str(config.workspace),
-        "next": [
+    train(config, stages=stages)
+    metrics = evaluate(config, split="test", stages=stages)
+    scores = score_run(config, stages=stages)
+    shown = _one_user(config)
+    return DemoResult(
+        synthetic=True,
+        build=built,
+        evaluate=metrics,
+        score=scores,
+        user=shown.user,
+        history=shown.history,
+        recommended=shown.recommended,
+        paths=tuple(shown.paths),
+        workspace=str(config.workspace),
+        next=(
             f"modalweave cypher --list --config {config_path}",
             f"modalweave cypher 'MATCH (i:Item)-[:HAS_AUDIO]->(a:Audio) RETURN i.title, a.duration' {config_path}",
-            f"modalweave score {config.workspace / pipeline.BUNDLE} --out {out / 'more'} --top-k 50",
-        ],
-    }
+            f"modalweave score {Workspace(config.workspace).bundle} --out {out / 'more'} --top-k 50",
+        ),
+    )
 
 
-def _one_user(config: RunConfig) -> dict[str, Any]:
+class _Shown(NamedTuple):
+    user: str
+    history: tuple[str, ...]
+    recommended: tuple[Recommended, ...]
+    paths: list[GraphPath]
+
+
+def _one_user(config: RunConfig) -> _Shown:
     """The user whose best recommendation the graph explains most plainly, among the first of the batch job."""
-    links = pq.read_table(config.workspace / "scores" / "part-00000.parquet").to_pylist()
-    by_user: dict[str, list[dict[str, Any]]] = {}
-    for link in links:
-        by_user.setdefault(link["user_id"], []).append(link)
+    links = pl.read_parquet(Workspace(config.workspace).scores / "part-00000.parquet")
+    by_user: dict[str, list[tuple[str, float]]] = {}
+    for user, item, score in links.select("user_id", "item_id", "score").iter_rows():
+        by_user.setdefault(user, []).append((item, score))
     with connect(config.store_address, config, read_only=True) as store:
-        best: tuple[int, str, list[Any]] = (-1, "", [])
+        best: tuple[int, str, list[GraphPath]] = (-1, "", [])
         for user in list(by_user)[:20]:
-            paths = explain_paths(store, user, by_user[user][0]["item_id"], limit=6)
+            paths = explain_paths(store, user, by_user[user][0][0], limit=6)
             kinds = len({path.kind for path in paths})
             best = max(best, (kinds, user, paths), key=lambda found: found[0])
         _, user, paths = best
         history = store.query(_HISTORY, {"user": user}).to_pylist()
-        ids = [link["item_id"] for link in by_user[user]]
+        ids = [item for item, _ in by_user[user]]
         titles = {row["id"]: row["title"] for row in store.query(_TITLES, {"items": ids}).to_pylist()}
-    return {
-        "user": user,
-        "history": [row["title"] or row["id"] for row in history],
-        "recommended": [
-            {
-                "item": link["item_id"],
-                "title": titles[link["item_id"]] or link["item_id"],
-                "score": link["score"],
-            }
-            for link in by_user[user][:10]
-        ],
-        "paths": [asdict(path) for path in paths],
-    }
+    return _Shown(
+        user,
+        tuple(row["title"] or row["id"] for row in history),
+        tuple(Recommended(item, titles[item] or item, score) for item, score in by_user[user][:10]),
+        paths,
+    )

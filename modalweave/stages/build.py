@@ -1,5 +1,6 @@
 """The build stage: source -> tables -> embeddings -> graph store."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,88 +23,87 @@ from etl.validate import validate
 from graph.schema import MEDIA_LABELS, MODALITIES, EdgeType
 from modalweave.config import RunConfig
 from modalweave.progress import Stages
+from modalweave.results.build import BuildResult, CacheReport, LoadResult
 from modalweave.stages.bulk_load import BulkOptions, admin_command, bulk_load
 from modalweave.stages.vector_lookup import keep_given
 from modalweave.stores import connect
-
-QUARANTINE = "quarantine.parquet"
+from modalweave.workspace import Workspace
 
 
 def build(
     config: RunConfig, *, strict: bool, stages: Stages, prune: bool = False, bulk: BulkOptions | None = None
-) -> dict[str, Any]:
+) -> BuildResult:
     """Fill the run's graph store from its source; what was left out is in `quarantine.parquet`.
 
     Nothing is opened for writing before the source has been read and checked whole. The same input again writes
     nothing to the store. With `prune` what the source no longer has is removed from it. With `bulk` the graph goes
-    through files and Neo4j's import, and `import` in the result says what is left to do.
+    through files and Neo4j's import, and `bulk` of the result says what is left to do.
     """
+    workspace = Workspace(config.workspace)
     admin = admin_command(config, bulk) if bulk else None
     with stages.stage("read", "Reading the source"):
         tables = validate(read_source(config.source), strict=strict or config.source.strict)
         interactions = split_interactions(tables.interactions, config.split, seed=config.seed)
         tables = replace(tables, interactions=interactions)
     encoders = _encoders(config, tables, stages)
-    config.workspace.mkdir(parents=True, exist_ok=True)
+    workspace.root.mkdir(parents=True, exist_ok=True)
     with stages.stage("encode", "Media to embeddings") as report:
-        cache = EmbeddingCache(config.workspace / "embeddings")
+        cache = EmbeddingCache(workspace.embeddings)
         hosts = config.source.media_hosts
-        downloads = Downloads(config.workspace / "downloads", hosts) if hosts else None
+        downloads = Downloads(workspace.downloads, hosts) if hosts else None
         media = build_media(tables, encoders, cache=cache, limits=config.limits, downloads=downloads, progress=report)
         keep_given(cache, media)
     with stages.stage("link", "Linking similar media") as report:
         media = link_media(media, tables, config.neighbours, progress=report)
     with stages.stage("load", "Loading the graph") as report:
-        loaded = (
-            bulk_load(config, tables, media, admin, bulk) if bulk else _online(config, tables, media, prune, report)
-        )
+        notes: Sequence[str] = ()
+        if bulk:
+            loaded = bulk_load(config, tables, media, admin, bulk)
+        else:
+            loaded, notes = _online(config, tables, media, prune, report)
     rejected = pa.concat_tables([tables.rejected, media.rejected])
     with stages.stage("coverage", "Coverage report"):
         covered = _coverage(tables, media, rejected)
-        covered["warnings"] += loaded.pop("notes", [])
-        write_whole(config.workspace / QUARANTINE, lambda path: pq.write_table(rejected, path))
-        write_coverage(config.workspace / "coverage.html", covered, title=f"Coverage of {config.name}")
-    result = {
-        **loaded,
-        "quarantined": rejected.num_rows,
-        "coverage": {m: covered["modalities"][m]["share_of_items"] for m in media.nodes},
-        "seconds": dict(stages.seconds),
-        "warnings": covered["warnings"],
-        "details": covered,
-    }
-    write_json(config.workspace / "coverage.json", covered)
-    return result
+        covered["warnings"] += notes
+        write_whole(workspace.quarantine, lambda path: pq.write_table(rejected, path))
+        write_coverage(workspace.coverage_page, covered, title=f"Coverage of {config.name}")
+    write_json(workspace.coverage, covered)
+    return BuildResult(
+        **vars(loaded),
+        quarantined=rejected.num_rows,
+        coverage={m: covered["modalities"][m]["share_of_items"] for m in media.nodes},
+        seconds=dict(stages.seconds),
+        warnings=tuple(covered["warnings"]),
+        details=covered,
+    )
 
 
 def _online(
     config: RunConfig, tables: Tables, media: MediaGraph, prune: bool, progress: Progress | None
-) -> dict[str, Any]:
+) -> tuple[LoadResult, Sequence[str]]:
+    """What the load changed, and what the store has to say of itself."""
     with connect(config.store_address, config) as store:
         loaded = load_graph(store, tables, media, prune=prune, progress=progress)
         counts = store.counts()
         notes = store.notes
-    return {
-        "notes": notes,
-        "nodes": counts.nodes,
-        "relationships": counts.relationships,
-        "written": loaded.written,
-        "replaced": loaded.replaced,
-        "removed": loaded.removed,
-        "stale": loaded.stale,
-    }
+    result = LoadResult(
+        nodes=counts.nodes,
+        relationships=counts.relationships,
+        written=loaded.written,
+        replaced=loaded.replaced,
+        removed=loaded.removed,
+        stale=loaded.stale,
+    )
+    return result, notes
 
 
-def cache_report(config: RunConfig, *, prune_mb: float | None) -> dict[str, Any]:
+def cache_report(config: RunConfig, *, prune_mb: float | None) -> CacheReport:
     """Size and use of the run's embedding cache, after shrinking it where asked."""
-    cache = EmbeddingCache(config.workspace / "embeddings")
+    cache = EmbeddingCache(Workspace(config.workspace).embeddings)
     removed = cache.prune(int(prune_mb * 1e6)) if prune_mb is not None else 0
     encoders = [stats._asdict() for stats in cache.stats()]
-    return {
-        "folder": str(cache.folder),
-        "bytes": sum(entry["bytes"] for entry in encoders),
-        "removed_bytes": removed,
-        "encoders": encoders,
-    }
+    used = sum(entry["bytes"] for entry in encoders)
+    return CacheReport(str(cache.folder), used, removed, tuple(encoders))
 
 
 def _encoders(config: RunConfig, tables: Tables, stages: Stages) -> dict[str, Encoder | None]:

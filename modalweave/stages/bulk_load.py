@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from etl.import_files import write_import
 from etl.media import MediaGraph
@@ -10,9 +9,8 @@ from etl.tables import Tables
 from graph.neo4j.bulk_import import check_local, run_import
 from modalweave.config import RunConfig
 from modalweave.errors import RunError
-
-FOLDER = "import"
-"""The files' folder in the workspace."""
+from modalweave.results.build import BulkImport, LoadResult
+from modalweave.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -37,19 +35,20 @@ def admin_command(config: RunConfig, options: BulkOptions) -> Path | None:
 
 def bulk_load(
     config: RunConfig, tables: Tables, media: MediaGraph, admin: Path | None, options: BulkOptions
-) -> dict[str, Any]:
-    """Write the files and import them; the load's part of the build report, with what to do next in `import`."""
+) -> LoadResult:
+    """Write the files and import them; the load's part of the build report, with what to do next in `bulk`."""
     database = config.store_address.partition("#")[2] or config.database or "neo4j"
-    files = write_import(config.workspace / FOLDER, tables, media)
+    files = write_import(Workspace(config.workspace).imports, tables, media)
     then = "start the server, then run `modalweave build` without --bulk: it makes the constraints and indexes"
     if admin is not None:
         run_import(files, admin, database, overwrite=options.overwrite)
     else:
         run = f"copy {files.folder} to the server's machine, stop the server, run there: {files.shown(database)}"
         then = f"{run}; {then}"
-    return {
-        "nodes": files.nodes,
-        "relationships": files.relationships,
-        "written": sum(files.nodes.values()) + sum(files.relationships.values()) if admin is not None else 0,
-        "import": {"folder": str(files.folder), "done": admin is not None, "next": then},
-    }
+    written = sum(files.nodes.values()) + sum(files.relationships.values()) if admin is not None else 0
+    return LoadResult(
+        nodes=files.nodes,
+        relationships=files.relationships,
+        written=written,
+        bulk=BulkImport(str(files.folder), admin is not None, then),
+    )

@@ -1,26 +1,28 @@
 """What a training leaves while it runs: checkpoints to go on from, and curves for TensorBoard on request."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from gnn.components import Watch
 from modalweave.errors import RunError
+from modalweave.workspace import Workspace
+
+_RESUMED = "A training that was stopped goes on after epoch {} of at most {}"
 
 
 @contextmanager
-def watched(workspace: Path, *, tensorboard: bool, tell: Callable[[str], None]) -> Iterator[Watch]:
-    """Checkpoints in `checkpoints/` until the block has ended well, so that a killed training goes on from there.
+def watched(
+    workspace: Workspace, *, tensorboard: bool, tell: Callable[[str], None], note: Callable[[str], None]
+) -> Iterator[Watch]:
+    """Checkpoints in `checkpoints/`: they stay, so that a training killed before its bundle is written goes on there.
 
-    `tell` hears of approximate forms. With `tensorboard` event files in `tensorboard/`, one curve a metric and
-    network. Raises `RunError` where the package is missing.
+    `tell` hears of approximate forms, `note` of a training that goes on. With `tensorboard` event files in
+    `tensorboard/`, one curve a metric and network. Raises `RunError` where the package is missing.
     """
-    checkpoints = workspace / "checkpoints"
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    with _curves(workspace / "tensorboard") if tensorboard else _nothing() as on_epoch:
-        yield Watch(checkpoints, on_epoch, tell)
-    shutil.rmtree(checkpoints)
+    workspace.checkpoints.mkdir(parents=True, exist_ok=True)
+    with _curves(workspace.tensorboard) if tensorboard else _nothing() as on_epoch:
+        yield Watch(workspace.checkpoints, on_epoch, tell, lambda done, most: note(_RESUMED.format(done, most)))
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import importlib.metadata
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import torch
 
@@ -13,7 +12,8 @@ from encoders.errors import EncoderError
 from graph.errors import GraphError
 from graph.neo4j.store import Neo4jStore
 from modalweave.config import RunConfig
-from modalweave.stores import connect
+from modalweave.results.build import Check, DoctorReport
+from modalweave.stores import connect, is_built
 
 _REQUIRED = ("torch", "torch-geometric", "neo4j", "ladybug", "pyarrow", "polars", "faiss-cpu", "transformers")
 _OPTIONAL = {
@@ -24,48 +24,44 @@ _OPTIONAL = {
 _OFFLINE = {"text": "minilm", "image": "efficientnet_lite0", "audio": "logmel"}
 
 
-def examine(config: RunConfig | None) -> dict[str, Any]:
+def examine(config: RunConfig | None) -> DoctorReport:
     """Run every check; `ok` is false where something a run needs is missing."""
     checks = [*_versions(), _device(), _disk(config), *_encoders(config)]
     if config is not None:
         checks += _store(config)
-    return {"ok": all(check["state"] != "failed" for check in checks), "checks": checks}
+    return DoctorReport(all(check.state != "failed" for check in checks), tuple(checks))
 
 
-def _check(name: str, state: str, found: str, fix: str = "") -> dict[str, str]:
-    return {"name": name, "state": state, "found": found, "fix": fix}
-
-
-def _versions() -> Iterator[dict[str, str]]:
+def _versions() -> Iterator[Check]:
     version = ".".join(map(str, sys.version_info[:3]))
-    state = "ok" if sys.version_info >= (3, 11) else "failed"
-    yield _check("python", state, version, "" if state == "ok" else "install Python 3.11 or newer")
+    new = sys.version_info >= (3, 11)
+    yield Check("python", "ok" if new else "failed", version, "" if new else "install Python 3.11 or newer")
     for package in (*_REQUIRED, *_OPTIONAL):
         try:
-            yield _check(package, "ok", importlib.metadata.version(package))
+            yield Check(package, "ok", importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
             if package in _REQUIRED:
-                yield _check(package, "failed", "not installed", f"pip install {package}")
+                yield Check(package, "failed", "not installed", f"pip install {package}")
             else:
-                yield _check(package, "missing", "not installed", f"pip install {package}, for {_OPTIONAL[package]}")
+                yield Check(package, "missing", "not installed", f"pip install {package}, for {_OPTIONAL[package]}")
 
 
-def _device() -> dict[str, str]:
+def _device() -> Check:
     if torch.cuda.is_available():
-        return _check("device", "ok", f"cuda: {torch.cuda.get_device_name(0)}")
-    return _check("device", "ok", f"cpu, {torch.get_num_threads()} threads")
+        return Check("device", "ok", f"cuda: {torch.cuda.get_device_name(0)}")
+    return Check("device", "ok", f"cpu, {torch.get_num_threads()} threads")
 
 
-def _disk(config: RunConfig | None) -> dict[str, str]:
+def _disk(config: RunConfig | None) -> Check:
     folder = config.workspace.absolute() if config else None
     while folder is not None and not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder or ".").free / 1e9
-    state = "ok" if free > 1 else "failed"
-    return _check("disk", state, f"{free:.1f} GB free", "" if state == "ok" else "free some space or move 'workspace'")
+    fix = "" if free > 1 else "free some space or move 'workspace'"
+    return Check("disk", "failed" if fix else "ok", f"{free:.1f} GB free", fix)
 
 
-def _encoders(config: RunConfig | None) -> Iterator[dict[str, str]]:
+def _encoders(config: RunConfig | None) -> Iterator[Check]:
     wanted = config.encoders if config else _OFFLINE
     for modality, spec in wanted.items():
         if spec is None:
@@ -74,34 +70,34 @@ def _encoders(config: RunConfig | None) -> Iterator[dict[str, str]]:
             encoder = make_encoder(spec)
         except EncoderError as error:
             # without a config nothing is needed yet: a gap is told, not failed
-            yield _check(f"{modality} encoder", "failed" if config else "missing", str(spec), str(error))
+            yield Check(f"{modality} encoder", "failed" if config else "missing", str(spec), str(error))
         else:
-            yield _check(f"{modality} encoder", "ok", f"{encoder.name}, {encoder.dim} dimensions")
+            yield Check(f"{modality} encoder", "ok", f"{encoder.name}, {encoder.dim} dimensions")
 
 
-def _store(config: RunConfig) -> Iterator[dict[str, str]]:
+def _store(config: RunConfig) -> Iterator[Check]:
     address = config.store_address
-    if address.startswith("ladybug:") and not (config.workspace / "graph").exists() and config.store == "ladybug":
-        yield _check("store", "missing", address, "run `modalweave build` first")
+    if not is_built(config):
+        yield Check("store", "missing", address, "run `modalweave build` first")
         return
     try:
         with connect(address, config, read_only=True) as store:
             counts = store.counts()
             states = store.index_states() if isinstance(store, Neo4jStore) else {}
     except GraphError as error:
-        yield _check("store", "failed", address, str(error))
+        yield Check("store", "failed", address, str(error))
         return
     nodes = sum(counts.nodes.values())
-    yield _check("store", "ok", f"{address}: {nodes:,} nodes")
+    yield Check("store", "ok", f"{address}: {nodes:,} nodes")
     if states:
         yield _indexes(states, empty=nodes == 0)
 
 
-def _indexes(states: Mapping[str, str], *, empty: bool) -> dict[str, str]:
+def _indexes(states: Mapping[str, str], *, empty: bool) -> Check:
     gaps = {name: state for name, state in states.items() if state != "ONLINE"}
     if not gaps:
-        return _check("indexes", "ok", f"{len(states)} constraints and indexes online")
+        return Check("indexes", "ok", f"{len(states)} constraints and indexes online")
     found = ", ".join(f"{name} {state.lower()}" for name, state in gaps.items())
     if set(gaps.values()) <= {"POPULATING"}:
-        return _check("indexes", "missing", found, "wait until the server has filled them")
-    return _check("indexes", "missing" if empty else "failed", found, "run `modalweave build`: it makes what is absent")
+        return Check("indexes", "missing", found, "wait until the server has filled them")
+    return Check("indexes", "missing" if empty else "failed", found, "run `modalweave build`: it makes what is absent")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,8 +16,9 @@ from gnn.footprint import Footprint, Sizes, graph_footprint
 from gnn.registry import footprints
 from modalweave.config import RunConfig
 from modalweave.errors import RunError
+from modalweave.results.build import Plan, PlanPart
 from modalweave.stages.plan_sizes import graph_sizes, source_sizes, store_sizes
-from modalweave.stores import connect
+from modalweave.stores import connect, is_built
 
 _RUNTIME = 800 << 20
 """Python with torch, PyG and the stores loaded."""
@@ -25,16 +26,16 @@ _HEADROOM = 0.9
 """Share of the free memory that a plan may take: the estimate is good to about a third."""
 
 
-def plan(config: RunConfig) -> dict[str, Any]:
+def plan(config: RunConfig) -> Plan:
     """Estimate `train` from the built graph's counts, or from the source where nothing is built yet."""
-    built = config.store != "ladybug" or (config.workspace / "graph").exists()
+    built = is_built(config)
     if built:
         with connect(config.store_address, config, read_only=True) as store:
             sizes = store_sizes(store)
     else:
         sizes = source_sizes(read_source(config.source), config.neighbours.k)
-    result = estimate(sizes, config.gnn)
-    return {"from": config.store_address if built else f"source {config.source.path}", **result}
+    source = config.store_address if built else f"source {config.source.path}"
+    return replace(estimate(sizes, config.gnn), source=source)
 
 
 def refuse_what_cannot_fit(config: RunConfig, data: HeteroData) -> None:
@@ -45,7 +46,7 @@ def refuse_what_cannot_fit(config: RunConfig, data: HeteroData) -> None:
         raise RunError(_too_large(needed, free, largest))
 
 
-def estimate(sizes: Sizes, gnn: GNNConfig) -> dict[str, Any]:
+def estimate(sizes: Sizes, gnn: GNNConfig) -> Plan:
     """Memory and seconds, part by part.
 
     peak = runtime + graph + max over parts (what the parts before keep + what this one works with);
@@ -61,24 +62,19 @@ def estimate(sizes: Sizes, gnn: GNNConfig) -> dict[str, Any]:
     verdict += f" of {free / 2**30:.1f} GiB free: it fits." if fits and free is not None else "."
     if not fits and free is not None:
         verdict = _too_large(needed, free, largest)
-    rows = [
-        {
-            "name": part.name,
-            "memory_mb": round((part.work or part.kept) / 2**20),
-            "seconds": round(_seconds(part, rates), 1),
-            "setting": part.lower,
-        }
+    rows = tuple(
+        PlanPart(part.name, round((part.work or part.kept) / 2**20), round(_seconds(part, rates), 1), part.lower)
         for part in (graph, *parts)
-    ]
-    return {
-        "sizes": {"users": sizes.users, "items": sizes.items, "pairs": sizes.pairs},
-        "parts": rows,
-        "memory_mb": round(needed / 2**20),
-        "available_mb": None if free is None else round(free / 2**20),
-        "seconds": round(sum(_seconds(part, rates) for part in (graph, *parts)), 1),
-        "fits": fits,
-        "verdict": verdict,
-    }
+    )
+    return Plan(
+        sizes={"users": sizes.users, "items": sizes.items, "pairs": sizes.pairs},
+        parts=rows,
+        memory_mb=round(needed / 2**20),
+        available_mb=None if free is None else round(free / 2**20),
+        seconds=round(sum(_seconds(part, rates) for part in (graph, *parts)), 1),
+        fits=fits,
+        verdict=verdict,
+    )
 
 
 def _peak(parts: list[Footprint]) -> tuple[int, Footprint]:

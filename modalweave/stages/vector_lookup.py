@@ -10,9 +10,7 @@ from etl.media import GIVEN, MediaGraph
 from graph.hetero import VectorLookup
 from graph.schema import MEDIA_LABELS
 from modalweave.config import RunConfig
-
-FOLDER = "embeddings"
-"""The cache's folder in the workspace."""
+from modalweave.workspace import Workspace
 
 
 def keep_given(cache: EmbeddingCache, media: MediaGraph) -> None:
@@ -24,7 +22,7 @@ def keep_given(cache: EmbeddingCache, media: MediaGraph) -> None:
 
 def local_vectors(config: RunConfig) -> VectorLookup | None:
     """A lookup in the run's cache, where its graph lies on a server; the embedded store reads as fast itself."""
-    folder = config.workspace / FOLDER
+    folder = Workspace(config.workspace).embeddings
     if config.store_address.startswith("ladybug:") or not folder.is_dir():
         return None
     cache = EmbeddingCache(folder)

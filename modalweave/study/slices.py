@@ -14,7 +14,7 @@ from evaluation.slices import ACTIVITY_EDGES, activity_groups, popularity_groups
 from gnn.matrices import Split, held_out, interactions
 from graph.schema import MODALITIES
 from modalweave.errors import ConfigError
-from modalweave.stages.measure import items_with
+from modalweave.stages.evaluate import items_with
 from modalweave.study.variants import WORDS, Question
 
 FEWEST = 20

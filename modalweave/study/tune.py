@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 from torch_geometric.data import HeteroData
@@ -21,12 +21,14 @@ from graph.hetero import graph_hash
 from modalweave.config import RunConfig, dump_config, parse_config
 from modalweave.errors import ConfigError, RunError
 from modalweave.progress import Stages
-from modalweave.stages.pipeline import read_graph
+from modalweave.results.study import Trial, TuneResult
+from modalweave.stages.inputs import read_graph
 from modalweave.study.config import SpanConfig
+from modalweave.workspace import Workspace
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.trial import Trial
+    from optuna.trial import Trial as Draw
 
 Space = Mapping[str, SpanConfig | list[JsonValue]]
 
@@ -49,12 +51,11 @@ SPACES: Mapping[str, Space] = {
 """`gnn.model` -> what is searched where `tune.space` is empty."""
 
 
-TUNE = "tune"
 _STARTUP = 8
 """Trials drawn at random before the sampler learns from them."""
 
 
-def tune(config: RunConfig, *, stages: Stages) -> dict[str, Any]:
+def tune(config: RunConfig, *, stages: Stages) -> TuneResult:
     """Try `tune.trials` settings, the config's own first, and write the best as `tuned.yaml`; test is never read.
 
     Each trial draws from what is known so far and a seed of its own, so a search that was killed ends like one that
@@ -130,7 +131,7 @@ def _checked(base: RunConfig, space: Space) -> Space:
 def _resumed(config: RunConfig, base: RunConfig, space: Space, graph: str) -> "Study":
     """The search of these settings, this space, seed and graph, with what an earlier call has found."""
     optuna = _optuna()
-    path = config.workspace / TUNE / "journal.log"
+    path = Workspace(config.workspace).tune_journal
     path.parent.mkdir(parents=True, exist_ok=True)
     cut_torn_line(path)
     facts = [
@@ -167,7 +168,7 @@ def cut_torn_line(path: Path) -> None:
             os.fsync(journal.fileno())
 
 
-def _drawn(trial: "Trial", space: Space) -> dict[str, JsonValue]:
+def _drawn(trial: "Draw", space: Space) -> dict[str, JsonValue]:
     settings: dict[str, JsonValue] = {}
     for key, choice in space.items():
         if isinstance(choice, list):
@@ -180,21 +181,18 @@ def _drawn(trial: "Trial", space: Space) -> dict[str, JsonValue]:
     return settings
 
 
-def _finished(search: "Study") -> list[dict[str, Any]]:
-    return [
-        {"number": n, "quality": trial.value, **trial.user_attrs}
-        for n, trial in enumerate(t for t in search.trials if t.value is not None)
-    ]
+def _finished(search: "Study") -> tuple[Trial, ...]:
+    done = [trial for trial in search.trials if trial.value is not None]
+    return tuple(Trial(n, float(trial.value or 0.0), **trial.user_attrs) for n, trial in enumerate(done))
 
 
-def _written(config: RunConfig, base: RunConfig, search: "Study") -> dict[str, Any]:
-    trials = _finished(search)
-    best = max(trials, key=lambda trial: trial["quality"])
-    chosen = _with(_with(base, best["settings"]), {"gnn.model": config.gnn.model})
-    path = config.workspace / "tuned.yaml"
-    write_text(path, dump_config(chosen))
-    result = {"best": best, "trials": trials, "config": str(path)}
-    write_json(config.workspace / TUNE / "trials.json", result)
+def _written(config: RunConfig, base: RunConfig, search: "Study") -> TuneResult:
+    workspace, trials = Workspace(config.workspace), _finished(search)
+    best = max(trials, key=lambda trial: trial.quality)
+    chosen = _with(_with(base, best.settings), {"gnn.model": config.gnn.model})
+    write_text(workspace.tuned, dump_config(chosen))
+    result = TuneResult(best, trials, str(workspace.tuned))
+    write_json(workspace.tune_trials, result.to_json())
     return result
 
 

@@ -14,7 +14,7 @@ from modalweave.config import load_config
 from modalweave.explore.explanations import explain_item
 from modalweave.progress import Stages
 from modalweave.stages.build import build
-from modalweave.stages.pipeline import train
+from modalweave.stages.train import train
 from tests.modalweave.conftest import Outcome, write_dataset
 
 Run = Callable[..., Outcome]
@@ -123,8 +123,8 @@ def test_ids_cannot_leave_their_quotes(tmp_path: Path) -> None:
         store.write_relationships(EdgeType("User", "INTERACTED", "Item"), links)
         related = pa.table({"source": [bad, "b"], "target": ["e", "e"], "relation": ["r", "r"]})
         store.write_relationships(EdgeType("Item", "RELATED", "Entity"), related)
-        shown = explain_item(store, bad, "b", bundle=None, limit=5)["cypher"][0]
-    head = shown["browser"].split("\n")[0]
+        shown = explain_item(store, bad, "b", bundle=None, limit=5).cypher[0]
+    head = shown.browser.split("\n")[0]
     inner = head.removeprefix(":params {user: ").removesuffix("}")
     assert json.JSONDecoder().raw_decode(inner)[0] == bad
-    assert len(shown["browser"].splitlines()) == 1 + len(shown["query"].splitlines())
+    assert len(shown.browser.splitlines()) == 1 + len(shown.query.splitlines())

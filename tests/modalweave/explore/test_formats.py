@@ -96,5 +96,5 @@ def test_a_large_graph_is_cut(tmp_path: Path) -> None:
     graph = nx.MultiDiGraph()
     for node in range(MOST_NODES + 50):
         graph.add_node(node, label="Item", caption=str(node), properties={})
-    assert draw(graph, tmp_path / "x.html", title="many")["left_out"] == 50
+    assert draw(graph, tmp_path / "x.html", title="many").left_out == 50
     assert f"first {MOST_NODES} of {MOST_NODES + 50}" in (tmp_path / "x.html").read_text()

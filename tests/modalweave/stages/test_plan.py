@@ -106,9 +106,9 @@ def test_a_catalogue_three_times_as_large_costs_three_times_as_much(model: str, 
 def test_a_run_that_cannot_fit_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available", lambda: 8 << 30)
     told = estimate(Sizes(100_000, 40_000, 1_000_000), GNNConfig(model="ease", ease={"dense_limit": 50_000}))
-    assert not told["fits"]
-    assert "lower gnn.ease.dense_limit" in told["verdict"]
-    assert estimate(Sizes(100_000, 40_000, 1_000_000), GNNConfig(model="ease"))["fits"]
+    assert not told.fits
+    assert "lower gnn.ease.dense_limit" in told.verdict
+    assert estimate(Sizes(100_000, 40_000, 1_000_000), GNNConfig(model="ease")).fits
 
 
 def test_doctor_plans_before_and_after_the_build(config: Path, modalweave: Run) -> None:

@@ -21,7 +21,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     data = sound_only(_bare_graph, _add_media)
     add_triples(data, 0)
     config = quick(tmp_path_factory.mktemp("planted"), variants=(*MEDIA, "no_related"))
-    return compare_variants(config, data, split="test", stages=Stages(quiet=True))
+    return compare_variants(config, data, split="test", stages=Stages(quiet=True)).to_json()
 
 
 def effect(result: dict[str, Any], name: str) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def test_with_no_signal_nothing_is_claimed_in_19_of_20_studies(tmp_path: Path) -
         config = quick(tmp_path / str(seed), seeds=(0, 1), variants=(*MEDIA[:4], "joint", "popularity"))
         config = config.model_copy(update={"gnn": config.gnn.model_copy(update={"epochs": 2})})
         data = no_signal(_bare_graph, _add_media, seed)
-        result = compare_variants(config, data, split="test", stages=Stages(quiet=True))
+        result = compare_variants(config, data, split="test", stages=Stages(quiet=True)).to_json()
         claims.append([row["name"] for row in result["effects"] if row["verdict"] != "unclear"])
         assert bool(claims[-1]) != (result["findings"][0] == "Nothing in this study can be told apart from chance.")
     assert sum(map(bool, claims)) <= 1, claims

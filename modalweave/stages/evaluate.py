@@ -1,29 +1,79 @@
-"""A scorer and a graph in, the numbers of `metrics.json` out."""
+"""The evaluate stage: a scorer and a graph in, the numbers of `metrics.json` and the report out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch_geometric.data import HeteroData
 
+from common.files import write_json
 from evaluation.bootstrap import summarise
 from evaluation.config import EvaluationConfig
 from evaluation.metrics import evaluated_users, user_metrics
+from evaluation.report import write_report
 from evaluation.slices import slice_metrics
+from gnn.config import GNNConfig
 from gnn.matrices import Split, held_out, interactions
+from gnn.registry import make_recommender
 from gnn.scorers.base import Scorer
 from gnn.scorers.ranking import first_ranks, top_items
+from graph.hetero import graph_hash
 from graph.schema import HAS, MEDIA_LABELS, MODALITIES
+from modalweave.config import RunConfig
 from modalweave.errors import RunError
+from modalweave.progress import Stages
+from modalweave.results.metrics import EvaluateResult, Slice, metrics_of
+from modalweave.results.record import JsonObject
+from modalweave.stages.inputs import read_bundle, read_graph
+from modalweave.workspace import Workspace
+
+
+def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResult:
+    """Measure the bundle on held-out interactions beside popularity; write `metrics.json` and `report.html`."""
+    workspace = Workspace(config.workspace)
+    bundle = read_bundle(config)
+    data = read_graph(config, stages)
+    fingerprint = graph_hash(data)
+    if bundle.manifest["dataset_fingerprint"] != fingerprint:
+        trained = str(bundle.manifest["dataset_fingerprint"])[:12]
+        raise RunError(
+            f"{workspace.bundle} was trained on graph {trained}, the store holds {fingerprint[:12]}; "
+            "run `modalweave train` again"
+        )
+    with stages.stage("evaluate", f"Measuring on {split}"):
+        measured = measure(bundle.scorer, data, split, config.evaluation, seed=config.seed)
+        by_slice = slices(measured, data, split, config.evaluation, seed=config.seed)
+        popular = make_recommender(GNNConfig(model="popularity")).fit(data, seed=config.seed)
+        baseline = measure(popular, data, split, config.evaluation, seed=config.seed).summary
+    result = EvaluateResult(
+        split=split,
+        k=tuple(config.evaluation.k),
+        metrics=metrics_of(measured.summary),
+        slices=by_slice,
+        seconds=dict(stages.seconds),
+        seed=config.seed,
+        device=device_of(config),
+        graph=fingerprint,
+        bundle=bundle.hash,
+        baselines={"popularity": metrics_of(baseline)},
+    )
+    write_json(workspace.metrics, result.to_json())
+    write_report(workspace.report, result.to_json(), title=config.name)
+    return result
+
+
+def device_of(config: RunConfig) -> str:
+    """Where the run computes."""
+    return "cuda" if torch.cuda.is_available() and config.gnn.device != "cpu" else "cpu"
 
 
 @dataclass(frozen=True)
 class Measured:
     """One scorer on one split."""
 
-    summary: dict[str, Any]
+    summary: Mapping[str, JsonObject]
     """Metric -> mean and interval."""
     values: dict[str, Float[np.ndarray, "evaluated"]]
     """Metric -> one value for each user with a held-out interaction."""
@@ -53,9 +103,9 @@ def measure(scorer: Scorer, data: HeteroData, split: Split, config: EvaluationCo
 
 def slices(
     measured: Measured, data: HeteroData, split: Split, config: EvaluationConfig, *, seed: int
-) -> dict[str, Any]:
+) -> dict[str, dict[str, Slice]]:
     """The same ranking by user activity, item popularity, cold items and items that lack a modality."""
-    return slice_metrics(
+    found = slice_metrics(
         measured.ranked,
         held_out(data, split),
         interactions(data),
@@ -64,6 +114,10 @@ def slices(
         seed=seed,
         resamples=min(config.resamples, 200),
     )
+    return {
+        group: {name: Slice(s["users"], s["positives"], metrics_of(s["metrics"])) for name, s in parts.items()}
+        for group, parts in found.items()
+    }
 
 
 def items_with(data: HeteroData, modality: str) -> Bool[np.ndarray, "items"]:

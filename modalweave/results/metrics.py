@@ -1,0 +1,108 @@
+"""Numbers with their intervals, and the results of training and of a measurement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from pydantic import JsonValue
+
+from modalweave.results.record import JsonObject, Record
+
+
+@dataclass(frozen=True)
+class Metric(Record):
+    """A mean over users and its 95 % interval.
+
+    >>> Metric(0.25, 0.2, 0.3)
+    0.2500 [0.2000, 0.3000]
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, value: Mapping[str, JsonValue]) -> Self:
+        """From `{"mean": .., "ci95": [low, high]}`."""
+        interval, mean = value["ci95"], value["mean"]
+        assert isinstance(interval, list) and isinstance(mean, float | int)
+        low, high = (float(str(end)) for end in interval)
+        return cls(float(mean), low, high)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """`{"mean": .., "ci95": [low, high]}`."""
+        return {"mean": self.mean, "ci95": [self.low, self.high]}
+
+    def __repr__(self) -> str:
+        return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+Metrics = Mapping[str, Metric]
+"""`recall@20` and the like -> its value."""
+
+
+def metrics_of(summary: Mapping[str, Mapping[str, JsonValue]]) -> dict[str, Metric]:
+    """What `evaluation.bootstrap.summarise` gives, typed."""
+    return {name: Metric.of(value) for name, value in summary.items()}
+
+
+@dataclass(frozen=True)
+class Slice(Record):
+    """The metrics of a group of users or items."""
+
+    users: int
+    positives: int
+    """Held-out interactions in it."""
+    metrics: Metrics
+
+
+@dataclass(frozen=True, repr=False)
+class Measurement(Record):
+    """What training and evaluation have in common."""
+
+    split: str
+    k: tuple[int, ...]
+    metrics: Metrics
+    slices: Mapping[str, Mapping[str, Slice]]
+    """Group -> slice, e.g. `user_activity` -> `1-5`."""
+    seconds: Mapping[str, float]
+    """Stage -> seconds."""
+    seed: int
+    device: str
+
+    def __repr__(self) -> str:
+        depth = f"@{max(self.k)}"
+        shown = {name: value for name, value in self.metrics.items() if name.endswith(depth) or "@" not in name}
+        lines = [f"  {name:<14}{value!r}" for name, value in shown.items()]
+        return "\n".join([f"{type(self).__name__} on {self.split}, mean [95 % interval]", *lines])
+
+
+@dataclass(frozen=True, repr=False)
+class TrainResult(Measurement):
+    """What training left, measured on validation.
+
+    `result.metrics["recall@20"].mean`, `.low` and `.high`; `result.chosen` is what validation decided.
+    """
+
+    peak_memory_mb: int
+    approximations: tuple[str, ...]
+    """Sentences where size decided for an approximate form."""
+    graph: str
+    """Hash of the graph."""
+    chosen: JsonObject
+    """A `gnn:` section that gives the same model without searching; empty where nothing was to choose."""
+    bundle: str
+    """Hash of the bundle."""
+
+
+@dataclass(frozen=True, repr=False)
+class EvaluateResult(Measurement):
+    """The bundle on held-out interactions, beside popularity.
+
+    `result.metrics["recall@20"].mean`, `.low` and `.high`.
+    """
+
+    graph: str
+    bundle: str
+    baselines: Mapping[str, Metrics]
+    """Name -> the same metrics."""
