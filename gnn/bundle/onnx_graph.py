@@ -13,6 +13,7 @@ from torch import Tensor
 from gnn.bundle.tensors import Tensors, csr_from_tensors
 from gnn.errors import GnnError
 from gnn.scorers.base import ItemItemScorer, Scorer, SumScorer
+from gnn.scorers.popular import popularity
 
 OPSET = 18
 
@@ -87,7 +88,8 @@ class _Writer:
             self._node("MatMul", [vectors, transposed], output)
         else:
             self.uses_history = True
-            self._node("MatMul", ["history", self._weights(structure, prefix)], output)
+            weighted = self._node("MatMul", ["history", self._weights(structure, prefix)])
+            self._node("Add", [weighted, self._popular(prefix)], output)
 
     def _sum(self, structure: dict[str, Any], prefix: str, output: str, items: int) -> None:
         terms = []
@@ -118,6 +120,15 @@ class _Writer:
         count = self._constant(f"{scores}.count", np.float32(max(items - 1, 1)))
         spread = self._node("Sqrt", [self._node("Div", [squares, count])])
         return self._node("Max", [spread, self._constant(f"{scores}.least", np.float32(1e-12))])
+
+    def _popular(self, prefix: str) -> str:
+        """Popularity for the rows without a history, 0 for the others."""
+        axes = self._constant(f"{prefix}history.axes", np.array([1], dtype=np.int64))
+        nothing = self._constant(f"{prefix}history.nothing", np.float32(0))
+        unknown = self._node("Equal", [self._node("ReduceL1", ["history", axes]), nothing])
+        shares = popularity(csr_from_tensors(self.tensors, prefix + "history")).numpy()
+        share = self._constant(f"{prefix}popularity", shares[None])
+        return self._node("Mul", [self._node("Cast", [unknown], to=TensorProto.FLOAT), share])
 
     def _weights(self, structure: dict[str, Any], prefix: str) -> str:
         name = prefix + "weights"

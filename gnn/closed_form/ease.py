@@ -18,6 +18,7 @@ from gnn.footprint import FLOAT, Footprint, Sizes, validation_bytes
 from gnn.matrices import interactions, media_similarity
 from gnn.network.config import Modality
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, UserTerms
+from gnn.scorers.popular import popular_vector, without_history
 from gnn.validation import Validation
 from graph.schema import MODALITIES
 
@@ -224,8 +225,11 @@ class _LowRank:
         scaled = (basis * np.sqrt(shrink)).astype(np.float32)
         own = 1 - (scaled**2).sum(axis=1, keepdims=True)
         users = torch.from_numpy(np.ascontiguousarray(self.history @ scaled, dtype=np.float32))
-        terms = UserTerms(torch.from_numpy(scaled), exponent=0.0)
-        return DotScorer(users, torch.from_numpy(scaled / np.maximum(own, 1e-6)), terms=terms)
+        items = torch.from_numpy(scaled / np.maximum(own, 1e-6))
+        unknown = without_history(self.history)
+        if unknown.any():
+            users[unknown] = popular_vector(items, self.history)
+        return DotScorer(users, items, terms=UserTerms(torch.from_numpy(scaled), exponent=0.0))
 
     def cut(self, weights: dict[str, float]) -> _Cut:
         """The truncation for these media weights; the last one is kept."""

@@ -5,6 +5,7 @@ Three kinds cover every model of this room, so the bundle and the batch job know
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,6 +13,8 @@ import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from gnn.scorers.popular import popularity, without_history
 
 Normalisation = bool | Literal["rank"]
 """How the rows of a sum's parts are made comparable: by their deviation (True), by ranks, or not at all (False)."""
@@ -84,7 +87,10 @@ class DotScorer:
 
 @dataclass(frozen=True)
 class ItemItemScorer:
-    """Weights between items applied to each user's history, as EASE, item-kNN and the graph filter do."""
+    """Weights between items applied to each user's history, as EASE, item-kNN and the graph filter do.
+
+    A user without a history gets what is popular in the histories of all.
+    """
 
     history: sp.csr_matrix
     """Users x items, float32: what each user's score is summed over."""
@@ -103,12 +109,21 @@ class ItemItemScorer:
         return int(self.history.shape[1])
 
     def scores(self, users: Int[Tensor, "block"]) -> Float[Tensor, "block items"]:
-        """`history[users] @ weights`."""
+        """`history[users] @ weights`; `popularity` where the history is empty."""
         rows = self.history[users.numpy()]
         weights = self.weights.numpy() if isinstance(self.weights, Tensor) else self.weights
         product = rows @ weights
         dense = product.toarray() if sp.issparse(product) else np.asarray(product)
-        return torch.from_numpy(np.ascontiguousarray(dense, dtype=np.float32))
+        scores = torch.from_numpy(np.ascontiguousarray(dense, dtype=np.float32))
+        unknown = without_history(rows)
+        if unknown.any():
+            scores[unknown] = self.popularity
+        return scores
+
+    @cached_property
+    def popularity(self) -> Float[Tensor, "items"]:
+        """Each item's users, as a share of the most popular one's."""
+        return popularity(self.history)
 
 
 @dataclass(frozen=True)

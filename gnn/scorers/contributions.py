@@ -48,7 +48,7 @@ class Decomposition:
 def decompose(scorer: Scorer, user: int, item: int, seen: sp.csr_matrix) -> Decomposition:
     """Take `scorer.scores(user)[item]` apart; `seen` holds the training history, users x items.
 
-    - `item_item`: `history[h] * weights[h, item]` for each h. Exact.
+    - `item_item`: `history[h] * weights[h, item]` for each h; popularity where the history is empty. Exact.
     - `dot` with `terms`: each summand of the user's vector times the item's vector. Exact; `rest["user"]` is the
       user's own vector and what the people followed send.
     - `dot` without: the vector that all users share is popularity; else the user's vector is projected on those of
@@ -86,6 +86,9 @@ def decompose(scorer: Scorer, user: int, item: int, seen: sp.csr_matrix) -> Deco
 
 def _item_item(scorer: ItemItemScorer, user: int, item: int) -> Decomposition:
     row = scorer.history[user]
+    if not row.nnz:
+        value = float(scorer.popularity[item])
+        return Decomposition(value, (), {"popularity": value})
     if isinstance(scorer.weights, torch.Tensor):
         column = scorer.weights[torch.from_numpy(row.indices.astype(np.int64)), item].numpy()
     else:

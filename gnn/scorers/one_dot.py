@@ -10,6 +10,7 @@ from torch import Tensor
 from common.progress import Progress
 from gnn.blocked import orthonormal, truncated_svd
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
+from gnn.scorers.popular import popular_vector, without_history
 from gnn.scorers.ranking import user_blocks
 
 _SAMPLE = 20_000
@@ -99,8 +100,12 @@ def _weight_factors(part: ItemItemScorer, rank: int, seed: int) -> tuple[Tensor,
         left, values, right = truncated_svd(part.weights.numpy() * evened[:, None], rank, seed=seed)
     else:
         left, values, right = truncated_svd((sp.diags(evened) @ part.weights).tocsr(), rank, seed=seed)
-    users = history @ (left * values / evened[:, None])
-    return torch.from_numpy(np.ascontiguousarray(users, dtype=np.float32)), torch.from_numpy(right.copy())
+    users = torch.from_numpy(np.ascontiguousarray(history @ (left * values / evened[:, None]), dtype=np.float32))
+    items = torch.from_numpy(right.copy())
+    unknown = without_history(history)
+    if unknown.any():
+        users[unknown] = popular_vector(items, history)
+    return users, items
 
 
 def _spread(part: Scorer) -> Tensor:

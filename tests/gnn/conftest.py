@@ -4,52 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
 from torch_geometric.data import HeteroData
 
-LABELS = ("User", "Item", "Text", "Image", "Audio", "Entity")
-
-
-def _bare_graph(users: int, items: int, train, valid=(), test=()) -> HeteroData:
-    data = HeteroData()
-    for label in LABELS:
-        data[label].num_nodes = 0
-        data[label].ids = []
-    for label in ("Text", "Image", "Audio"):
-        data[label].x = torch.zeros(0, 0)
-        data[label].mask = torch.zeros(0, dtype=torch.bool)
-    for label, count in (("User", users), ("Item", items)):
-        data[label].num_nodes = count
-        data[label].ids = [f"{label[0].lower()}{n:04d}" for n in range(count)]
-    store = data["User", "INTERACTED", "Item"]
-
-    def pairs(rows):
-        return torch.tensor(sorted(rows), dtype=torch.int64).reshape(-1, 2).T.contiguous()
-
-    store.edge_index = pairs(train)
-    store.weight = torch.ones(store.edge_index.shape[1])
-    store.timestamp = torch.zeros(store.edge_index.shape[1], dtype=torch.int64)
-    store.valid_label_index, store.test_label_index = pairs(valid), pairs(test)
-    data.relations = []
-    return data
-
-
-def _add_media(data: HeteroData, label: str, vectors: np.ndarray, neighbours: int = 5) -> None:
-    """One media node an item, linked to its nearest by cosine."""
-    count = len(vectors)
-    data[label].num_nodes = count
-    data[label].ids = [f"{label}{n:04d}" for n in range(count)]
-    data[label].x = torch.from_numpy(vectors.astype(np.float32))
-    data[label].mask = torch.ones(count, dtype=torch.bool)
-    data["Item", f"HAS_{label.upper()}", label].edge_index = torch.arange(count).repeat(2, 1)
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosine = unit @ unit.T
-    np.fill_diagonal(cosine, -2)
-    nearest = np.sort(np.argsort(-cosine, axis=1, kind="stable")[:, :neighbours], axis=1)
-    source = np.repeat(np.arange(count), neighbours)
-    links = data[label, "SIMILAR", label]
-    links.edge_index = torch.from_numpy(np.stack([source, nearest.ravel()]))
-    links.score = torch.from_numpy(cosine[source, nearest.ravel()].astype(np.float32))
+from gnn.testing import add_media as _add_media
+from gnn.testing import bare_graph as _bare_graph
 
 
 @pytest.fixture(scope="session")

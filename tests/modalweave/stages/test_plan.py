@@ -19,16 +19,16 @@ from gnn.config import GNNConfig
 from gnn.footprint import Footprint, Medium, Sizes
 from gnn.network.footprint import network_footprint
 from gnn.registry import footprints, make_recommender
+from gnn.testing import add_media, bare_graph
 from modalweave.stages.plan import estimate
 from modalweave.stages.plan_sizes import graph_sizes
-from tests.gnn.conftest import _add_media, _bare_graph
 
 Run = Callable[..., Any]
 
 
 def large_graph(users: int, items: int, pairs: int) -> HeteroData:
     rng = np.random.default_rng(0)
-    data = _bare_graph(users, items, [(0, 0)], [(0, 1)])
+    data = bare_graph(users, items, [(0, 0)], [(0, 1)])
     edges = np.unique(np.stack([rng.integers(0, users, pairs), rng.integers(0, items, pairs)]), axis=1)
     store = data["User", "INTERACTED", "Item"]
     store.edge_index = torch.from_numpy(edges)
@@ -44,7 +44,7 @@ def taken(size: tuple[int, int, int], gnn: dict[str, Any]) -> tuple[int, int]:
     """Bytes a fit is estimated to take and takes: in a process of its own, where no earlier test left memory."""
     data = large_graph(*size)
     if gnn["model"] == "ease":
-        _add_media(data, "Image", np.random.default_rng(1).normal(size=(size[1], 16)), neighbours=10)
+        add_media(data, "Image", np.random.default_rng(1).normal(size=(size[1], 16)), neighbours=10)
     config = GNNConfig.model_validate(gnn)
     with peak_memory() as before:
         pass

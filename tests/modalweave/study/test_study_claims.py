@@ -9,7 +9,6 @@ from torch_geometric.data import HeteroData
 
 from modalweave.progress import Stages
 from modalweave.study.study import compare_variants
-from tests.gnn.conftest import _add_media, _bare_graph
 from tests.modalweave.study.study_cases import add_triples, no_signal, quick, sound_only
 
 Make = Callable[..., HeteroData]
