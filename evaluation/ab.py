@@ -5,6 +5,7 @@ Assignment, checks and tests follow Kohavi, Tang and Xu, *Trustworthy Online Con
 
 import hashlib
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -96,7 +97,9 @@ def welch(
         if abs(difference) <= slack:
             return {"difference": difference, key: [difference] * 2, "p": 1.0}
         return {"difference": difference, key: None, "p": None, "reason": "each variant's values are all equal"}
-    test = scipy.stats.ttest_ind(values, control, equal_var=False)
+    with warnings.catch_warnings():  # of one constant variant, whose variance is 0 all the same
+        warnings.simplefilter("ignore", RuntimeWarning)
+        test = scipy.stats.ttest_ind(values, control, equal_var=False)
     low, high = test.confidence_interval(level)
     return {"difference": difference, key: [float(low), float(high)], "p": _above_zero(test.pvalue)}
 

@@ -1,5 +1,7 @@
 """How many users an A/B test needs, and how to watch it without fooling oneself."""
 
+import sys
+
 import numpy as np
 import scipy.stats
 from jaxtyping import Float
@@ -12,14 +14,14 @@ def sample_size(effect: float, deviation: float, *, alpha: float = 0.05, power: 
 
     `deviation` is that of one user's value; for a rate p it is sqrt(p (1 - p)).
     """
-    if effect == 0 or deviation <= 0:
+    if not (effect and np.isfinite(effect) and 0 < deviation < np.inf):
         raise EvaluationError(f"effect = {effect} with deviation = {deviation} needs endless users; pass both > 0")
     return int(np.ceil(2 * (_quantiles(alpha, power) * deviation / effect) ** 2))
 
 
 def minimum_detectable_effect(users: int, deviation: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """Smallest true difference found with this power by `users` in each of two variants."""
-    if users < 1 or deviation < 0:
+    if not (users >= 1 and 0 <= deviation < np.inf):
         raise EvaluationError(f"{users} users with deviation {deviation} detect nothing; pass users >= 1")
     return float(_quantiles(alpha, power) * deviation * np.sqrt(2 / users))
 
@@ -44,14 +46,24 @@ def always_valid(
     Returns:
         `p` (never rises), `low` and `high`, one for each look.
     """
-    if prior_deviation <= 0 or np.any(np.asarray(variance) <= 0):
+    v, d = np.asarray(variance, dtype=np.float64), np.asarray(difference, dtype=np.float64)
+    if v.shape != d.shape or not np.isfinite(d).all():
+        raise EvaluationError(f"{d.size} differences and {v.size} variances; pass one finite number of each a look")
+    if not (0 < prior_deviation < np.inf and ((v > 0) & (v < np.inf)).all()):
         raise EvaluationError(f"prior_deviation = {prior_deviation} and all variances must be positive")
-    prior, v, d = prior_deviation**2, np.asarray(variance, dtype=np.float64), np.asarray(difference)
+    _check_shares(alpha, max(alpha, 0.8))
+    prior = prior_deviation**2
     log_ratio = 0.5 * np.log(v / (v + prior)) + prior * d**2 / (2 * v * (v + prior))
-    p = np.minimum.accumulate(np.minimum(1.0, np.exp(-log_ratio)))
+    p = np.minimum.accumulate(np.clip(np.exp(-log_ratio), sys.float_info.min, 1.0))
     half = np.sqrt(v * (v + prior) / prior * (2 * np.log(1 / alpha) + np.log((v + prior) / v)))
     return {"p": p.tolist(), "low": (d - half).tolist(), "high": (d + half).tolist()}
 
 
 def _quantiles(alpha: float, power: float) -> float:
+    _check_shares(alpha, power)
     return float(scipy.stats.norm.isf(alpha / 2) + scipy.stats.norm.ppf(power))
+
+
+def _check_shares(alpha: float, power: float) -> None:
+    if not 0 < alpha < power < 1:
+        raise EvaluationError(f"alpha = {alpha} and power = {power} are no plan; pass e.g. alpha 0.05 and power 0.8")

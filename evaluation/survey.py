@@ -4,6 +4,7 @@ A survey file has one row for each respondent: `user_id`, `variant` and one colu
 1..scale or empty for none. Row numbers in errors count respondents from 1; the header does not count.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +52,11 @@ def read_survey(path: Path, *, scale: int = 5, reverse: Sequence[str] = ()) -> S
     for column in ("user_id", "variant"):
         if column not in table.columns:
             raise EvaluationError(f"{path.name}: column {column!r} is missing (has {', '.join(table.columns)})")
-        empty = (table[column].cast(pl.String).fill_null("") == "").arg_true()
+        empty = (table[column].cast(pl.String).fill_null("").str.strip_chars() == "").arg_true()
         if len(empty):
             raise EvaluationError(f"{path.name}: row {empty[0] + 1}, column {column!r} is empty; fill it in")
-    repeated = (~table["user_id"].is_first_distinct()).arg_true()
-    if len(repeated):
-        user = table["user_id"][repeated[0]]
-        raise EvaluationError(f"{path.name}: row {repeated[0] + 1}, user_id {user!r} answered before; keep one row")
+    table = table.with_columns(pl.col("user_id", "variant").cast(pl.String).str.strip_chars())
+    _check_users(path.name, table)
     questions = [column for column in table.columns if column not in ("user_id", "variant")]
     if not questions or table.is_empty():
         raise EvaluationError(f"{path.name}: {len(table)} rows and {len(questions)} questions; nothing to analyse")
@@ -66,7 +65,7 @@ def read_survey(path: Path, *, scale: int = 5, reverse: Sequence[str] = ()) -> S
     answers = np.stack([_answers(path.name, table[question], scale) for question in questions], axis=1)
     turned = [questions.index(question) for question in reverse]
     answers[:, turned] = scale + 1 - answers[:, turned]
-    users, variants = (table[column].cast(pl.String).to_list() for column in ("user_id", "variant"))
+    users, variants = (table[column].to_list() for column in ("user_id", "variant"))
     return Survey(users, variants, questions, answers, scale)
 
 
@@ -79,7 +78,7 @@ def analyse_survey(survey: Survey, *, control: str, level: float = 0.95) -> dict
         questions (complete rows only). A variant has `n`, `mean`, `ci95` (t), `top2` (share of the two
         highest answers), `top2_ci95` (Wilson) and `counts` (answers 1..scale); a test has `p` (Mann-Whitney,
         Holm-corrected over all) and `superiority` (chance that an answer of the variant beats one of control,
-        ties half; Vargha and Delaney 2000).
+        ties half; Vargha and Delaney 2000). Where a variant has no answer, both are None beside a `reason`.
     """
     if control not in survey.variants:
         raise EvaluationError(f"control {control!r} has no answers; variants are {sorted(set(survey.variants))}")
@@ -87,7 +86,7 @@ def analyse_survey(survey: Survey, *, control: str, level: float = 0.95) -> dict
     columns = {q: survey.answers[:, i] for i, q in enumerate(survey.questions)}
     out = {name: _question(labels, values, survey.scale, control, level) for name, values in columns.items()}
     whole = _question(labels, survey.answers.mean(axis=1), survey.scale, control, level)
-    tests = [test for part in [*out.values(), whole] for test in part["tests"].values()]
+    tests = [test for part in [*out.values(), whole] for test in part["tests"].values() if test["p"] is not None]
     for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
         test["p"] = p
     return {"questions": out, "scale": whole, "cronbach_alpha": cronbach_alpha(survey.answers)}
@@ -105,6 +104,8 @@ def cronbach_alpha(answers: Float[np.ndarray, "users questions"]) -> float | Non
 
 def wilson(successes: int, users: int, *, level: float = 0.95) -> tuple[float, float]:
     """Score interval of a rate (Wilson 1927): right for small samples and rates near 0 or 1."""
+    if not 0 <= successes <= users or not users:
+        raise EvaluationError(f"{successes}/{users} is no rate; count each user at most once")
     interval = scipy.stats.binomtest(successes, users).proportion_ci(level, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -113,17 +114,19 @@ def _question(
     labels: np.ndarray[Any, Any], values: Float[np.ndarray, "users"], scale: int, control: str, level: float
 ) -> dict[str, Any]:
     groups = {name: values[(labels == name) & ~np.isnan(values)] for name in sorted(set(labels.tolist()))}
-    described = {name: _describe(group, scale, level) for name, group in groups.items() if len(group)}
+    described = {name: _describe(group, scale, level) for name, group in groups.items()}
     base = groups.pop(control)
-    tests = {name: _mann_whitney(group, base) for name, group in groups.items() if len(group) and len(base)}
+    tests = {name: _mann_whitney(group, base) for name, group in groups.items()}
     return {"variants": described, "tests": tests}
 
 
 def _describe(group: Float[np.ndarray, "users"], scale: int, level: float) -> dict[str, Any]:
+    key = f"ci{round(level * 100)}"
+    if not len(group):
+        return {"n": 0, "mean": None, key: None, "top2": None, f"top2_{key}": None, "counts": [0] * scale}
     n, mean = len(group), float(group.mean())
     half = float(scipy.stats.t.isf((1 - level) / 2, n - 1) * group.std(ddof=1) / np.sqrt(n)) if n > 1 else None
     top = int((group >= scale - 1).sum())
-    key = f"ci{round(level * 100)}"
     return {
         "n": n,
         "mean": mean,
@@ -135,10 +138,30 @@ def _describe(group: Float[np.ndarray, "users"], scale: int, level: float) -> di
 
 
 def _mann_whitney(group: Float[np.ndarray, "users"], base: Float[np.ndarray, "control"]) -> dict[str, Any]:
+    if not len(group) or not len(base):
+        return {"p": None, "superiority": None, "reason": f"{len(group)} answers against {len(base)}"}
+    if np.ptp(np.concatenate([group, base])) == 0:  # no ranks to compare
+        return {"p": 1.0, "superiority": 0.5}
     test = scipy.stats.mannwhitneyu(group, base, method="asymptotic")
-    p = float(test.pvalue)
-    # All answers equal leave no ranks to compare.
-    return {"p": 1.0 if np.isnan(p) else p, "superiority": float(test.statistic) / (len(group) * len(base))}
+    p = max(float(test.pvalue), sys.float_info.min)  # what underflows is small, not 0
+    return {"p": p, "superiority": float(test.statistic) / (len(group) * len(base))}
+
+
+def _check_users(file: str, table: pl.DataFrame) -> None:
+    """One row for each respondent; who stands in two variants tells of none."""
+    repeated = (~table["user_id"].is_first_distinct()).arg_true()
+    if not len(repeated):
+        return
+    rows = table.filter(pl.col("user_id").is_duplicated())
+    users = rows["user_id"].unique(maintain_order=True).to_list()
+    first = rows.filter(pl.col("user_id") == table["user_id"][repeated[0]])
+    variants = first["variant"].unique(maintain_order=True).to_list()
+    where = f" in variants {' and '.join(map(repr, variants))}" if len(variants) > 1 else ""
+    named = ", ".join(map(repr, users[:5])) + (", ..." if len(users) > 5 else "")
+    raise EvaluationError(
+        f"{file}: row {repeated[0] + 1}, user_id {first['user_id'][0]!r} answered before{where}; keep one row of "
+        f"each of {len(users)} users: {named}"
+    )
 
 
 def _read(path: Path) -> pl.DataFrame:

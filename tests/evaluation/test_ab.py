@@ -74,6 +74,117 @@ def test_welch() -> None:
         welch(a, b[:1])
 
 
+@pytest.mark.filterwarnings("error")
+def test_constant_samples_give_no_p_of_zero() -> None:
+    apart = welch(np.full(50, 2.0), np.full(40, 1.5))
+    assert apart["difference"] == 0.5 and apart["p"] is None and apart["ci95"] is None
+    assert "all equal" in apart["reason"]
+    # 0.1 + 0.2 is not 0.3 to a computer: what differs by rounding alone is constant
+    assert welch(np.array([0.1 + 0.2, 0.3]), np.array([0.3, 0.3]))["p"] == 1.0
+    one = welch(np.array([1.0, 1, 1]), np.array([0.0, 1, 2]))  # one variant that varies is enough
+    assert one["p"] == pytest.approx(scipy.stats.ttest_1samp([0.0, 1, 2], 1).pvalue) == 1.0
+    assert 0 < two_proportions(10**6, 10**6, 0, 10**6)["p"] < 1e-300
+    perfect = analyse(
+        ["a", "a", "b", "b"],
+        [1.0, 2.0, 1.0, 2.0],
+        {"a": 1, "b": 1},
+        control="a",
+        kind="mean",
+        before=np.array([1.0, 2.0, 1.0, 2.0]),
+    )
+    assert perfect["tests"]["b"]["p"] == 1.0 and perfect["variance_removed"] == pytest.approx(1.0)
+    with pytest.raises(EvaluationError, match="1 of 3 values are no finite numbers, the first at row 2"):
+        welch(np.array([1.0, np.nan]), np.array([1.0]))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_missing_covariate_is_the_mean_and_counted() -> None:
+    values, before = np.array([1.0, 2.0, 3.0, 10.0]), np.array([1.0, 2.0, 3.0, np.nan])
+    adjusted, removed = cuped(values, before)
+    # By hand: the mean of 1, 2, 3 is 2, so centred is -1, 0, 1, 0 and the slope (-1 (1-4) + 1 (3-4)) / 2 = 1.
+    np.testing.assert_allclose(adjusted, [2.0, 2.0, 2.0, 10.0])
+    assert removed == pytest.approx(1 - 12 / 12.5)  # variances 12 and 12.5
+    np.testing.assert_allclose(adjusted, cuped(values, np.array([1.0, 2.0, 3.0, 2.0]))[0])
+    assert cuped(values, np.full(4, np.nan))[1] == 0.0
+    assert cuped(np.full(4, 0.1), np.array([1.0, 2, 3, 4]))[1] == 0.0
+    got = analyse(list("abab"), values, {"a": 1, "b": 1}, control="a", kind="mean", before=before)
+    assert got["covariates_missing"] == 1
+    with pytest.raises(EvaluationError, match="1 of 4 values are no finite"):
+        cuped(values, np.array([1.0, np.inf, 1, 2]))
+    with pytest.raises(EvaluationError, match="3 covariates for 4"):
+        cuped(values, before[:3])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["rate", "mean"])
+def test_an_empty_arm_is_a_mismatch(kind: str) -> None:
+    values = np.array([0.0, 1.0, 1.0])
+    got = analyse(["a", "a", "a"], values, {"a": 1, "b": 1, "c": 1}, control="a", kind=kind)
+    assert got["split"]["mismatch"] and got["split"]["empty"] == ["b", "c"]
+    assert got["users"] == {"a": 3, "b": 0, "c": 0} and set(got["means"]) == {"a"}
+    assert got["tests"]["b"]["p"] is None and "0 users against 3" in got["tests"]["b"]["reason"]
+    control = analyse(["b", "b", "c"], values, {"a": 1, "b": 1, "c": 1}, control="a", kind=kind)
+    assert control["split"]["mismatch"] and control["tests"]["b"]["p_holm"] is None
+    with pytest.raises(EvaluationError, match="no numbers of users"):
+        analyse([], [], {"a": 1, "b": 1}, control="a", kind=kind)
+
+
+def test_an_arm_of_one_user() -> None:
+    got = analyse(list("aaabbbc"), [1.0, 2, 3, 2, 3, 4, 9], {"a": 1, "b": 1, "c": 1}, control="a", kind="mean")
+    assert "1 users against 3; a mean needs 2" in got["tests"]["c"]["reason"]
+    # the correction is over the tests that were made: b's alone
+    assert got["tests"]["b"]["p_holm"] == pytest.approx(scipy.stats.ttest_ind([2, 3, 4], [1, 2, 3]).pvalue)
+    rate = analyse(list("aac"), [1, 0, 1], {"a": 1, "c": 1}, control="a", kind="rate")
+    assert rate["tests"]["c"]["difference"] == 0.5
+
+
+def test_one_user_in_two_arms_is_refused_with_the_ids() -> None:
+    def given(users: list[str]) -> None:
+        analyse(list("abab"), [1.0, 2, 3, 4], {"a": 1, "b": 1}, control="a", kind="mean", users=users)
+
+    given(["u1", "u2", "u3", "u4"])
+    with pytest.raises(EvaluationError, match="2 of 2 users stand in two variants; leave them out: 'u1', 'u2'"):
+        given(["u1", "u1", "u2", "u2"])
+    with pytest.raises(EvaluationError, match="1 of 3 users stand in two rows; add up the rows of each user: 'u1'"):
+        given(["u1", "u2", "u1", "u4"])
+    with pytest.raises(EvaluationError, match="3 user ids for 4 rows"):
+        given(["u1", "u2", "u3"])
+    many = [f"u{i}" for i in range(9)]
+    with pytest.raises(EvaluationError, match=r"'u0', 'u1', 'u2', 'u3', 'u4' \.\.\.$"):
+        analyse(["a"] * 9 + ["b"] * 9, [1.0] * 18, {"a": 1, "b": 1}, control="a", kind="mean", users=many * 2)
+
+
+@pytest.mark.parametrize("counts", [{"a": -1, "b": 5}, {"a": 0, "b": 0}, {}])
+def test_counts_that_are_no_numbers_of_users(counts: dict[str, int]) -> None:
+    with pytest.raises(EvaluationError, match="no numbers of users"):
+        sample_ratio_mismatch(counts, {"a": 1, "b": 1})
+
+
+@pytest.mark.parametrize("share", [0, -1, np.nan, np.inf])
+def test_shares_that_are_none(share: float) -> None:
+    with pytest.raises(EvaluationError, match="not positive"):
+        sample_ratio_mismatch({"a": 1, "b": 1}, {"a": 1, "b": share})
+    with pytest.raises(EvaluationError, match="not positive"):
+        assign(["u"], {"a": 1, "b": share}, salt="s")
+
+
+def test_plans_that_are_none() -> None:
+    for effect, deviation in ((np.nan, 1), (1, np.nan), (np.inf, 1), (1, 0)):
+        with pytest.raises(EvaluationError, match="endless users"):
+            sample_size(effect, deviation)
+    with pytest.raises(EvaluationError, match="detect nothing"):
+        minimum_detectable_effect(10, np.nan)
+    for alpha, power in ((0, 0.8), (0.05, 1.0), (np.nan, 0.8), (0.9, 0.5)):
+        with pytest.raises(EvaluationError, match="no plan"):
+            sample_size(0.5, 1.0, alpha=alpha, power=power)
+    for difference, variance in (([0.1], [0.1, 0.2]), ([np.nan], [0.1])):
+        with pytest.raises(EvaluationError, match="one finite number of each a look"):
+            always_valid(np.array(difference), np.array(variance), prior_deviation=0.2)
+    with pytest.raises(EvaluationError, match="must be positive"):
+        always_valid(np.array([0.1]), np.array([np.nan]), prior_deviation=0.2)
+    assert always_valid(np.array([100.0]), np.array([1e-6]), prior_deviation=1)["p"][0] > 0
+
+
 def test_cuped_removes_variance_and_keeps_the_effect() -> None:
     rng = np.random.default_rng(0)
     before = rng.normal(10, 3, 4000)
@@ -141,6 +252,7 @@ def test_analyse() -> None:
         ({"control": "audio"}, "control 'audio'"),
         ({"values": np.array([0.0, 2.0, 1.0, 1.0])}, "kind 'rate'"),
         ({"values": np.array([0.0, 1.0])}, "2 values for 4"),
+        ({"values": np.array([0.0, 1.0, np.nan, 1.0])}, "1 of 4 values are no finite numbers, the first at row 3"),
         ({"variant": ["a", "b", "a", "zzz"]}, "variant 'zzz'"),
     ],
 )

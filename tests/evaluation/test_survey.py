@@ -49,6 +49,10 @@ def test_reads_csv_parquet_and_arrow_alike(tmp_path: Path) -> None:
         (HEADER + "1,a,5,1\n,a,5,1\n", "row 2, column 'user_id' is empty"),
         (HEADER + "1,,5,1\n", "row 1, column 'variant' is empty"),
         (HEADER + "1,a,5,1\n1,b,5,1\n", "row 2, user_id '1' answered before"),
+        (
+            HEADER + "1,a,5,1\n2,a,4,1\n 1 ,b,5,1\n",
+            "row 3, user_id '1' answered before in variants 'a' and 'b'; .*1 users: '1'",
+        ),
         ("user_id,relevant\n1,5\n", "column 'variant' is missing"),
         ("user_id,variant\n1,a\n", "0 questions"),
         (HEADER, "0 rows"),
@@ -116,3 +120,35 @@ def test_cronbach() -> None:
     got = analyse_survey(one_question, control="x")
     assert got["cronbach_alpha"] is None and got["scale"]["tests"]["y"]["p"] == 1.0
     assert got["scale"]["variants"]["x"]["ci95"] is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_constant_answers_give_no_p_of_zero() -> None:
+    users, variants = [str(i) for i in range(8_000)], ["x"] * 4_000 + ["y"] * 4_000
+    apart = np.repeat([[5.0, 3.0], [1.0, 3.0]], 4_000, axis=0)
+    got = analyse_survey(Survey(users, variants, ["q", "same"], apart, 5), control="x")["questions"]
+    assert 0 < got["q"]["tests"]["y"]["p"] < 1e-300 and got["q"]["tests"]["y"]["superiority"] == 0.0
+    assert got["same"]["tests"]["y"] == {"p": 1.0, "superiority": 0.5}
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_variant_without_an_answer_is_told() -> None:
+    answers = np.array([[5.0, np.nan], [4.0, np.nan], [3.0, 2.0], [2.0, 3.0]])
+    got = analyse_survey(Survey(list("abcd"), ["x", "x", "y", "y"], ["q", "r"], answers, 5), control="x")
+    assert got["questions"]["r"]["variants"]["x"]["n"] == 0 and got["questions"]["r"]["variants"]["x"]["mean"] is None
+    assert got["questions"]["r"]["tests"]["y"] == {"p": None, "superiority": None, "reason": "2 answers against 0"}
+    # Holm is over the one test that was made
+    raw = scipy.stats.mannwhitneyu([3, 2], [5, 4], method="asymptotic").pvalue
+    assert got["questions"]["q"]["tests"]["y"]["p"] == pytest.approx(raw)
+
+
+def test_cronbach_with_a_constant_question() -> None:
+    # By its formula: k = 3, variances 1 + 1 + 0, of the sums 4: 3/2 (1 - 2/4).
+    assert cronbach_alpha(np.array([[1.0, 2, 3], [2, 3, 3], [3, 4, 3]])) == pytest.approx(0.75)
+    assert cronbach_alpha(np.array([[1.0, np.nan], [2, np.nan]])) is None
+
+
+def test_rates_of_nobody_are_refused() -> None:
+    for successes, users in ((0, 0), (3, 2), (-1, 5)):
+        with pytest.raises(EvaluationError, match="is no rate"):
+            wilson(successes, users)
