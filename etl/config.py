@@ -1,12 +1,37 @@
 """Settings of the way from a source to the graph."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, PositiveInt, field_validator, model_validator
+import pyarrow as pa
+from pydantic import BaseModel, Field, PositiveInt, PrivateAttr, field_validator, model_validator
 
 from encoders.errors import EncoderError
 from encoders.fetch import Host
+
+
+Meaning = Literal["strength", "rating", "none"]
+_RATED = frozenset({"recbole", "mmrec", "movielens"})
+"""Formats whose weight is a rating unless said otherwise."""
+ATTRIBUTE_TYPES: Mapping[str, pa.DataType] = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+}
+"""What `source.types` may say of a column."""
+
+
+class WeightConfig(BaseModel, extra="forbid"):
+    """What the `weight` of an interaction says. A weight of 0 or less is always "seen, not liked"."""
+
+    meaning: Meaning = "strength"
+    """`strength` (plays, purchases: repeated pairs add up), `rating` (the newest of repeated pairs counts) or `none`
+    (the column is not read). The formats recbole, mmrec and movielens say `rating` where nothing is set."""
+
+    min: float | None = None
+    """A weight below is "seen, not liked", e.g. 4 for stars from 1 to 5."""
 
 
 class SourceConfig(BaseModel, extra="forbid"):
@@ -21,12 +46,45 @@ class SourceConfig(BaseModel, extra="forbid"):
     columns: dict[str, str] = Field(default_factory=dict)
     """Column names that differ from the folder format: `{user_id: uid}` reads `user_id` from `uid`."""
 
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    """What stands between the cells of a dataset folder's CSV files; found where not set."""
+
+    types: dict[str, Literal["text", "integer", "number", "boolean"]] = Field(default_factory=dict)
+    """Attribute columns whose type is not to be told from their cells: `{sku: text, price: number}`."""
+
+    weight: WeightConfig = Field(default_factory=WeightConfig)
+    """What an interaction's weight means."""
+
     strict: bool = False
     """Stop at the first row that breaks, instead of leaving it out with its reason."""
 
     media_hosts: list[str] = Field(default_factory=list)
     """Hosts that media URLs may be fetched from: `cdn.example.org`, or `cdn.example.org:8080` where the port is not
     the scheme's own. Empty: URLs are quarantined. An address that is not public must be listed itself."""
+
+    _held: dict[str, dict[str, pa.DataType]] = PrivateAttr(default_factory=dict)
+
+    def against(self, held: Mapping[str, Mapping[str, pa.DataType]]) -> "SourceConfig":
+        """The same source, to be read into a store that holds these attributes (label -> name -> type)."""
+        copy = self.model_copy()
+        copy._held = {label: dict(types) for label, types in held.items()}
+        return copy
+
+    def attribute_types(self, label: str) -> dict[str, Mapping[str, pa.DataType]]:
+        """What `etl.sources.attributes` is told: `wanted` by this config, `held` by the store under a label."""
+        wanted = {name: ATTRIBUTE_TYPES[kind] for name, kind in self.types.items()}
+        return {"wanted": wanted, "held": self._held.get(label, {})}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rated(cls, values: Any) -> Any:
+        """The format decides what a weight means where the config does not."""
+        if not isinstance(values, dict) or values.get("format") not in _RATED:
+            return values
+        weight = values.get("weight") or {}
+        if not isinstance(weight, dict) or "meaning" in weight:
+            return values
+        return {**values, "weight": {"meaning": "rating", **weight}}
 
     @field_validator("media_hosts")
     @classmethod

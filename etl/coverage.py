@@ -14,10 +14,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from etl.coverage_warnings import plain_warnings
+from etl.refused import kinds, refused
 
 Vectors = tuple[Sequence[str], NDArray[np.float32]]
 
 _QUANTILES = {"min": 0.0, "p5": 0.05, "median": 0.5, "p95": 0.95, "max": 1.0}
+_NUMBERS: Mapping[str, type[pl.DataType]] = {"timestamp": pl.Int64, "weight": pl.Float64}
 _CROWDED = 50
 """Items on one media node above which its links say nothing of likeness (a placeholder picture)."""
 
@@ -32,11 +34,13 @@ def coverage(
     quarantine: pa.Table | None = None,
     *,
     users: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Describe a catalogue; counts of interactions are over `split = train` where a split exists.
 
     Args:
-        interactions: `user_id`, `item_id`, and `timestamp` (s), `split` where known.
+        interactions: `user_id`, `item_id`, and `timestamp` (s), `weight`, `split` where known; a weight of 0 or less
+            is no interaction to learn from.
         items: every item id of the catalogue.
         media: modality -> `id` (of the media node), `item_id`; one row for each link.
         facts: modality -> `id` and any of `lang`, `width` and `height` (pixels), `duration` (s),
@@ -45,10 +49,12 @@ def coverage(
         similar: modality -> `source`, `target` (media ids), `score`.
         quarantine: `item_id`, `modality`, `uri`, `reason`.
         users: every user id, where users without interactions exist.
+        notes: what was said while the source was read; it opens the warnings.
     """
     facts, vectors, similar = facts or {}, vectors or {}, similar or {}
-    frame = _frame(interactions, ("user_id", "item_id", "timestamp", "split"))
-    train = frame if frame["split"].null_count() == len(frame) else frame.filter(pl.col("split") == "train")
+    frame = _frame(interactions, ("user_id", "item_id", "timestamp", "weight", "split"))
+    liked = frame.filter(pl.col("weight").fill_null(1.0) > 0)
+    train = liked if frame["split"].null_count() == len(frame) else liked.filter(pl.col("split") == "train")
     catalogue = pl.DataFrame({"item_id": list(items)}, schema={"item_id": pl.String}).unique()
     links = {m: _frame(t, ("id", "item_id")).unique() for m, t in media.items()}
     used = catalogue.join(train.select("item_id").unique(), on="item_id", how="semi")
@@ -60,27 +66,30 @@ def coverage(
         "users": len(known),
         "interactions": len(frame),
         "train_interactions": len(train),
+        "not_liked": len(frame) - len(liked),
         "items_without_interactions": len(unused),
         "items_without_interactions_or_media": len(unused.join(with_media, on="item_id", how="anti")),
         "users_without_interactions": len(known) - train["user_id"].n_unique(),
         "per_item": _profile(train["item_id"]),
         "per_user": _profile(train["user_id"]),
         "time": _time_span(frame["timestamp"]),
+        "without_time": frame["timestamp"].null_count(),
         "modalities": {
             m: _modality(links[m], catalogue, train) | _facts(facts.get(m), links[m]) | _vectors(vectors.get(m))
             for m in links
         },
         "agreement": _agreement(links, similar, len(catalogue)),
         "quarantined": _quarantined(quarantine),
+        "refused": refused(quarantine),
     }
-    return report | {"warnings": plain_warnings(report)}
+    return report | {"warnings": [*notes, *plain_warnings(report)]}
 
 
 def _frame(table: pa.Table, columns: Sequence[str]) -> pl.DataFrame:
     """The named columns, ids and words as strings; one that the table lacks is null."""
     present = pl.from_arrow(table.select([c for c in columns if c in table.column_names]))
     assert isinstance(present, pl.DataFrame)
-    types = {c: pl.Int64 if c == "timestamp" else pl.String for c in columns}
+    types = {c: _NUMBERS.get(c, pl.String) for c in columns}
     absent = (pl.lit(None, types[c]).alias(c) for c in columns if c not in present.columns)
     return present.with_columns(absent).cast({c: types[c] for c in columns})
 
@@ -183,15 +192,11 @@ def _item_neighbours(links: pl.DataFrame, similar: pa.Table) -> pl.DataFrame:
 
 
 def _quarantined(table: pa.Table | None) -> dict[str, Any]:
-    """Counts by modality and by kind of reason: the reason up to its colon, without numbers or names."""
+    """Counts by modality and by kind of reason: the reason up to its colon, without place, numbers or names."""
     if table is None or not table.num_rows:
         return {"total": 0, "by_modality": {}, "by_kind": {}}
-    frame = _frame(table, ("modality", "reason"))
-    named, numbers = r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*", r"\b\d[\d.,_]*\b"
-    before = pl.col("reason").cast(pl.String).fill_null("no reason").str.split(":").list.first()
-    kinds = frame.select(before.str.replace_all(named, "…").str.replace_all(numbers, "…").alias("kind"))["kind"]
-    modalities = frame["modality"].cast(pl.String).fill_null("rows").replace("", "rows")
-    return {"total": len(frame), "by_modality": _counts(modalities), "by_kind": _counts(kinds)}
+    modalities = _frame(table, ("modality",))["modality"].fill_null("rows").replace("", "rows")
+    return {"total": len(table), "by_modality": _counts(modalities), "by_kind": _counts(kinds(table))}
 
 
 def _time_span(timestamps: pl.Series) -> dict[str, Any] | None:

@@ -57,11 +57,14 @@ def _tables(coverage: Mapping[str, Any]) -> list[Section]:
         [" and ".join(r["between"]), f"{r['items']:,}", f"{r['jaccard']:.3f}", f"{r['chance']:.3f}"]
         for r in coverage["agreement"]
     ]
-    left = [[kind, f"{n:,}"] for kind, n in coverage["quarantined"]["by_kind"].items()]
+    left = [
+        [e["file"], e["reason"], f"{e['count']:,}", ", ".join(map(str, e["rows"] or e["uris"]))]
+        for e in coverage["refused"]
+    ]
     tables = {
         "Modalities": Table(head, rows),
         "Agreement of neighbour lists": Table(["between", "items", "mean Jaccard", "by chance"], agreement),
-        "Left out": Table(["reason", "files or rows"], left),
+        "Left out": Table(["file", "reason", "how often", "first"], left),
     }
     return [Section(title, [table]) for title, table in tables.items() if table.rows]
 

@@ -14,6 +14,15 @@ def plain_warnings(report: Mapping[str, Any]) -> list[str]:
     return [*_reach(report), *_modalities(report), *_agreement(report), *_skew(report), *_left_out(report)]
 
 
+def told(entry: Mapping[str, Any]) -> str:
+    """One entry of `refused` as a line: `media.csv: 1,953 rows (2, 3, 4, ...): both uri and content are set`."""
+    first = entry["rows"] or entry["uris"]
+    more = ", ..." if entry["count"] > len(first) else ""
+    noun = ("row" if entry["rows"] else "file") + ("" if entry["count"] == 1 else "s")
+    shown = f" ({', '.join(map(str, first))}{more})" if first else ""
+    return f"{entry['file']}: {entry['count']:,} {noun}{shown}: {entry['reason']}"
+
+
 def _reach(report: Mapping[str, Any]) -> Iterator[str]:
     if not report["train_interactions"]:
         yield "there is no interaction to learn from: nothing can be trained"
@@ -66,13 +75,18 @@ def _skew(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"the busiest 1 % of {who} hold {_percent(share)} of interactions"
     if report["time"] is None and report["interactions"]:
         yield "interactions have no timestamps: a split by time is not possible"
+    elif report["without_time"]:
+        yield (
+            f"{report['without_time']:,} of {report['interactions']:,} interactions have no timestamp: a split by time "
+            "is not possible, unless they get one or go"
+        )
 
 
 def _left_out(report: Mapping[str, Any]) -> Iterator[str]:
-    left = report["quarantined"]
-    if left["total"]:
-        kind, count = next(iter(left["by_kind"].items()))
-        yield f"{left['total']:,} files or rows were left out (most often, {count:,}: {kind})"
+    left = report["quarantined"]["total"]
+    if left:
+        were = "file or row was" if left == 1 else "files or rows were"
+        yield f"{left:,} {were} left out, most often {told(report['refused'][0])}"
 
 
 def _many(count: int, noun: str) -> str:

@@ -19,6 +19,10 @@ import pyarrow.compute as pc
 
 from common.progress import Progress
 from encoders import DecodeLimits, Downloads, EmbeddingCache, EmbedResult, Encoder, MediaRef, embed_media
+from etl.coverage_warnings import told
+from etl.errors import SourceError
+from etl.refused import refused
+from etl.sources.origin import label_of
 from etl.tables import QUARANTINE, Tables
 from graph.schema import MEDIA_LABELS, MODALITIES, EdgeType, GraphSchema
 
@@ -108,6 +112,17 @@ def build_media(
             graph.nodes[modality] = _nodes(modality, rows, graph.vectors.get(modality))
             graph.has[modality] = _links(links)
     return graph
+
+
+def refuse_nothing_left(tables: Tables, graph: MediaGraph) -> None:
+    """Raise `SourceError` where media were given and every one of them was left out: a wrong folder, no network."""
+    wanted = 0 if tables.media is None else len(tables.media)
+    if wanted and len(graph.rejected) == wanted:
+        first = refused(graph.rejected)[0]
+        raise SourceError(
+            f"{label_of(tables.media, 'media')}: all {wanted:,} rows are refused ({told(first)}); correct them, or "
+            "remove the file"
+        )
 
 
 class _Part(NamedTuple):

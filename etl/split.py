@@ -2,7 +2,8 @@
 
 Held-out interactions of users without any training history keep their split. They are never moved into
 training (with a split by time that would train on the future); no recommender can personalise for such
-users, so a report counts them apart.
+users, so a report counts them apart. What was seen and not liked (a weight of 0 or less) is never held out: it is
+no positive anywhere.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,11 +28,14 @@ def split_interactions(interactions: pa.Table, config: SplitConfig, *, seed: int
         if interactions["split"].null_count:
             raise SplitError("split.strategy given: the source has rows without a split; choose another strategy")
         return interactions
-    frame = pl.DataFrame(interactions.select(["user_id", "item_id", "timestamp"])).with_row_index("row")
+    frame = pl.DataFrame(interactions.select(["user_id", "item_id", "timestamp", "weight"])).with_row_index("row")
     if strategy != "random" and frame["timestamp"].null_count():
         missing = frame["timestamp"].null_count()
         raise SplitError(f"split.strategy {strategy}: {missing} rows have no timestamp; use random")
-    names = _STRATEGIES[strategy](frame, config, seed)
+    names = np.full(len(frame), "train", dtype=object)
+    liked = frame.filter(pl.col("weight").fill_null(1.0) > 0)
+    if len(liked):
+        names[liked["row"].to_numpy()] = _STRATEGIES[strategy](liked, config, seed)
     column = interactions.schema.get_field_index("split")
     return interactions.set_column(column, "split", pa.array(names.tolist(), pa.string()))
 

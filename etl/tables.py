@@ -65,3 +65,5 @@ class Tables:
     """The folder that every media `uri` is relative to, and must stay inside."""
     rejected: pa.Table = field(default_factory=QUARANTINE.empty_table)
     """`QUARANTINE`: rows a reader or the validation left out, each with its reason."""
+    notes: tuple[str, ...] = ()
+    """What a reader or the validation did that a user should know, one sentence each."""

@@ -1,11 +1,11 @@
 """What may enter the graph: rows that break are left out with a precise reason, or stop a strict build.
 
-Rows count from 1. Which rows break: an empty id; a timestamp before 1970 or after 9999; a weight that is not
-finite; a split that is none of train, valid, test; the same pair twice (kept: the one in train before valid
-before test, so that nothing held out is also trained on, then the earliest, then the first); neighbours of
-unknown items or of themselves; vectors that are all zero or not finite (a missing modality); media without
-exactly one of `uri` and `content`. Ids that the users or items table lacks are added to it; a strict build
-stops there.
+Which rows break: an empty id; a timestamp that no calendar holds; a weight that is not finite; a split that is none
+of train, valid, test; a pair that stands in an earlier split too (train before valid before test, so that nothing
+held out is also trained on); users, items, media, triples and friends that repeat a row; neighbours of unknown items
+or of themselves; vectors that are all zero or not finite (a missing modality); media without exactly one of `uri`
+and `content`. Interactions of one pair are counted (`etl.interactions`). Ids that the users or items table lacks are
+added to it; a strict build stops there. A file of which no row is left stops every build.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,17 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+
+from etl.config import WeightConfig
 from etl.errors import SourceError
-from etl.sources.files import label_of
+from etl.id_checks import id_notes
+from etl.interactions import SPLITS, called, counted, in_seconds
+from etl.sources.origin import label_of, places, settled
 from etl.tables import INTERACTIONS, MEDIA, NEIGHBOURS, QUARANTINE, SOCIAL, TRIPLES, Tables
 from graph.schema import MODALITIES
 
-SPLITS = ("train", "valid", "test")
+_FIRST_SECOND = -62_135_596_800
+"""0001-01-01, as below."""
 _LAST_SECOND = 253_402_300_799
 """9999-12-31, the last second that calendars of every store agree on."""
 
@@ -28,20 +33,26 @@ Check = tuple[pl.Expr, pl.Expr]
 """A condition under which a row is left out, and the reason as text."""
 
 
-def validate(tables: Tables, *, strict: bool) -> Tables:
+def validate(tables: Tables, *, strict: bool, weight: WeightConfig | None = None) -> Tables:
     """The tables without the rows that break; those are in `rejected` with file, row and reason.
 
-    Raises `SourceError` for a column of a wrong type always, and for the first bad row under `strict`.
+    Raises `SourceError` for a column of a wrong type and a file without one good row always, and for the first bad
+    row under `strict`.
     """
     _check_types(tables)
+    if strict and len(tables.rejected):
+        raise SourceError(f"{tables.rejected['reason'][0]}; correct it or leave strict out")
     sieve = _Sieve(strict, [tables.rejected])
+    notes = list(tables.notes)
     users = _unique(sieve, tables.users, "users", "user_id")
     items = _unique(sieve, tables.items, "items", "item_id")
-    interactions = _interactions(sieve, tables.interactions)
+    interactions = _interactions(sieve, called(in_seconds(tables.interactions, notes.append)))
+    interactions = counted(interactions, weight or WeightConfig(), notes.append)
     media = _media(sieve, tables.media)
     embeddings = {m: _vectors(sieve, table, m) for m, table in tables.embeddings.items()}
     social = _pairs(sieve, tables.social, "social", "user_id", "friend_id")
     user_columns = [(interactions, "user_id")] + ([(social, "user_id"), (social, "friend_id")] if social else [])
+    notes += id_notes(tables, interactions)
     users = _complete(strict, users, "user_id", user_columns, "users")
     item_columns = [(interactions, "item_id"), *((t, "item_id") for t in embeddings.values())]
     items = _complete(strict, items, "item_id", item_columns + ([(media, "item_id")] if media else []), "items")
@@ -59,6 +70,7 @@ def validate(tables: Tables, *, strict: bool) -> Tables:
         triples=triples,
         social=social,
         rejected=pa.concat_tables(sieve.rejected),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -75,16 +87,16 @@ class _Sieve:
         name: str,
         checks: Sequence[Check],
         *,
-        key: Sequence[str],
-        order: Sequence[pl.Expr] = (),
+        key: Sequence[str] = (),
         modality: str | None = None,
     ) -> pa.Table:
-        """The rows that pass every check and are the first of their `key`, by `order`."""
-        marked = self._mark(table, checks, key, order)
+        """The rows that pass every check and are the first of their `key`, where one is given."""
+        files, lines = places(table, name)
+        marked = self._mark(table, checks, key, files, lines)
         bad = marked.filter(pl.col("_reason").is_not_null())
         if not len(bad):
-            return table
-        where = pl.format("{}: row {}: {}", pl.lit(label_of(table, name)), pl.col("_row") + 1, pl.col("_reason"))
+            return settled(table)
+        where = pl.format("{}: row {}: {}", pl.col("_file"), pl.col("_line"), pl.col("_reason"))
         nothing = pl.lit(None, pl.String)
         rows = bad.select(
             item_id=pl.col("item_id") if "item_id" in bad.columns else nothing,
@@ -94,26 +106,32 @@ class _Sieve:
         )
         if self.strict:
             raise SourceError(f"{rows['reason'][0]}; correct it or leave strict out")
+        if len(bad) == len(table):
+            raise SourceError(f"{label_of(table, name)}: {_all_refused(rows['reason'])}")
         self.rejected.append(rows.to_arrow().cast(QUARANTINE))
-        return table.take(pa.array(marked.filter(pl.col("_reason").is_null())["_row"].to_numpy()))
+        return settled(table.take(pa.array(marked.filter(pl.col("_reason").is_null())["_row"].to_numpy())))
 
     @staticmethod
-    def _mark(table: pa.Table, checks: Sequence[Check], key: Sequence[str], order: Sequence[pl.Expr]) -> pl.DataFrame:
+    def _mark(
+        table: pa.Table, checks: Sequence[Check], key: Sequence[str], files: pl.Series, lines: pl.Series
+    ) -> pl.DataFrame:
         frame = pl.DataFrame(table.drop_columns(["vector"]) if "vector" in table.column_names else table)
         reason = pl.coalesce([pl.when(condition).then(text) for condition, text in checks])
-        marked = frame.with_row_index("_row").with_columns(_reason=reason)
-        ranked = [pl.col("_reason").is_not_null(), *order, pl.col("_row")]
-        marked = marked.with_columns(_first=pl.col("_row").sort_by(ranked).first().over(key))
-        repeats = pl.format("repeats row {}", pl.col("_first") + 1)
-        if "split" in frame.columns:
-            kept = pl.col("split").sort_by(ranked).first().over(key)
-            repeats = (
-                pl.when(kept != pl.col("split"))
-                .then(pl.format("{}, which is in split {}", repeats, kept))
-                .otherwise(repeats)
-            )
-        repeated = pl.when(pl.col("_row") != pl.col("_first")).then(repeats)
+        marked = frame.with_row_index("_row").with_columns(_file=files, _line=lines, _reason=reason)
+        if not key:
+            return marked
+        ranked = [pl.col("_reason").is_not_null(), pl.col("_row")]
+        first = {name: pl.col(name).sort_by(ranked).first().over(key) for name in ("_row", "_line")}
+        repeated = pl.when(pl.col("_row") != first["_row"]).then(pl.format("repeats row {}", first["_line"]))
         return marked.with_columns(_reason=pl.coalesce("_reason", repeated))
+
+
+def _all_refused(reasons: pl.Series) -> str:
+    """Why no row of a file is left, told by the reason that most rows have."""
+    kinds = reasons.str.replace(r"^.*?: row [0-9]+: ", "").str.replace_all(r"[0-9]+", "0")
+    most = kinds.alias("kind").value_counts().sort("count", "kind", descending=[True, False])["kind"][0]
+    first = reasons.filter(kinds == most)[0]
+    return f"all {len(reasons):,} rows are refused ({(kinds == most).sum():,} like {first!r}); correct them"
 
 
 def _interactions(sieve: _Sieve, table: pa.Table) -> pa.Table:
@@ -122,7 +140,7 @@ def _interactions(sieve: _Sieve, table: pa.Table) -> pa.Table:
     checks = [
         _empty("user_id"),
         _empty("item_id"),
-        (time < 0, pl.format("timestamp {} is before 1970", time)),
+        (time < _FIRST_SECOND, pl.format("timestamp {} is before the year 1", time)),
         (
             time > _LAST_SECOND,
             pl.format("timestamp {} is after the year 9999; are these milliseconds?", time),
@@ -134,9 +152,12 @@ def _interactions(sieve: _Sieve, table: pa.Table) -> pa.Table:
         ),
         (split.is_null() & pl.lit(has_split), pl.lit("split is empty where other rows have one")),
     ]
-    rank = split.replace_strict(list(SPLITS), [0, 1, 2], default=0, return_dtype=pl.Int8)
-    order = [rank, time.fill_null(_LAST_SECOND)]
-    return sieve.drop(table, "interactions", checks, key=["user_id", "item_id"], order=order)
+    good = ~pl.any_horizontal(condition.fill_null(False) for condition, _ in checks)
+    rank = split.replace_strict(list(SPLITS), [0, 1, 2], default=None, return_dtype=pl.Int8)
+    first = pl.when(good).then(rank).min().over("user_id", "item_id")
+    named = first.replace_strict([0, 1, 2], list(SPLITS), default=None, return_dtype=pl.String)
+    checks.append((rank > first, pl.format("the pair is in split {} too", named)))
+    return sieve.drop(table, "interactions", checks)
 
 
 def _unique(sieve: _Sieve, table: pa.Table | None, name: str, key: str) -> pa.Table | None:

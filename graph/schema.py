@@ -5,7 +5,6 @@ Every label, relationship type and property name that reaches a store comes from
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from graph.errors import SchemaError
+from graph.names import checked
 
 MODALITIES: tuple[str, ...] = ("text", "image", "audio")
 """The modalities a catalogue may have, in the order every table and report lists them."""
@@ -23,7 +23,6 @@ MEDIA_LABELS: Mapping[str, str] = {"text": "Text", "image": "Image", "audio": "A
 HAS: Mapping[str, str] = {"text": "HAS_TEXT", "image": "HAS_IMAGE", "audio": "HAS_AUDIO"}
 """Modality -> the relationship type that leads from an item to its media."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ATTRIBUTE_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_())
 _EMBEDDING = pa.list_(pa.float32())
 
@@ -102,14 +101,13 @@ class GraphSchema:
     def with_attributes(self, label: str, columns: pa.Schema) -> "GraphSchema":
         """Add the attribute columns of a users or items table to `User` or `Item`.
 
-        Raises `SchemaError` for a name that is no plain identifier or a type no store holds.
+        Raises `SchemaError` for a name or a type that no store holds.
         """
         kind = self.nodes[label]
         known = {f.name: f.type for f in kind.properties}
         added = []
         for column in columns:
-            if not _NAME.fullmatch(column.name):
-                raise SchemaError(f"{label} attribute {column.name!r} is not a plain name; use letters, digits and _")
+            checked(column.name)
             if column.type not in _ATTRIBUTE_TYPES:
                 raise SchemaError(
                     f"{label} attribute {column.name!r} has type {column.type}; cast it to a text or number"

@@ -33,7 +33,10 @@ class GraphStore(Protocol):
     """Sentences for the user since the store was opened, e.g. of an index left out or of a name the graph lacks."""
 
     def create_schema(self, schema: GraphSchema) -> None:
-        """Make labels, keys and indexes exist; an older schema is extended, never dropped."""
+        """Make labels, keys and indexes exist; an older schema is extended, never dropped.
+
+        Whole numbers become decimal where the schema says so, and stay decimal where it does not.
+        """
 
     def write_nodes(self, label: str, table: pa.Table) -> int:
         """Insert or update nodes by `id`; returns how many were created or changed."""

@@ -1,12 +1,13 @@
 """The one config file of a run: each room's own settings, composed."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ByteSize, Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import BaseModel, ByteSize, Field, NonNegativeInt, ValidationError, field_validator, model_validator
 
 from encoders import DEFAULTS, DecodeLimits
 from etl.config import NeighbourConfig, SourceConfig, SplitConfig
@@ -21,11 +22,15 @@ from modalweave.workspace import Workspace
 from scoring.config import ScoringConfig
 
 
+_LONGEST_NAME = 200
+"""Bytes; file systems take 255."""
+
+
 class RunConfig(BaseModel, extra="forbid"):
     """Everything a run needs; only `source` has no default."""
 
-    name: str = Field("run", pattern=r"^[A-Za-z0-9._-]+$")
-    """What the run is called; also its folder under `runs/`."""
+    name: str = "run"
+    """What the run is called, in any script; also its folder under `runs/`."""
 
     source: SourceConfig
     """Where the catalogue lies and in which format."""
@@ -74,6 +79,19 @@ class RunConfig(BaseModel, extra="forbid"):
 
     seed: NonNegativeInt = 0
     """Seed of every random choice: split, initial vectors, batches, bootstrap."""
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _is_a_folders_name(cls, name: object) -> object:
+        """Letters and digits of any script, `.`, `_` and `-`: a folder on every system, one word in a shell."""
+        if not isinstance(name, str):
+            return str(name) if isinstance(name, int) else name
+        name = unicodedata.normalize("NFC", name)
+        bad = next((c for c in name if c not in "._-" and unicodedata.category(c)[0] not in "LMN"), None)
+        if bad is not None or not name or name[0] in "-." or len(name.encode()) > _LONGEST_NAME:
+            what = f"{bad!r} is none" if bad is not None else f"it starts with one, in at most {_LONGEST_NAME} bytes"
+            raise ValueError(f"a name is letters and digits of any script, '.', '_' and '-'; {what}")
+        return name
 
     @model_validator(mode="after")
     def _fill(self) -> "RunConfig":

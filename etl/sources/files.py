@@ -1,124 +1,124 @@
-"""Opening a source's files as Arrow tables: CSV cells stay text here, `columns` gives them their types."""
+"""Opening a source's files as Arrow tables: one file, or a folder of Parquet parts as Spark and Dask write them."""
 
-import csv
-import io
-from collections.abc import Sequence
+import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from common.text import one_line
 from etl.errors import SourceError
+from etl.sources.delimited import read_csv
+from etl.sources.names import clean
+from etl.sources.origin import named, together
 
-_LARGEST_BLOCK = 2**30
+SUFFIXES = (".parquet", ".csv", ".tsv", ".xlsx")
+"""What a table's file may end in."""
 
 
 def open_folder(path: Path) -> Path:
     """The source folder, resolved. Raises `SourceError` where it is none."""
     if not path.is_dir():
         kind = "is not a folder" if path.exists() else "does not exist"
-        raise SourceError(f"{path}: the source folder {kind}; set source.path")
+        where = "" if path.is_absolute() else f" (source.path {str(path)!r} counts from the working directory)"
+        raise SourceError(f"{path.absolute()}: the source folder {kind}; set source.path{where}")
     return path.resolve()
 
 
-def inside(folder: Path, name: str) -> Path | None:
+def inside(folder: Path, name: str, *, parts: bool = False) -> Path | None:
     """`folder/name` where it is a regular file in the (resolved) folder; None where there is nothing.
 
-    Raises `SourceError` for a link that leads outside, a folder, a FIFO or a device.
+    With `parts` a folder will do. Raises `SourceError` for a link that leads outside, another folder, a FIFO or a
+    device.
     """
     path = folder / name
     if not path.exists() and not path.is_symlink():
         return None
     if not path.resolve().is_relative_to(folder):
         raise SourceError(f"{name}: the link leads outside {folder}; put the file itself into the folder")
-    if not path.is_file():
+    if not path.is_file() and not (parts and path.is_dir()):
         raise SourceError(f"{name}: not a regular file; replace it by one or remove it")
     return path
 
 
-def read_table(folder: Path, name: str) -> pa.Table | None:
-    """`name.parquet` or `name.csv` of the folder, or None. The file's name travels as `file` metadata."""
-    found = [path for suffix in (".parquet", ".csv") if (path := inside(folder, name + suffix))]
+def read_table(
+    folder: Path, name: str, *, delimiter: str | None = None, expected: Collection[str] = ()
+) -> pa.Table | None:
+    """`name` with one of `SUFFIXES` in the folder, or None; `delimiter` and `expected` as for `read_csv`."""
+    found = [path for suffix in SUFFIXES if (path := inside(folder, name + suffix, parts=suffix == ".parquet"))]
     if len(found) > 1:
-        raise SourceError(f"{name}.parquet and {name}.csv both exist; keep one")
+        raise SourceError(f"{name}{found[0].suffix} and {name}{found[1].suffix} both exist; keep one")
     if not found:
         return None
     label = f"{name}{found[0].suffix}"
-    return read_parquet(found[0], label) if found[0].suffix == ".parquet" else read_csv(found[0], label)
+    if found[0].suffix == ".parquet":
+        return read_parquet(found[0], label)
+    if found[0].suffix == ".xlsx":
+        return _read_workbook(found[0], label)
+    return read_csv(found[0], label, delimiter=delimiter, expected=expected)
 
 
 def read_parquet(path: Path, label: str) -> pa.Table:
-    """One Parquet file, its own types."""
+    """One Parquet file or a folder of parts, its own types; what a path says (`split=train/`) is a column."""
+    if not path.is_dir():
+        return _read_one(path, label)
+    files = [file for file in path.rglob("*.parquet") if not _is_hidden(file.relative_to(path)) and file.is_file()]
+    if not files:
+        raise SourceError(f"{label}: the folder holds no part that ends in .parquet; write the table again")
+    outside = [file for file in files if not file.resolve().is_relative_to(path.resolve())]
+    if outside:
+        raise SourceError(f"{label}/{outside[0].name}: the link leads outside {path}; put the file itself there")
+    tables = []
+    for file in sorted(files, key=lambda file: _natural(str(file.relative_to(path)))):
+        relative = file.relative_to(path)
+        table = _read_one(file, f"{label}/{relative.as_posix()}")
+        for key, _, value in (folder.partition("=") for folder in relative.parts[:-1] if "=" in folder):
+            if key not in table.column_names:
+                table = table.append_column(key, pa.array([value] * len(table), pa.string()))
+        tables.append(table)
+    try:
+        return together(tables, label)
+    except pa.ArrowException as error:
+        raise SourceError(f"{label}: the parts' columns differ ({one_line(error)}); write the table again") from error
+
+
+def _read_one(path: Path, label: str) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
-            return named(file.read(), label)
+            table = file.read()
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{label}: not readable as Parquet ({one_line(error)}); write the file again") from error
-
-
-def read_csv(
-    path: Path | io.BytesIO,
-    label: str,
-    *,
-    delimiter: str = ",",
-    names: Sequence[str] | None = None,
-    quoted: bool = True,
-    encoding: str = "utf8",
-) -> pa.Table:
-    """One delimited file, every cell as text, an empty unquoted cell as null.
-
-    `names` are the columns of a file without a header line; bytes always need them. Raises `SourceError` with
-    the row for a line that has too few or too many cells, for text that is not in `encoding` and for two columns
-    of one name.
-    """
-    header = list(names or ()) if isinstance(path, io.BytesIO) or names else _header(path, label, delimiter, quoted)
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
+    names = [clean(name) for name in table.column_names]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise SourceError(f"{label}: column {repeated[0]!r} occurs twice; rename one of them")
-    size = len(path.getbuffer()) if isinstance(path, io.BytesIO) else path.stat().st_size
-    block = min(size + 1, _LARGEST_BLOCK)
+    for name, column in zip(names, table.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise SourceError(f"{label}: column {name!r} is damaged ({one_line(error)}); write it again") from error
+    return named(table.rename_columns(names), label)
+
+
+def _read_workbook(path: Path, label: str) -> pa.Table:
+    """The first sheet, where the engine that polars reads workbooks with is installed."""
+    import polars as pl
+
     try:
-        table = pacsv.read_csv(
-            path,
-            read_options=pacsv.ReadOptions(
-                column_names=header, skip_rows=0 if names else 1, block_size=block, encoding=encoding
-            ),
-            parse_options=pacsv.ParseOptions(
-                delimiter=delimiter, quote_char='"' if quoted else False, newlines_in_values=quoted
-            ),
-            convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()),
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        if "Empty CSV" in str(error):
-            return named(pa.table({name: pa.array([], pa.string()) for name in header}), label)
-        raise SourceError(f"{label}: not readable as UTF-8 CSV ({one_line(error)}); correct that line") from error
-    return named(table, label)
+        frame = pl.read_excel(path, engine="calamine")
+    except ModuleNotFoundError:
+        raise SourceError(f"{label}: an Excel workbook; export CSV UTF-8 from it, or install fastexcel") from None
+    except (pl.exceptions.PolarsError, ValueError, OSError) as error:
+        raise SourceError(f"{label}: not readable as a workbook ({one_line(error)}); export CSV UTF-8") from error
+    frame = frame.rename({name: clean(name) for name in frame.columns})
+    return named(frame.to_arrow(), label, [(0, label, 2)])
 
 
-def named(table: pa.Table, label: str) -> pa.Table:
-    """The table with the file's name attached, so that later messages can name it."""
-    return table.replace_schema_metadata({b"file": label.encode()})
+def _is_hidden(relative: Path) -> bool:
+    """`_SUCCESS`, `_temporary/`, `.part.crc`: what Spark and Hadoop leave beside the parts."""
+    return any(part.startswith(("_", ".")) for part in relative.parts)
 
 
-def label_of(table: pa.Table, default: str) -> str:
-    """The file a table was read from, or `default`."""
-    return (table.schema.metadata or {}).get(b"file", default.encode()).decode()
-
-
-def _header(path: Path, label: str, delimiter: str, quoted: bool) -> list[str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
-            row = next(lines, None)
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise SourceError(f"{label}: not readable as UTF-8 CSV ({one_line(error)}); save it as UTF-8") from error
-    if not row:
-        raise SourceError(f"{label}: the file is empty; it needs a header line")
-    return row
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Part 10 comes after part 2."""
+    return [(int(piece), "") if piece.isdigit() else (0, piece) for piece in re.split(r"([0-9]+)", name)]

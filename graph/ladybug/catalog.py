@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
+from graph.attribute_types import widened
 from graph.errors import SchemaError
+from graph.names import quoted
 from graph.schema import EdgeType, GraphSchema, NodeKind, RelationshipKind
 
 _TYPES = {
@@ -17,9 +19,8 @@ _TYPES = {
 _ARROW = {name: arrow for arrow, name in _TYPES.items()}
 
 
-def quoted(identifier: str) -> str:
-    """A name from the schema as Cypher writes it, so that `order` or `limit` may be an attribute."""
-    return f"`{identifier}`"
+_WIDENED = "widened "
+"""Before the name of a column that is being copied into a wider type."""
 
 
 class Catalog:
@@ -55,6 +56,16 @@ class Catalog:
         properties = _merged(self._columns.get(label, pa.schema([])), known.properties)
         _check(label, columns, properties.names)
         return NodeKind(label, properties)
+
+    def attributes(self, label: str) -> pa.Schema:
+        """The columns of a label's table beside the graph's own, where a node has a value."""
+        own = GraphSchema().nodes[label].properties.names
+        columns = [f for f in self._columns.get(label, pa.schema([])) if f.name not in own]
+        if not columns:
+            return pa.schema([])
+        counted = ", ".join(f"count(x.{quoted(f.name)}) AS n{place}" for place, f in enumerate(columns))
+        (counts,) = self._execute(f"MATCH (x:{quoted(label)}) RETURN {counted}").to_pylist()
+        return pa.schema([f for place, f in enumerate(columns) if counts[f"n{place}"]])
 
     def relationship(self, edge: EdgeType, columns: Sequence[str] = ()) -> RelationshipKind:
         """The edge's kind: this database's columns, then the schema's; `SchemaError` if unknown."""
@@ -100,14 +111,26 @@ class Catalog:
             yield f"CREATE {what} IF NOT EXISTS {quoted(name)}({body})"
             return
         held = {f.name: f.type for f in self._columns[name]}
-        for column, definition in zip(properties, columns, strict=True):
-            if column.name not in held:
+        own = GraphSchema().nodes
+        if any(held.get(f.name, f.type) != f.type for f in properties) and name in own:
+            kept = {*self.attributes(name).names, *own[name].properties.names}
+            for gone in [f.name for f in properties if f.name in held and f.name not in kept]:
+                if held[gone] != properties.field(gone).type:
+                    yield f"ALTER TABLE {quoted(name)} DROP {quoted(gone)}"
+                    del held[gone]
+        wide = widened(name, properties, pa.schema(list(held.items())))
+        for column, definition in zip(wide, columns, strict=True):
+            copied = _WIDENED + column.name
+            if column.name not in held and copied not in held:
                 yield f"ALTER TABLE {quoted(name)} ADD IF NOT EXISTS {definition}"
+            elif column.name not in held:  # a kill came before the last of the statements below
+                yield f"ALTER TABLE {quoted(name)} RENAME {quoted(copied)} TO {quoted(column.name)}"
             elif held[column.name] != column.type:
-                raise SchemaError(
-                    f"{name}.{column.name} is {held[column.name]} in the store, {column.type} in the schema; "
-                    "rename the attribute or build into a new store"
-                )
+                old, new, kind = quoted(column.name), quoted(copied), _TYPES[column.type]
+                yield f"ALTER TABLE {quoted(name)} ADD IF NOT EXISTS {new} {kind}"
+                yield f"MATCH (x:{quoted(name)}) SET x.{new} = CAST(x.{old} AS {kind})"
+                yield f"ALTER TABLE {quoted(name)} DROP {old}"
+                yield f"ALTER TABLE {quoted(name)} RENAME {new} TO {old}"
 
 
 def _merged(first: pa.Schema, second: pa.Schema) -> pa.Schema:

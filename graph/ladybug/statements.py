@@ -6,7 +6,7 @@ Scanning Arrow is 25 times faster than UNWIND for vectors.
 from collections.abc import Sequence
 
 from graph.diff import node_keys, relationship_keys
-from graph.ladybug.catalog import quoted
+from graph.names import quoted
 from graph.readonly.guard import tokenise
 from graph.schema import EdgeType, RelationshipKind
 

@@ -19,10 +19,11 @@ from graph.diff import (
 )
 from graph.errors import QueryRefused, SchemaError, StoreError
 from graph.ladybug import statements
-from graph.ladybug.catalog import Catalog, quoted
+from graph.ladybug.catalog import Catalog
 from graph.ladybug.errors import open_error, run_error
 from graph.ladybug.opening import open_database
 from graph.ladybug.unknown import Absent, absent_property, clear_error, unknown_property_note, with_null
+from graph.names import quoted
 from graph.readonly.guard import MAX_RESULT_BYTES, check_read_only
 from graph.schema import EdgeType, GraphSchema, NodeKind, RelationshipKind
 from graph.store import Counts
@@ -58,7 +59,8 @@ class LadybugStore:
     def create_schema(self, schema: GraphSchema) -> None:
         """Make every table exist and add the columns and label pairs that an older one lacks.
 
-        Raises `SchemaError` where a property exists with another type.
+        A column of whole numbers becomes decimal where the schema says so. Raises `SchemaError` where a property exists
+        with another type.
         """
         self._writable()
         for statement in self._catalog.missing(schema):
@@ -143,9 +145,8 @@ class LadybugStore:
         return _plain(table)
 
     def attributes(self, label: str) -> pa.Schema:
-        """The properties of a label's table beside the graph schema's own, with their types."""
-        own = GraphSchema().nodes[self._catalog.node(label).label].properties.names
-        return pa.schema([f for f in self._catalog.node(label).properties if f.name not in own])
+        """The properties that nodes of a label hold beside the graph schema's own, with their types."""
+        return self._catalog.attributes(self._catalog.node(label).label)
 
     def counts(self) -> Counts:
         """Nodes of each label and relationships of each type, 0 where there are none."""

@@ -17,13 +17,16 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from graph.diff import conform_nodes, conform_relationships
-from graph.errors import StoreError
+from graph.errors import SchemaError, StoreError
 from graph.schema import EdgeType, GraphSchema
 
 LOG = "import.log"
 """What the import said, beside its files."""
 
 _TYPES = {pa.int64(): ":long", pa.float64(): ":double", pa.bool_(): ":boolean", pa.list_(pa.float32()): ":float[]"}
+_HEADER_SIGNS = frozenset(":(){}[]\"")
+"""What says a column's type and options in a header."""
+_SHOWN = " ".join(sorted(_HEADER_SIGNS))
 _ROWS = 8_192
 
 
@@ -131,6 +134,9 @@ def run_import(files: ImportFiles, admin: Path, database: str, *, overwrite: boo
 
 def _write(path: Path, table: pa.Table, names: dict[str, str]) -> bool:
     """Write one file; returns whether a text in it holds a line break."""
+    odd = next((f.name for f in table.schema if set(f.name) & _HEADER_SIGNS), None)
+    if odd is not None:
+        raise SchemaError(f"{path.stem}.{odd}: neo4j-admin takes no {_SHOWN} in a name; build without --bulk")
     header = [names.get(f.name, f.name + _TYPES.get(f.type, "")) for f in table.schema]
     kinds = [pa.string() if pa.types.is_list(f.type) else f.type for f in table.schema]
     schema = pa.schema(list(zip(header, kinds, strict=True)))

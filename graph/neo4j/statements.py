@@ -1,12 +1,11 @@
 """The Cypher that the Neo4j store sends, as templates; only names that the schema holds are put into them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 
 from graph.diff import VECTOR
-from graph.errors import SchemaError
+from graph.names import quoted
 from graph.schema import MEDIA_LABELS, GraphSchema, NodeKind, RelationshipKind
 
 WORDS_INDEX = "modalweave_words"
@@ -19,8 +18,6 @@ FORMER = ("modalweave_item_title", "modalweave_entity_name")
 """Range indexes that earlier versions made: they take no value over 8 kB, and nothing reads by them."""
 
 _WORDS = ("Item", "Text", "Entity"), ("title", "content", "name")
-
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 _CONSTRAINT: LiteralString = "CREATE CONSTRAINT {name} IF NOT EXISTS FOR (n:{label}) REQUIRE n.id IS UNIQUE"
 _RELATION_RANGE: LiteralString = "CREATE INDEX {name} IF NOT EXISTS FOR ()-[r:{relation}]-() ON (r.{property})"
@@ -68,12 +65,10 @@ _ATTRIBUTES: LiteralString = (
     "MATCH (n:{label}) UNWIND keys(n) AS name WITH DISTINCT name, valueType(n[name]) AS type RETURN name, type"
 )
 
-
-def quoted(name: str) -> LiteralString:
-    """A schema's name as a Cypher identifier; `SchemaError` for anything but letters, digits and `_`."""
-    if not _PLAIN.fullmatch(name):
-        raise SchemaError(f"{name!r} is not a plain name; use letters, digits and _")
-    return f"`{name}`"
+_WIDEN: LiteralString = (
+    "MATCH (n:{label}) WHERE n.{property} IS :: INTEGER NOT NULL CALL (n) {{ "
+    "SET n.{property} = toFloat(n.{property}) }} IN TRANSACTIONS OF 10000 ROWS"
+)
 
 
 def constraint_name(label: str) -> str:
@@ -206,6 +201,11 @@ def vector_size(label: str) -> LiteralString:
 def attributes(label: str) -> LiteralString:
     """The property names that a label's nodes have, and the types of their values."""
     return _ATTRIBUTES.format(label=quoted(label))
+
+
+def widen(label: str, name: str) -> LiteralString:
+    """Make the whole numbers of a property decimal; nothing is left to do the second time."""
+    return _WIDEN.format(label=quoted(label), property=quoted(name))
 
 
 def _key(kind: RelationshipKind) -> LiteralString:

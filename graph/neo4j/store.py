@@ -8,6 +8,7 @@ import neo4j
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graph.attribute_types import widened
 from graph.diff import (
     Diff,
     compared_columns,
@@ -26,6 +27,7 @@ from graph.neo4j.read import ENDS, node_batches, relationship_batches
 from graph.schema import MEDIA_LABELS, EdgeType, GraphSchema, NodeKind, RelationshipKind
 from graph.store import Counts
 
+_WIDTH = (pa.bool_(), pa.int64(), pa.float64(), pa.string())
 _VALUE_TYPES = {"STRING": pa.string(), "INTEGER": pa.int64(), "FLOAT": pa.float64(), "BOOLEAN": pa.bool_()}
 
 
@@ -59,9 +61,12 @@ class Neo4jStore:
         """Make constraints, then range, full-text and vector indexes exist, and wait until they are online.
 
         A vector index of another length than the schema's is made anew: its vectors are being replaced. What other
-        tools made serves where it can. Raises `StoreError` before anything is made where it stands in the way.
+        tools made serves where it can. An attribute that becomes decimal has its whole numbers changed. Raises
+        `StoreError` before anything is made where something stands in the way, `SchemaError` where a property has
+        another type.
         """
         self._writable()
+        schema = self._with_held(schema)
         plan = indexes.plan(statements.wanted_indexes(schema), self._held(), self.address)
         for statement in (*plan.drop, *plan.create.values()):
             self._connection.run(statement)
@@ -137,11 +142,14 @@ class Neo4jStore:
         return answer.table
 
     def attributes(self, label: str) -> pa.Schema:
-        """The properties that nodes of a label hold beside the graph schema's own, with their types."""
+        """The properties that nodes of a label hold beside the graph schema's own, of several types the widest."""
         own = GraphSchema().nodes[self._node(label, ()).label].properties.names
-        found = self._connection.run(statements.attributes(label))
-        types = {r["name"]: _VALUE_TYPES.get(r["type"].removesuffix(" NOT NULL")) for r in found}
-        return pa.schema([(name, kind) for name, kind in types.items() if kind is not None and name not in own])
+        found: dict[str, set[pa.DataType]] = {}
+        for record in self._connection.run(statements.attributes(label)):
+            kind = _VALUE_TYPES.get(record["type"].removesuffix(" NOT NULL"))
+            if kind is not None and record["name"] not in own:
+                found.setdefault(record["name"], set()).add(kind)
+        return pa.schema([(name, max(kinds, key=_WIDTH.index)) for name, kinds in sorted(found.items())])
 
     def counts(self) -> Counts:
         """Nodes of each label and relationships of each type, 0 where there are none."""
@@ -240,10 +248,23 @@ class Neo4jStore:
         if label not in self._schema.nodes:
             raise SchemaError(f"{label!r} is no label of the graph (has {', '.join(self._schema.nodes)})")
         if not set(columns) <= set(self._schema.nodes[label].properties.names):
-            known = self._schema.nodes[label].properties.names
-            added = [f for f in self.attributes(label) if f.name not in known]
-            self._schema = self._schema.with_attributes(label, pa.schema(added))
+            self._schema = self._schema.with_attributes(label, self.attributes(label))
         return self._schema.nodes[label]
+
+    def _with_held(self, schema: GraphSchema) -> GraphSchema:
+        """The schema with attribute types that hold what the graph has; the graph's whole numbers follow."""
+        nodes = dict(schema.nodes)
+        for label, kind in schema.nodes.items():
+            own = GraphSchema().nodes[label].properties.names
+            if set(kind.properties.names) <= set(own):
+                continue
+            held = self.attributes(label)
+            wide = widened(label, kind.properties, pa.schema([f for f in held if f.name in kind.properties.names]))
+            for field in wide:
+                if field.name in held.names and field.type != held.field(field.name).type:
+                    self._connection.run(statements.widen(label, field.name))
+            nodes[label] = NodeKind(label, wide)
+        return GraphSchema(nodes, schema.relationships, schema.dimensions)
 
     def _relationship(self, edge: EdgeType) -> RelationshipKind:
         if edge not in self._schema.relationships:

@@ -20,6 +20,8 @@ from modalweave.workspace import Workspace
 R = TypeVar("R", bound=Record | Mapping[str, Any])
 
 _WIDEST = 60
+_REASONS = 20
+"""Kinds of refused rows that a build prints."""
 
 
 class Grid(Table):
@@ -71,8 +73,10 @@ def build(result: BuildResult) -> None:
     if result.stale:
         left = ", ".join(f"{number:,} {plain(kind)}" for kind, number in result.stale.items())
         out.print(f"[yellow]note[/yellow] the store holds {left} that the source lacks; `--prune` removes them")
+    for entry in result.refused[:_REASONS]:
+        out.print(f"[red]left out[/red] {plain(str(entry))}", soft_wrap=True)
     for warning in result.warnings:
-        out.print(f"[yellow]note[/yellow] {plain(warning)}")
+        out.print(f"[yellow]note[/yellow] {plain(warning)}", soft_wrap=True)
 
 
 def metrics(result: Measurement) -> None:

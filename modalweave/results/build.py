@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from etl.coverage_warnings import told
 from modalweave.results.record import OPTIONAL, JsonObject, Record, key
 
 
@@ -35,6 +36,24 @@ class LoadResult(Record):
     bulk: BulkImport | None = field(default=None, metadata=key("import"))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Refused(Record):
+    """What was left out of one file for one reason."""
+
+    file: str
+    """`media` for media that could not be used."""
+    reason: str
+    """The first one's, where they differ in values."""
+    count: int
+    rows: tuple[int, ...]
+    """The first lines of the file, as an editor shows them."""
+    uris: tuple[str, ...]
+    """The first media."""
+
+    def __str__(self) -> str:
+        return told(vars(self))
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class BuildResult(LoadResult):
     """The graph in numbers, what was left out and how much of the catalogue has which media."""
@@ -43,6 +62,8 @@ class BuildResult(LoadResult):
     coverage: Mapping[str, float]
     """Modality -> share of items that have it."""
     seconds: Mapping[str, float]
+    refused: tuple[Refused, ...]
+    """Rows and media that were left out, by file and reason, most frequent first."""
     warnings: tuple[str, ...]
     details: JsonObject
     """The whole coverage report."""

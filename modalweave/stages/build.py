@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from encoders.registry import renamed
 from etl.coverage import coverage
 from etl.coverage_report import write_coverage
 from etl.load import load_graph
-from etl.media import MediaGraph, build_media
+from etl.media import MediaGraph, build_media, refuse_nothing_left
 from etl.media_links import link_media
 from etl.sources import read_source
 from etl.split import split_interactions
@@ -23,7 +24,7 @@ from etl.validate import validate
 from graph.schema import MEDIA_LABELS, MODALITIES, EdgeType
 from modalweave.config import RunConfig
 from modalweave.progress import Stages
-from modalweave.results.build import BuildResult, CacheReport, LoadResult
+from modalweave.results.build import BuildResult, CacheReport, LoadResult, Refused
 from modalweave.stages.bulk_load import BulkOptions, admin_command, bulk_load
 from modalweave.stages.vector_lookup import keep_given
 from modalweave.stores import connect
@@ -42,7 +43,8 @@ def build(
     workspace = Workspace(config.workspace)
     admin = admin_command(config, bulk) if bulk else None
     with stages.stage("read", "Reading the source"):
-        tables = validate(read_source(config.source), strict=strict or config.source.strict)
+        source = config.source if bulk else config.source.against(_held(config))
+        tables = validate(read_source(source), strict=strict or source.strict, weight=source.weight)
         interactions = split_interactions(tables.interactions, config.split, seed=config.seed)
         tables = replace(tables, interactions=interactions)
     encoders = _encoders(config, tables, stages)
@@ -53,6 +55,8 @@ def build(
         downloads = Downloads(workspace.downloads, hosts) if hosts else None
         media = build_media(tables, encoders, cache=cache, limits=config.limits, downloads=downloads, progress=report)
         keep_given(cache, media)
+    rejected = pa.concat_tables([tables.rejected, media.rejected])
+    refuse_nothing_left(tables, media)
     with stages.stage("link", "Linking similar media") as report:
         media = link_media(media, tables, config.neighbours, progress=report)
     with stages.stage("load", "Loading the graph") as report:
@@ -61,7 +65,6 @@ def build(
             loaded = bulk_load(config, tables, media, admin, bulk)
         else:
             loaded, notes = _online(config, tables, media, prune, report)
-    rejected = pa.concat_tables([tables.rejected, media.rejected])
     with stages.stage("coverage", "Coverage report"):
         covered = _coverage(tables, media, rejected)
         covered["warnings"] += notes
@@ -73,9 +76,19 @@ def build(
         quarantined=rejected.num_rows,
         coverage={m: covered["modalities"][m]["share_of_items"] for m in media.nodes},
         seconds=dict(stages.seconds),
+        refused=tuple(Refused(**entry) for entry in covered["refused"]),
         warnings=tuple(covered["warnings"]),
         details=covered,
     )
+
+
+def _held(config: RunConfig) -> dict[str, dict[str, pa.DataType]]:
+    """The attributes that the run's store has already: a delivery is read in their types."""
+    folder = Path(config.store_address.removeprefix("ladybug:"))
+    if config.store_address.startswith("ladybug:") and not (folder.is_file() or any(folder.glob("*"))):
+        return {}  # nothing is built yet
+    with connect(config.store_address, config, read_only=True) as store:
+        return {label: {f.name: f.type for f in store.attributes(label)} for label in ("User", "Item")}
 
 
 def _online(
@@ -139,4 +152,5 @@ def _coverage(tables: Tables, media: MediaGraph, rejected: pa.Table) -> dict[str
         similar,
         rejected,
         users=tables.users["user_id"].to_pylist(),
+        notes=tables.notes,
     )

@@ -60,7 +60,7 @@ def report() -> dict:
                 "reason": [
                     "truncated: 12 of 90 bytes",
                     "truncated: 3 of 90 bytes",
-                    "row 7: unknown user 'zoe'",
+                    "users.csv: row 7: unknown user 'zoe'",
                 ],
             }
         ),
@@ -112,7 +112,11 @@ def test_time_span_in_days_and_dates(report: dict):
 def test_quarantine_counts_by_kind_not_by_file(report: dict):
     assert report["quarantined"]["total"] == 3
     assert report["quarantined"]["by_modality"] == {"audio": 2, "rows": 1}
-    assert report["quarantined"]["by_kind"] == {"truncated": 2, "row …": 1}
+    assert report["quarantined"]["by_kind"] == {"truncated": 2, "unknown user …": 1}
+    assert report["refused"] == [
+        {"file": "media", "reason": "truncated: 12 of 90 bytes", "count": 2, "rows": [], "uris": ["c.wav", "d.wav"]},
+        {"file": "users.csv", "reason": "unknown user 'zoe'", "count": 1, "rows": [7], "uris": []},
+    ]
 
 
 def test_warnings_are_plain_sentences(report: dict):
@@ -120,7 +124,7 @@ def test_warnings_are_plain_sentences(report: dict):
     assert "audio covers 33 % of interactions" in warnings
     assert "1 item has no interaction in train: only their media can reach them" in warnings
     assert "1 item has neither an interaction in train nor media: nothing reaches them" in warnings
-    assert "3 files or rows were left out (most often, 2: truncated)" in warnings
+    assert "3 files or rows were left out, most often media: 2 files (c.wav, d.wav): truncated: 12 of 90 bytes" in warnings
     assert not any(w.startswith("image") for w in warnings)
 
 
@@ -221,7 +225,7 @@ class Page(HTMLParser):
 
 def test_the_page_is_self_contained_escaped_and_repeatable(tmp_path: Path, report: dict):
     report["warnings"].append("<script>alert(1)</script>")
-    report["quarantined"]["by_kind"]["<b>&"] = 1
+    report["refused"][0]["reason"] = "<b>&"
     write_coverage(tmp_path / "a.html", report, title="A & <B>")
     write_coverage(tmp_path / "b.html", report, title="A & <B>")
     text = (tmp_path / "a.html").read_text()

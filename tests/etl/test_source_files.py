@@ -1,74 +1,15 @@
-"""CSV cells arrive exactly as written; what cannot be read is named in one line."""
+"""One file or a folder of parts; what cannot be read is named in one line."""
 
-import csv
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from etl.errors import SourceError
-from etl.sources.columns import attributes, cast, conform, plain_name, vectors
-from etl.sources.files import inside, open_folder, read_csv, read_table
-from etl.tables import INTERACTIONS
-
-CELL = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=12)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(st.tuples(CELL, CELL), min_size=1, max_size=8))
-def test_quoted_cells_survive_as_written(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
-    path = tmp_path / "x.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-        writer.writerow(["a", "b"])
-        writer.writerows(rows)
-    table = read_csv(path, "x.csv")
-    assert list(zip(table["a"].to_pylist(), table["b"].to_pylist(), strict=True)) == rows
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=st.binary(max_size=200))
-def test_any_bytes_give_a_table_or_one_line(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "interactions.csv"
-    path.write_bytes(b"user_id,item_id,timestamp\n" + content)
-    try:
-        conform(read_csv(path, "interactions.csv"), INTERACTIONS, ("user_id", "item_id"))
-    except SourceError as error:
-        assert str(error).startswith("interactions.csv: ") and "\n" not in str(error)
-
-
-def test_ids_keep_their_zeros_and_empty_cells_are_null(tmp_path: Path) -> None:
-    path = tmp_path / "x.csv"
-    path.write_text("\ufeffuser_id,item_id,timestamp\n007,1,5\n,2,\n", encoding="utf-8")
-    table = conform(read_csv(path, "x.csv"), INTERACTIONS, ("user_id", "item_id"))
-    assert table["user_id"].to_pylist() == ["007", None]
-    assert table["timestamp"].to_pylist() == [5, None]
-    assert table["split"].null_count == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "interactions.csv: the file is empty"),
-        ("a,a\n1,2\n", "column 'a' occurs twice"),
-        ("a,b\n1,2,3\n", "Expected 2 columns, got 3"),
-    ],
-)
-def test_broken_csv_is_one_line(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "interactions.csv"
-    path.write_text(text)
-    with pytest.raises(SourceError, match=message):
-        read_csv(path, "interactions.csv")
-
-
-def test_other_encoding_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_bytes("a,b\n1,é\n".encode("latin-1"))
-    with pytest.raises(SourceError, match=r"x\.csv: not readable as UTF-8 CSV"):
-        read_csv(tmp_path / "x.csv", "x.csv")
-
+from etl.sources.columns import cast, vectors
+from etl.sources.files import inside, open_folder, read_table
+from etl.sources.origin import named, place
 
 def test_two_formats_of_one_table_are_refused(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("item_id\n1\n")
@@ -92,14 +33,21 @@ def test_a_folder_in_place_of_a_file_and_no_folder(tmp_path: Path) -> None:
         inside(tmp_path.resolve(), "items.csv")
     with pytest.raises(SourceError, match=r"does not exist; set source\.path"):
         open_folder(tmp_path / "nowhere")
+    with pytest.raises(SourceError, match=rf"^{Path.cwd()}/no/where: .*'no/where' counts from the working directory"):
+        open_folder(Path("no/where"))
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str) -> list[object]:
+    values: list[object] = cast(column, kind, named(pa.table({name: column}), "x.csv"), name).to_pylist()
+    return values
 
 
 def test_wrong_cell_names_row_column_and_value() -> None:
     column = pa.chunked_array([["1", "2", "abc"]])
-    with pytest.raises(SourceError, match=r"x\.csv: row 3, column 'timestamp': 'abc' is not a whole number of seconds"):
-        cast(column, pa.int64(), "x.csv", "timestamp")
+    with pytest.raises(SourceError, match=r"x\.csv: row 3, column 'x_label': 'abc' is not a whole number"):
+        _cast(column, pa.int64(), "x_label")
     with pytest.raises(SourceError, match="row 1, column 'weight': 'much' is not a number"):
-        cast(pa.chunked_array([["much"]]), pa.float64(), "x.csv", "weight")
+        _cast(pa.chunked_array([["much"]]), pa.float64(), "weight")
 
 
 @pytest.mark.parametrize(
@@ -107,53 +55,63 @@ def test_wrong_cell_names_row_column_and_value() -> None:
     [(["978300760.0", " 7 ", None], [978300760, 7, None]), (["9007199254740993"], [9007199254740993])],
 )
 def test_whole_numbers_are_exact(values: list[str | None], wanted: list[int | None]) -> None:
-    assert cast(pa.chunked_array([values], pa.string()), pa.int64(), "x", "timestamp").to_pylist() == wanted
+    assert _cast(pa.chunked_array([values], pa.string()), pa.int64(), "n") == wanted
 
 
-def test_parquet_types_become_ours() -> None:
-    assert cast(pa.chunked_array([pa.array([7, 8])]), pa.string(), "x", "user_id").to_pylist() == ["7", "8"]
-    stamps = pa.chunked_array([pa.array([1_500], pa.timestamp("ms"))])
-    assert cast(stamps, pa.int64(), "x", "timestamp").to_pylist() == [1]
+def test_parquet_ids_become_text() -> None:
+    assert _cast(pa.chunked_array([pa.array([7, 8])]), pa.string(), "user_id") == ["7", "8"]
+    assert _cast(pa.chunked_array([pa.array([7.0, None, 8.0])]), pa.string(), "user_id") == ["7", None, "8"]
     with pytest.raises(SourceError, match="column 'user_id' has type double"):
-        cast(pa.chunked_array([pa.array([7.5])]), pa.string(), "x", "user_id")
-    with pytest.raises(SourceError, match=r"1\.5"):
-        cast(pa.chunked_array([pa.array([1.5])]), pa.int64(), "x", "timestamp")
+        _cast(pa.chunked_array([pa.array([7.5])]), pa.string(), "user_id")
 
 
-def test_attributes_are_typed_by_how_they_are_written() -> None:
-    table = pa.table(
-        {
-            "item_id": ["1", "2"],
-            "title": ["12", "13"],
-            "year": ["1995", None],
-            "code": ["007", "8"],
-            "price": ["1.5", "2"],
-            "Is new": ["true", "False"],
-            "id": ["x", "y"],
-        }
-    )
-    typed = attributes(table, "item_id")
-    kinds = {field.name: str(field.type) for field in typed.schema}
-    assert kinds == {
-        "item_id": "string",
-        "title": "string",
-        "year": "int64",
-        "code": "string",
-        "price": "double",
-        "Is_new": "bool",
-        "source_id": "string",
-    }
+def _parts(folder: Path, tables: list[pa.Table], name: str) -> None:
+    folder.mkdir(parents=True)
+    for number, table in enumerate(tables):
+        pq.write_table(table, folder / name.format(number))
 
 
-def test_attribute_names_that_meet_are_refused() -> None:
-    with pytest.raises(SourceError, match="'a b' would be stored as 'a_b'"):
-        attributes(pa.table({"item_id": ["1"], "a_b": ["1"], "a b": ["2"]}), "item_id")
+@pytest.mark.parametrize("name", ["part-{:05d}-4f7a-c000.snappy.parquet", "part.{}.parquet"])
+def test_folders_of_parts_are_one_table(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "interactions.parquet"
+    _parts(folder, [pa.table({"user_id": [n], "item_id": [str(n)]}) for n in range(12)], name)
+    (folder / "_SUCCESS").touch()
+    (folder / ("." + name.format(0) + ".crc")).write_bytes(b"crc")
+    table = read_table(tmp_path.resolve(), "interactions")
+    assert table is not None and table["user_id"].to_pylist() == list(range(12))
+    assert place(table, 11, "?") == f"interactions.parquet/{name.format(11)}: row 1"
 
 
-@given(st.text(max_size=80))
-def test_plain_names_are_identifiers(name: str) -> None:
-    plain = plain_name(name)
-    assert plain.isidentifier() and plain.isascii() and len(plain) <= 64 and plain != "id"
+def test_what_a_parts_path_says_is_a_column(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        _parts(tmp_path / "interactions.parquet" / f"split={split}", [pa.table({"user_id": ["u"]})], "part-{}.parquet")
+    table = read_table(tmp_path.resolve(), "interactions")
+    assert table is not None and sorted(table["split"].to_pylist()) == ["test", "train"]
+
+
+def test_a_folder_without_parts_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "items.parquet").mkdir()
+    (tmp_path / "items.parquet" / "_SUCCESS").touch()
+    with pytest.raises(SourceError, match=r"items\.parquet: the folder holds no part"):
+        read_table(tmp_path.resolve(), "items")
+
+
+def test_damaged_parquet_is_one_line_that_names_the_column(tmp_path: Path) -> None:
+    broken = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xe9")])
+    pq.write_table(pa.table({"item_id": ["1"], "title": broken}), tmp_path / "items.parquet")
+    with pytest.raises(SourceError, match=r"items\.parquet: column 'title' is damaged .*Invalid UTF8"):
+        read_table(tmp_path.resolve(), "items")
+    pq.write_table(pa.table([["1"], ["2"]], names=["item_id", "item_id"]), tmp_path / "items.parquet")
+    with pytest.raises(SourceError, match=r"items\.parquet: column 'item_id' occurs twice"):
+        read_table(tmp_path.resolve(), "items")
+
+
+def test_workbooks_say_what_to_do(tmp_path: Path) -> None:
+    for name in ("items.xlsx", "items.csv"):
+        (tmp_path / name).write_bytes(b"PK\x03\x04 not really")
+        with pytest.raises(SourceError, match=r"items\.\w+: .*workbook.*export CSV UTF-8"):
+            read_table(tmp_path.resolve(), "items")
+        (tmp_path / name).unlink()
 
 
 def test_vectors_of_two_lengths_name_the_row() -> None:

@@ -86,7 +86,7 @@ def test_missing_column_names_file_column_and_way_out(tmp_path: Path) -> None:
 
 def test_wrong_type_names_row_and_value(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_text("user_id,item_id,timestamp\n1,2,3\n1,3,abc\n")
-    with pytest.raises(SourceError, match=r"^interactions\.csv: row 2, column 'timestamp': 'abc' is not a whole"):
+    with pytest.raises(SourceError, match=r"^interactions\.csv: row 3, column 'timestamp': 'abc' is not a whole"):
         _read(tmp_path)
 
 
@@ -124,6 +124,35 @@ def test_recbole_links_make_items_of_entities(tmp_path: Path) -> None:
     ]
 
 
+def test_recbole_entities_have_a_name_space_of_their_own(tmp_path: Path) -> None:
+    _recbole(tmp_path)
+    triples = "10\tby\tm.2\nm.1\tby\t10\nm.2\tof\tm.1\nm.2\tin\t99\n"
+    (tmp_path / "x.kg").write_text(f"head_id:token\trelation_id:token\ttail_id:token\n{triples}")
+    (tmp_path / "x.link").write_text("item_id:token\tentity_id:token\n10\tm.1\n20\tm.1\n20\tm.3\n")
+    tables = validate(_read(tmp_path, "recbole"), strict=False)
+    assert tables.triples is not None and not len(tables.rejected)
+    assert [(r["head_id"], r["relation"], r["tail_id"]) for r in tables.triples.to_pylist()] == [
+        ("entity:10", "by", "m.2"),
+        ("10", "by", "entity:10"),
+        ("20", "by", "entity:10"),
+        ("m.2", "of", "10"),
+        ("m.2", "of", "20"),
+        ("m.2", "in", "99"),
+    ]
+
+
+def test_recbole_interactions_that_are_split_already(tmp_path: Path) -> None:
+    header = "user_id:token\titem_id:token\ttimestamp:float\n"
+    for name, rows in (("train", "1\t10\t5.0\n1\t20\t6\n"), ("valid", "1\t30\t7\n"), ("test", "1\t\t8\n1\t40\t9\n")):
+        (tmp_path / f"x.{name}.inter").write_text(header + rows)
+    tables = validate(_read(tmp_path, "recbole"), strict=False)
+    assert tables.interactions["split"].to_pylist() == ["train", "train", "valid", "test"]
+    assert tables.rejected["reason"].to_pylist() == ["x.test.inter: row 2: item_id is empty"]
+    (tmp_path / "y.test.inter").write_text(header + "1\t50\t9\n")
+    with pytest.raises(SourceError, match="two files of one split"):
+        _read(tmp_path, "recbole")
+
+
 def test_recbole_header_needs_types(tmp_path: Path) -> None:
     (tmp_path / "x.inter").write_text("user_id\titem_id:token\n1\t2\n")
     with pytest.raises(SourceError, match=r"x\.inter: header 'user_id' has no type"):
@@ -139,6 +168,25 @@ def test_mmrec_features_and_splits(tmp_path: Path) -> None:
     assert tables.items is not None and len(tables.items) == 3
 
 
+def test_mmrec_ids_that_are_no_row_numbers_stop(tmp_path: Path) -> None:
+    np.save(tmp_path / "image_feat.npy", np.eye(2))
+    for item in ("B0012", "2", "01", "-1"):
+        (tmp_path / "x.inter").write_text(f"userID\titemID\n0\t0\n0\t{item}\n")
+        with pytest.raises(SourceError, match=rf"x\.inter: row 3, column 'itemID': '{item}' is no row number of image_feat"):
+            _read(tmp_path, "mmrec")
+
+
+def test_mmrec_names_from_before_are_an_attribute(tmp_path: Path) -> None:
+    (tmp_path / "x.inter").write_text("userID\titemID\n0\t0\n0\t2\n")
+    (tmp_path / "i_id_mapping.csv").write_text("asin\titemID\nB001\t0\n0007\t2\n")
+    (tmp_path / "u_id_mapping.csv").write_text("reviewerID\tuserID\nA9\t0\n")
+    np.save(tmp_path / "image_feat.npy", np.eye(3))
+    tables = validate(_read(tmp_path, "mmrec"), strict=True)
+    assert tables.items is not None and tables.users is not None
+    assert {r["item_id"]: r["asin"] for r in tables.items.to_pylist()} == {"0": "B001", "2": "0007", "1": None}
+    assert tables.users.to_pylist() == [{"user_id": "0", "reviewerID": "A9"}]
+
+
 def test_mmrec_never_unpickles(tmp_path: Path) -> None:
     _mmrec(tmp_path)
     np.save(tmp_path / "image_feat.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
@@ -146,7 +194,7 @@ def test_mmrec_never_unpickles(tmp_path: Path) -> None:
         _read(tmp_path, "mmrec")
     (tmp_path / "image_feat.npy").unlink()
     (tmp_path / "x.inter").write_text("userID\titemID\tx_label\n0\t0\t7\n")
-    with pytest.raises(SourceError, match="row 1, column 'x_label': 7 is not 0, 1 or 2"):
+    with pytest.raises(SourceError, match="row 2, column 'x_label': 7 is not 0, 1 or 2"):
         _read(tmp_path, "mmrec")
 
 
@@ -174,3 +222,29 @@ def test_movielens_1m_and_csv(tmp_path: Path) -> None:
     tables = _read(tmp_path, "movielens")
     assert tables.interactions["weight"].to_pylist() == [4.5]
     assert tables.items is not None and tables.items["title"].to_pylist() == ["A, B"]
+
+
+def test_movielens_genres_and_tags_are_entities_and_links_attributes(tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,10,4.5,964982703\n")
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n10,A,Drama|Comedy\n20,B,(no genres listed)\n")
+    (tmp_path / "tags.csv").write_text("userId,movieId,tag,timestamp\n1,10,Space Opera,5\n2,10,space opera,6\n1,20,,7\n")
+    (tmp_path / "links.csv").write_text("movieId,imdbId,tmdbId\n10,0114709,862\n20,0113497,\n")
+    tables = validate(_read(tmp_path, "movielens"), strict=True)
+    assert tables.triples is not None and tables.items is not None
+    assert [tuple(row.values()) for row in tables.triples.to_pylist()] == [
+        ("10", "genre", "genre:drama", "Item", "Genre", "Drama"),
+        ("10", "genre", "genre:comedy", "Item", "Genre", "Comedy"),
+        ("10", "tag", "tag:space opera", "Item", "Tag", "Space Opera"),
+    ]
+    first = tables.items.to_pylist()[0]
+    assert (first["imdbId"], first["tmdbId"], first["genres"]) == ("0114709", 862, "Drama|Comedy")
+
+
+def test_movielens_10m_is_utf8_and_1m_latin1(tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_text("1::10::3.5::978300760\n")
+    (tmp_path / "tags.dat").write_text("1::10::ovni: français::1188263867\n", encoding="utf-8")
+    for encoding in ("utf-8", "latin-1"):
+        (tmp_path / "movies.dat").write_text("10::Amélie::Comedy\n", encoding=encoding)
+        tables = validate(_read(tmp_path, "movielens"), strict=True)
+        assert tables.items is not None and tables.items["title"].to_pylist() == ["Amélie"]
+        assert tables.triples is not None and tables.triples["tail_name"].to_pylist() == ["Comedy", "ovni: français"]

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from etl.config import WeightConfig
 from etl.errors import SourceError
-from etl.sources.files import named
-from etl.tables import INTERACTIONS, MEDIA, NEIGHBOURS, SOCIAL, TRIPLES, Tables
+from etl.sources.origin import named
+from etl.tables import INTERACTIONS, MEDIA, NEIGHBOURS, QUARANTINE, SOCIAL, TRIPLES, Tables
 from etl.validate import validate
 
 
@@ -35,42 +36,99 @@ GOOD = Tables(_rows(INTERACTIONS, _pair("u", "a"), _pair("u", "b")))
     [
         (_pair(None, "a"), "user_id is empty"),
         (_pair("u", ""), "item_id is empty"),
-        (_pair("v", "a", timestamp=-5), "timestamp -5 is before 1970"),
+        (_pair("v", "a", timestamp=-(10**11 - 1)), "timestamp -99999999999 is before the year 1"),
         (
             _pair("v", "a", timestamp=1_700_000_000_000),
             "timestamp 1700000000000 is after the year 9999; are these milliseconds?",
         ),
         (_pair("v", "a", weight=float("nan")), "weight NaN is not finite"),
-        (_pair("v", "a", split="dev"), "split 'dev' is not train, valid or test"),
-        (_pair("u", "a"), "repeats row 1"),
+        (_pair("v", "a", split="fold1"), "split 'fold1' is not train, valid or test"),
     ],
 )
 def test_broken_interactions(row: dict[str, Any], reason: str) -> None:
     split = "train" if row.get("split") else None
-    table = _rows(INTERACTIONS, _pair("u", "a", split=split), _pair("u", "b", split=split), row)
+    seconds = 1_700_000_000 if row.get("timestamp") else None
+    others = [_pair("u", item, split=split, timestamp=seconds) for item in "ab"]
+    table = _rows(INTERACTIONS, *others, row)
     assert _reasons(Tables(table)) == [f"interactions.csv: row 3: {reason}"]
     with pytest.raises(SourceError, match="row 3"):
         validate(Tables(table), strict=True)
     assert len(validate(Tables(table), strict=False).interactions) == 2
 
 
-def test_of_a_repeated_pair_the_earliest_stays() -> None:
-    table = _rows(
-        INTERACTIONS, _pair("u", "a", timestamp=9), _pair("u", "a", timestamp=3), _pair("u", "a", timestamp=-1)
+def _repeats(*rows: dict[str, Any], **weight: Any) -> tuple[list[tuple[Any, ...]], tuple[str, ...]]:
+    kept = validate(Tables(_rows(INTERACTIONS, *rows)), strict=True, weight=WeightConfig(**weight))
+    assert not len(kept.rejected)
+    return [(r["item_id"], r["weight"], r["timestamp"]) for r in kept.interactions.to_pylist()], kept.notes
+
+
+def test_repeated_pairs_are_counted_and_the_newest_time_stays() -> None:
+    rows = (_pair("u", "a", timestamp=9, weight=2.0), _pair("u", "b"), _pair("u", "a", timestamp=30), _pair("u", "a"))
+    kept, notes = _repeats(*rows)
+    assert kept == [("a", 4.0, 30), ("b", None, None)]
+    assert notes == (
+        "interactions.csv: 2 rows repeat a pair of user and item: they are counted, the newest time stays",
     )
-    kept = validate(Tables(table), strict=False)
-    assert kept.interactions["timestamp"].to_pylist() == [3]
-    assert sorted(kept.rejected["reason"].to_pylist()) == [
-        "interactions.csv: row 1: repeats row 2",
-        "interactions.csv: row 3: timestamp -1 is before 1970",
-    ]
+    assert _repeats(*rows, meaning="none")[0][0] == ("a", 3.0, 30)
+
+
+def test_of_repeated_ratings_the_newest_counts() -> None:
+    kept, _ = _repeats(
+        _pair("u", "a", timestamp=30, weight=1.0), _pair("u", "a", timestamp=9, weight=5.0), meaning="rating", min=3
+    )
+    assert kept == [("a", 0.0, 30)]
+    assert _repeats(_pair("u", "a", weight=1.0), _pair("u", "a", weight=5.0), meaning="rating")[0] == [("a", 5.0, None)]
+
+
+def test_what_is_seen_and_not_liked_stays_and_is_told() -> None:
+    rows = [_pair("u", "a", weight=-1.0), _pair("u", "b", weight=0.0), _pair("u", "c", weight=2.0), _pair("u", "d")]
+    kept, notes = _repeats(*rows, min=3)
+    assert [weight for _, weight, _ in kept] == [-1.0, 0.0, 0.0, None]
+    assert notes == (
+        "interactions.csv: 1 weights are under source.weight.min 3: seen, not liked",
+        "interactions.csv: 3 of 4 pairs have a weight of 0 or less: seen, not liked",
+    )
 
 
 def test_a_pair_in_two_splits_is_trained_on_only() -> None:
     table = _rows(INTERACTIONS, _pair("u", "a", split="test", timestamp=1), _pair("u", "a", split="train", timestamp=2))
     kept = validate(Tables(table), strict=False)
     assert kept.interactions["split"].to_pylist() == ["train"]
-    assert kept.rejected["reason"].to_pylist() == ["interactions.csv: row 1: repeats row 2, which is in split train"]
+    assert kept.rejected["reason"].to_pylist() == ["interactions.csv: row 1: the pair is in split train too"]
+
+
+def test_splits_by_the_names_that_others_use() -> None:
+    words = ["Train", "training", "validation", "val", "dev", "TEST"]
+    table = _rows(INTERACTIONS, *(_pair("u", str(n), split=word) for n, word in enumerate(words)))
+    kept = validate(Tables(table), strict=True).interactions["split"].to_pylist()
+    assert kept == ["train", "train", "valid", "valid", "valid", "test"]
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("milliseconds", 1000), ("microseconds", 10**6), ("nanoseconds", 10**9)])
+def test_a_whole_column_in_one_unit_is_read_as_that_unit(unit: str, factor: int) -> None:
+    times = [1_700_000_000, 1_600_000_001, 0]
+    table = _rows(INTERACTIONS, *(_pair("u", str(t), timestamp=t * factor + 7 * (t > 0)) for t in times))
+    kept = validate(Tables(table), strict=True)
+    assert kept.interactions["timestamp"].to_pylist() == times
+    assert kept.notes == (f"interactions.csv: timestamps are in {unit}: read as such",)
+
+
+def test_times_before_1970_are_times_and_zeros_are_told() -> None:
+    table = _rows(INTERACTIONS, *(_pair("u", str(t), timestamp=t) for t in (-86400, 0, 1_700_000_000, 1_700_000_001)))
+    kept = validate(Tables(table), strict=True)
+    assert kept.interactions["timestamp"].to_pylist()[0] == -86400
+    assert kept.notes[0].startswith("interactions.csv: 1 timestamps are 0, which is 1970-01-01")
+
+
+def test_a_file_without_one_good_row_stops_with_its_commonest_reason() -> None:
+    table = _rows(INTERACTIONS, _pair("u", None), _pair("u", ""), _pair("u", "a", weight=float("inf")))
+    with pytest.raises(SourceError) as caught:
+        validate(Tables(table), strict=False)
+    assert str(caught.value) == (
+        "interactions.csv: all 3 rows are refused (2 like 'interactions.csv: row 1: item_id is empty'); correct them"
+    )
+    empty = validate(Tables(_rows(INTERACTIONS)), strict=False)
+    assert len(empty.interactions) == 0
 
 
 def test_a_split_that_is_empty_here_and_there() -> None:
@@ -84,21 +142,29 @@ def test_a_split_that_is_empty_here_and_there() -> None:
         st.tuples(
             st.sampled_from(["u", "v", "", None]),
             st.sampled_from(["a", "b", None]),
-            st.sampled_from([None, -1, 5, 9]),
+            st.sampled_from([None, -(10**11 - 1), 5, 9]),
             st.sampled_from(["train", "valid", "test", "x"]),
         ),
         max_size=20,
     )
 )
 def test_what_is_kept_is_clean_and_nothing_is_lost(rows: list[tuple[Any, Any, Any, Any]]) -> None:
-    table = _rows(INTERACTIONS, *(_pair(u, i, timestamp=t, split=s) for u, i, t, s in rows))
+    table = _rows(INTERACTIONS, *(_pair(u, i, timestamp=t, split=s, weight=1.0) for u, i, t, s in rows))
+    good = [(u, i, s) for u, i, t, s in rows if u and i and t != -(10**11 - 1) and s != "x"]
+    if rows and not good:
+        with pytest.raises(SourceError, match="rows are refused"):
+            validate(Tables(table), strict=False)
+        return
     kept = validate(Tables(table), strict=False)
     pairs = list(zip(kept.interactions["user_id"].to_pylist(), kept.interactions["item_id"].to_pylist(), strict=True))
     assert len(pairs) == len(set(pairs))
-    assert len(pairs) + kept.rejected.num_rows == len(rows)
-    assert validate(kept, strict=True).interactions.equals(kept.interactions)
-    good = {(u, i) for u, i, t, s in rows if u and i and t != -1 and s != "x"}
-    assert set(pairs) == good
+    assert sum(kept.interactions["weight"].to_pylist()) + kept.rejected.num_rows == len(rows)
+    again = validate(replace(kept, rejected=QUARANTINE.empty_table()), strict=True)
+    assert again.interactions.equals(kept.interactions)
+    assert set(pairs) == {(u, i) for u, i, _ in good}
+    order = {"train": 0, "valid": 1, "test": 2}
+    first = {pair: min((s for *p, s in good if tuple(p) == pair), key=order.__getitem__) for pair in pairs}
+    assert kept.interactions["split"].to_pylist() == list(first.values())
 
 
 def test_ids_that_the_catalogue_lacks_are_added_or_stop_a_strict_build() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from graph import EdgeType, GraphStore, QueryRefused, SchemaError, StoreError
+from graph import EdgeType, GraphSchema, GraphStore, QueryRefused, SchemaError, StoreError
 from graph.hetero import graph_hash, read_hetero
 from tests.graph.tiny_graph import (
     EDGE_COUNTS,
@@ -143,6 +143,30 @@ class StoreCases:
         assert store.write_nodes("Item", gone) == 1
         found = {row["id"]: row["year"] for row in rows(store.read_nodes("Item", ["year"]), ["id"])}
         assert found["film_b"] is None
+
+    def test_attributes_of_any_name_come_back_and_are_the_same_in_cypher(self, store: GraphStore) -> None:
+        names = ["价格", "标题", "source_ID", "a b", "a`b", "it's", "x`}) DETACH DELETE n //", "3d", "order"]
+        columns = {name: pa.array([name, None]) for name in names}
+        table = pa.table({"id": ["1", "2"], **columns})
+        store.create_schema(GraphSchema().with_attributes("Item", table.schema))
+        assert store.write_nodes("Item", table) == 2
+        assert store.write_nodes("Item", table) == 0
+        assert rows(store.read_nodes("Item", names), ["id"]) == table_rows(table, ["id"])
+        assert set(store.attributes("Item").names) == set(names)
+        for name in ("价格", "a b", "a`b"):
+            cypher = f"MATCH (i:Item {{id: '1'}}) RETURN i.`{name.replace('`', '``')}` AS value"
+            assert store.query(cypher)["value"].to_pylist() == [name]
+
+    def test_whole_numbers_become_decimal_and_decimals_stay(self, store: GraphStore) -> None:
+        whole, decimal = pa.table({"id": ["1", "2"], "price": [3, 4]}), pa.table({"id": ["3"], "price": [2.5]})
+        for table, written in ((whole, 2), (decimal, 1), (whole, 0)):
+            store.create_schema(GraphSchema().with_attributes("Item", table.schema))
+            assert store.write_nodes("Item", table) == written
+        assert store.attributes("Item").field("price").type == pa.float64()
+        found = rows(store.read_nodes("Item", ["price"]), ["id"])
+        assert [(row["price"], type(row["price"])) for row in found] == [(3.0, float), (4.0, float), (2.5, float)]
+        with pytest.raises(SchemaError, match=r"Item\.price is double in the store, string in the schema"):
+            store.create_schema(GraphSchema().with_attributes("Item", pa.schema([("price", pa.string())])))
 
     def test_a_new_encoder_replaces_the_vector(self, store: GraphStore) -> None:
         write_tiny(store)

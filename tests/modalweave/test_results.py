@@ -111,6 +111,7 @@ def test_a_build_is_one_line_whatever_it_holds() -> None:
         quarantined=2,
         coverage={},
         seconds={},
+        refused=(),
         warnings=("w",) * 500,
         details={"long": "x" * 10_000},
     )
