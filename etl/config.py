@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field, PositiveInt, PrivateAttr, field_validator
 from encoders.errors import EncoderError
 from encoders.fetch import Host
 
-
 Meaning = Literal["strength", "rating", "none"]
 _RATED = frozenset({"recbole", "mmrec", "movielens"})
 """Formats whose weight is a rating unless said otherwise."""

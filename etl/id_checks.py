@@ -55,8 +55,8 @@ def _sides(table: pa.Table | None, others: dict[str, pa.Table], interactions: pa
         yield f"{share} of the {kind}s in {log} are in {label} ({unknown[0]!r} is not): are the ids written alike?"
     elif len(unknown):
         shown = ", ".join(map(repr, unknown.head(3).to_list()))
-        are = "is" if len(unknown) == 1 else "are"
-        yield f"{len(unknown):,} {kind}{'s' * (are == 'are')} of {log} {are} not in {label} ({shown}): no attributes there"
+        are = f"{kind} of {log} is" if len(unknown) == 1 else f"{kind}s of {log} are"
+        yield f"{len(unknown):,} {are} not in {label} ({shown}): no attributes there"
 
 
 def _heads(tables: Tables, interactions: pa.Table) -> Iterator[str]:

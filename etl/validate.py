@@ -15,7 +15,6 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-
 from etl.config import WeightConfig
 from etl.errors import SourceError
 from etl.id_checks import id_notes

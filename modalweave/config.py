@@ -21,7 +21,6 @@ from modalweave.study.config import StudyConfig, TuneConfig
 from modalweave.workspace import Workspace
 from scoring.config import ScoringConfig
 
-
 _LONGEST_NAME = 200
 """Bytes; file systems take 255."""
 

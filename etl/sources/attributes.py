@@ -84,7 +84,8 @@ def _stored_names(columns: Sequence[str], held: Mapping[str, pa.DataType]) -> di
 def _told(table: pa.Table, names: Mapping[str, str]) -> list[str]:
     changed = {column: name for column, name in names.items() if name != column and not column.startswith("column ")}
     return [
-        f"{label_of(table, 'table')}: column {column!r} is called {name!r} in the graph" for column, name in changed.items()
+        f"{label_of(table, 'table')}: column {column!r} is called {name!r} in the graph"
+        for column, name in changed.items()
     ]
 
 
@@ -93,44 +94,42 @@ def _text_or_typed(column: pa.ChunkedArray, label: str, name: str) -> pa.Chunked
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _text_or_typed(column.cast(kind.value_type), label, name)
-    if pa.types.is_null(kind):
-        return pa.chunked_array([pa.nulls(len(column), pa.string())])
-    if pa.types.is_uint64(kind):
-        highest = pc.max(column).as_py()
-        return column.cast(pa.int64() if highest is None or highest < 2**63 else pa.string())
     if pa.types.is_integer(kind):
-        return column.cast(pa.int64())
-    if pa.types.is_float64(kind) or pa.types.is_boolean(kind):
-        return column
-    if pa.types.is_floating(kind):  # by its digits: float32 0.1 is 0.1
+        fits = not pa.types.is_uint64(kind) or (pc.max(column).as_py() or 0) < 2**63
+        return column.cast(pa.int64() if fits else pa.string())
+    if pa.types.is_floating(kind) and not pa.types.is_float64(kind):  # by its digits: float32 0.1 is 0.1
         return column.cast(pa.float32()).cast(pa.string()).cast(pa.float64())
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         joined = ["|".join(map(str, v)) if v is not None else None for v in column.to_pylist()]
         return pa.chunked_array([pa.array(joined, pa.string())])
     if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         raise SourceError(f"{label}: column {name!r} has type {kind}; cast it to text or a number, or drop it")
-    return column.cast(pa.string())
+    kept = pa.types.is_float64(kind) or pa.types.is_boolean(kind)
+    return column if kept else column.cast(pa.string())
 
 
 def _inferred(column: pa.ChunkedArray, table: pa.Table, name: str) -> tuple[pa.ChunkedArray, str | None]:
     """A text column's own type, and why it is text where it looks like numbers."""
-    if not is_text(column.type) or name == "title":
+    if not is_text(column.type):
         return column, None
     cells = _cells(column, table)
     values = cells.drop_nulls().unique(maintain_order=True)
+    typed: pa.ChunkedArray | None = None
+    note: str | None = None
     if not len(values):
-        return pa.chunked_array([pa.nulls(len(column), pa.string())]), None
-    if values.str.contains(_WHOLE).all() and not values.cast(pl.Int64, strict=False).null_count():
-        return pa.chunked_array([cells.cast(pl.Int64).to_arrow()]), None
-    if values.str.contains(_NUMBER).all():
+        typed = pa.chunked_array([pa.nulls(len(column), pa.string())])
+    elif values.str.contains(_WHOLE).all() and not values.cast(pl.Int64, strict=False).null_count():
+        typed = _arrow(cells.cast(pl.Int64))
+    elif values.str.contains(_BOOLEAN).all():
+        typed = pc.utf8_lower(_arrow(cells)).cast(pa.bool_())
+    elif values.str.contains(_NUMBER).all():
         lost = next((value for value in values if not _is_exact(value)), None)
         if lost is None:
-            return pa.chunked_array([cells.cast(pl.Float64).to_arrow()]), None
-        note = f"{label_of(table, 'table')}: {name!r} is text, for as a number {lost!r} would lose a character"
-        return column, f"{note}; source.types: {{{name}: number}} makes it one"
-    if values.str.contains(_BOOLEAN).all():
-        return pc.utf8_lower(_arrow(cells)).cast(pa.bool_()), None
-    return column, None
+            typed = _arrow(cells.cast(pl.Float64))
+        else:
+            why = f"{label_of(table, 'table')}: {name!r} is text, for as a number {lost!r} would lose a character"
+            note = f"{why}; source.types: {{{name}: number}} makes it one"
+    return column if typed is None else typed, note
 
 
 def _fitted(
@@ -166,7 +165,8 @@ def _fitted(
     files, lines = places(table, "table")
     rows = wrong.arg_true().to_list()
     reasons = [
-        f"{files[row]}: row {lines[row]}: {name} {cells[row]!r} is not {_MEANING[kind]} {whose}; left empty" for row in rows
+        f"{files[row]}: row {lines[row]}: {name} {cells[row]!r} is not {_MEANING[kind]} {whose}; left empty"
+        for row in rows
     ]
     refused = {
         "item_id": pa.array([str(table[key][row]) if key == "item_id" else None for row in rows], pa.string()),

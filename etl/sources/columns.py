@@ -160,9 +160,7 @@ def _text(column: pa.ChunkedArray, table: pa.Table, name: str) -> pa.ChunkedArra
             return pa.chunked_array([pa.array(values, from_pandas=True).cast(pa.int64()).cast(pa.string())])
     if pa.types.is_decimal(kind) and kind.scale == 0:
         return column.cast(pa.string())
-    raise SourceError(
-        f"{label_of(table, 'table')}: column {name!r} has type {kind}; write it as text or whole numbers"
-    )
+    raise SourceError(f"{label_of(table, 'table')}: column {name!r} has type {kind}; write it as text or whole numbers")
 
 
 def _parse(column: pa.ChunkedArray, wanted: pa.DataType, table: pa.Table, name: str) -> pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""Delimited text as Arrow: encoding, delimiter and header found, every cell as text, `columns` gives them their types."""
+"""Delimited text as Arrow: encoding, delimiter and header are found, cells stay text (`columns` gives them types)."""
 
 import csv
 import io
@@ -103,7 +103,9 @@ def _decoded(data: bytes, label: str, fallback: str | None) -> bytes:
             data[size:].decode()
     except UnicodeDecodeError as error:
         if fallback is None:
-            raise SourceError(f"{label}: not readable as {encoding.upper()} ({error.reason}); save it as UTF-8") from error
+            raise SourceError(
+                f"{label}: not readable as {encoding.upper()} ({error.reason}); save it as UTF-8"
+            ) from error
         return data.decode(fallback).encode()
     return data[size:]
 
@@ -161,9 +163,7 @@ def _segments(body: memoryview, head: _Head, label: str, rows: int, quoted: bool
     return found if row == rows else plain
 
 
-def _broken(
-    data: bytes, body: memoryview, head: _Head, label: str, quoted: bool, error: BaseException
-) -> SourceError:
+def _broken(data: bytes, body: memoryview, head: _Head, label: str, quoted: bool, error: BaseException) -> SourceError:
     """What pyarrow refused, with the line of the file."""
     reader = _rows(io.TextIOWrapper(io.BytesIO(body), encoding="utf-8", newline=""), head.delimiter, quoted)
     line = head.lines + 1
@@ -186,6 +186,7 @@ def _unreadable(data: bytes, label: str, error: BaseException) -> SourceError:
         line = data.count(b"\n", 0, wrong.start) + 1
         byte = f"0x{data[wrong.start]:02x}"
         return SourceError(
-            f"{label}: not readable as UTF-8 CSV (row {line} holds the byte {byte}); save it as UTF-8 (Excel: CSV UTF-8)"
+            f"{label}: not readable as UTF-8 CSV (row {line} holds the byte {byte}); save it as UTF-8 (Excel's "
+            '"CSV UTF-8")'
         )
     return SourceError(f"{label}: not readable as UTF-8 CSV ({one_line(error)}); correct that line")

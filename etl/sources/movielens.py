@@ -69,7 +69,9 @@ def _ml_csv(folder: Path, config: SourceConfig) -> Tables:
         found[name] = None if path is None else rename(read_csv(path, name, expected=_CSV.values()), _CSV)
     movies, links = found["movies.csv"], found["links.csv"]
     if movies is not None and links is not None:
-        frame = pl.DataFrame(movies).join(pl.DataFrame(links).unique("item_id"), "item_id", "left", maintain_order="left")
+        frame = pl.DataFrame(movies).join(
+            pl.DataFrame(links).unique("item_id"), "item_id", "left", maintain_order="left"
+        )
         movies = like(frame.to_arrow().cast(pa.schema([(name, pa.string()) for name in frame.columns])), movies)
     return _tables(folder, config, found["ratings.csv"], links if movies is None else movies, None, found["tags.csv"])
 
@@ -105,7 +107,9 @@ def _triples(movies: pa.Table | None, tags: pa.Table | None) -> pa.Table | None:
     frames = []
     if movies is not None and "genres" in movies.column_names:
         genres = pl.DataFrame({"item": _ids(movies), "name": pl.from_arrow(movies["genres"])})
-        split = genres.with_columns(pl.col("name").str.split("|")).explode("name").filter(~pl.col("name").is_in(_NO_GENRE))
+        split = (
+            genres.with_columns(pl.col("name").str.split("|")).explode("name").filter(~pl.col("name").is_in(_NO_GENRE))
+        )
         frames.append(_about(split, "genre"))
     if tags is not None:
         words = clean_ids(tags["tag"])

@@ -24,7 +24,7 @@ LOG = "import.log"
 """What the import said, beside its files."""
 
 _TYPES = {pa.int64(): ":long", pa.float64(): ":double", pa.bool_(): ":boolean", pa.list_(pa.float32()): ":float[]"}
-_HEADER_SIGNS = frozenset(":(){}[]\"")
+_HEADER_SIGNS = frozenset(':(){}[]"')
 """What says a column's type and options in a header."""
 _SHOWN = " ".join(sorted(_HEADER_SIGNS))
 _ROWS = 8_192

@@ -49,7 +49,9 @@ def test_text_is_a_number_only_where_no_character_is_lost(cells: list[str | None
 
 def test_a_number_that_stays_text_is_told_with_the_way_out() -> None:
     (note,) = attributes(_column(["1.10", "2"]), "item_id").notes
-    assert note.startswith("i.csv: 'x' is text, for as a number '1.10' would lose a character; source.types: {x: number}")
+    assert note.startswith(
+        "i.csv: 'x' is text, for as a number '1.10' would lose a character; source.types: {x: number}"
+    )
     typed = attributes(_column(["1.10", "2"]), "item_id", wanted={"x": pa.float64()})
     assert typed.table["x"].to_pylist() == [1.1, 2.0] and not typed.notes
     assert attributes(_column(["12"]), "item_id", wanted={"x": pa.string()}).table["x"].to_pylist() == ["12"]
@@ -97,7 +99,9 @@ def test_a_name_goes_on_as_the_store_has_it() -> None:
 @given(st.text(max_size=300))
 def test_stored_names_can_be_quoted_anywhere(name: str) -> None:
     stored = stored_text(name)
-    assert len(stored) <= 200 and "\\" not in stored and all(c.isprintable() or c == " " or ord(c) > 127 for c in stored)
+    assert (
+        len(stored) <= 200 and "\\" not in stored and all(c.isprintable() or c == " " or ord(c) > 127 for c in stored)
+    )
     assert stored == stored.strip()
 
 

@@ -124,7 +124,9 @@ def test_warnings_are_plain_sentences(report: dict):
     assert "audio covers 33 % of interactions" in warnings
     assert "1 item has no interaction in train: only their media can reach them" in warnings
     assert "1 item has neither an interaction in train nor media: nothing reaches them" in warnings
-    assert "3 files or rows were left out, most often media: 2 files (c.wav, d.wav): truncated: 12 of 90 bytes" in warnings
+    assert (
+        "3 files or rows were left out, most often media: 2 files (c.wav, d.wav): truncated: 12 of 90 bytes" in warnings
+    )
     assert not any(w.startswith("image") for w in warnings)
 
 

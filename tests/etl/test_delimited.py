@@ -57,8 +57,10 @@ def test_ids_keep_their_zeros_lose_blanks_and_are_in_one_form(tmp_path: Path) ->
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_found_by_the_columns_that_are_known(delimiter: str) -> None:
-    text = "user_id,item_id,note\nu,i,a;b|c\n".replace(",", delimiter) if delimiter == "," else (
-        delimiter.join(["user_id", "item_id", "a,b,c,d"]) + "\n" + delimiter.join(["u", "i", "1,2"]) + "\n"
+    text = (
+        "user_id,item_id,note\nu,i,a;b|c\n".replace(",", delimiter)
+        if delimiter == ","
+        else (delimiter.join(["user_id", "item_id", "a,b,c,d"]) + "\n" + delimiter.join(["u", "i", "1,2"]) + "\n")
     )
     found = _read(text.encode())
     assert len(found) == 3 and found["user_id"] == ["u"] and found["item_id"] == ["i"]

@@ -71,16 +71,16 @@ def test_semicolons_are_found_and_a_delimiter_can_be_set(tmp_path: Path) -> None
 def test_the_row_that_is_refused_is_the_line_of_the_file(tmp_path: Path) -> None:
     media = 'item_id,modality,content\n1,text,"two\nlines"\n\n2,video,x\n1,text,y\n'
     tables = _read(tmp_path, {"interactions.csv": LOG, "media.csv": media})
-    assert tables.rejected["reason"].to_pylist() == [
-        "media.csv: row 5: modality 'video' is not text, image or audio"
-    ]
+    assert tables.rejected["reason"].to_pylist() == ["media.csv: row 5: modality 'video' is not text, image or audio"]
 
 
 def test_ids_that_do_not_meet_are_told(tmp_path: Path) -> None:
     items = "item_id,title\n" + "".join(f"i{n},T\n" for n in range(3))
     media = "item_id,modality,content\ni1,text,x\n"
     triples = "head_id,relation,tail_id\ni1,by,anna\n"
-    notes = _read(tmp_path, {"interactions.csv": LOG, "items.csv": items, "media.csv": media, "triples.csv": triples}).notes
+    notes = _read(
+        tmp_path, {"interactions.csv": LOG, "items.csv": items, "media.csv": media, "triples.csv": triples}
+    ).notes
     assert [note.split(" (")[0] for note in notes] == [
         "none of the items in items.csv occur in interactions.csv",
         "none of the items in media.csv occur in interactions.csv",

@@ -11,6 +11,7 @@ from etl.sources.columns import cast, vectors
 from etl.sources.files import inside, open_folder, read_table
 from etl.sources.origin import named, place
 
+
 def test_two_formats_of_one_table_are_refused(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("item_id\n1\n")
     pq.write_table(pa.table({"item_id": ["1"]}), tmp_path / "items.parquet")

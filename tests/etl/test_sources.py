@@ -172,7 +172,9 @@ def test_mmrec_ids_that_are_no_row_numbers_stop(tmp_path: Path) -> None:
     np.save(tmp_path / "image_feat.npy", np.eye(2))
     for item in ("B0012", "2", "01", "-1"):
         (tmp_path / "x.inter").write_text(f"userID\titemID\n0\t0\n0\t{item}\n")
-        with pytest.raises(SourceError, match=rf"x\.inter: row 3, column 'itemID': '{item}' is no row number of image_feat"):
+        with pytest.raises(
+            SourceError, match=rf"x\.inter: row 3, column 'itemID': '{item}' is no row number of image_feat"
+        ):
             _read(tmp_path, "mmrec")
 
 
@@ -227,7 +229,9 @@ def test_movielens_1m_and_csv(tmp_path: Path) -> None:
 def test_movielens_genres_and_tags_are_entities_and_links_attributes(tmp_path: Path) -> None:
     (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,10,4.5,964982703\n")
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n10,A,Drama|Comedy\n20,B,(no genres listed)\n")
-    (tmp_path / "tags.csv").write_text("userId,movieId,tag,timestamp\n1,10,Space Opera,5\n2,10,space opera,6\n1,20,,7\n")
+    (tmp_path / "tags.csv").write_text(
+        "userId,movieId,tag,timestamp\n1,10,Space Opera,5\n2,10,space opera,6\n1,20,,7\n"
+    )
     (tmp_path / "links.csv").write_text("movieId,imdbId,tmdbId\n10,0114709,862\n20,0113497,\n")
     tables = validate(_read(tmp_path, "movielens"), strict=True)
     assert tables.triples is not None and tables.items is not None

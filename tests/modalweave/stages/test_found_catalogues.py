@@ -11,7 +11,9 @@ import soundfile
 from tests.devserver import Server
 
 Run = Callable[..., Any]
-LOG = "user_id,item_id,timestamp\n" + "".join(f"u{u},{i},{1_700_000_000 + u * 10 + i}\n" for u in range(6) for i in range(4))
+LOG = "user_id,item_id,timestamp\n" + "".join(
+    f"u{u},{i},{1_700_000_000 + u * 10 + i}\n" for u in range(6) for i in range(4)
+)
 
 
 def _config(folder: Path, files: dict[str, str], more: str = "") -> Path:
@@ -50,7 +52,9 @@ def test_milliseconds_are_read_and_said(tmp_path: Path, modalweave: Run) -> None
 
 def test_refused_rows_are_printed_with_reason_count_and_lines(tmp_path: Path, modalweave: Run) -> None:
     media = "item_id,modality,uri,content\n0,text,,x\n1,text,a.txt,y\n2,text,b.txt,z\n"
-    config = _config(tmp_path, {"interactions.csv": LOG + ",9,1700000000\n", "media.csv": media}, "encoders: {text: null}\n")
+    config = _config(
+        tmp_path, {"interactions.csv": LOG + ",9,1700000000\n", "media.csv": media}, "encoders: {text: null}\n"
+    )
     done = modalweave("build", config)
     assert done.code == 0
     assert "left out media.csv: 2 rows (3, 4): both uri and content are set; keep one" in done.out
