@@ -111,13 +111,9 @@ class Catalog:
             yield f"CREATE {what} IF NOT EXISTS {quoted(name)}({body})"
             return
         held = {f.name: f.type for f in self._columns[name]}
-        own = GraphSchema().nodes
-        if any(held.get(f.name, f.type) != f.type for f in properties) and name in own:
-            kept = {*self.attributes(name).names, *own[name].properties.names}
-            for gone in [f.name for f in properties if f.name in held and f.name not in kept]:
-                if held[gone] != properties.field(gone).type:
-                    yield f"ALTER TABLE {quoted(name)} DROP {quoted(gone)}"
-                    del held[gone]
+        for column in self._useless(name, properties):
+            yield f"ALTER TABLE {quoted(name)} DROP {quoted(column)}"
+            del held[column]
         wide = widened(name, properties, pa.schema(list(held.items())))
         for column, definition in zip(wide, columns, strict=True):
             copied = _WIDENED + column.name
@@ -131,6 +127,17 @@ class Catalog:
                 yield f"MATCH (x:{quoted(name)}) SET x.{new} = CAST(x.{old} AS {kind})"
                 yield f"ALTER TABLE {quoted(name)} DROP {old}"
                 yield f"ALTER TABLE {quoted(name)} RENAME {new} TO {old}"
+
+    def _useless(self, name: str, properties: pa.Schema) -> list[str]:
+        """Columns without a value that stand in the way of wanted ones: of another type, or other in capitals only."""
+        wanted = {f.name.casefold(): (f.name, f.type) for f in properties}
+        other = [
+            f.name for f in self._columns[name] if wanted.get(f.name.casefold(), (f.name, f.type)) != (f.name, f.type)
+        ]
+        if not other or name not in GraphSchema().nodes:
+            return []
+        kept = {*GraphSchema().nodes[name].properties.names, *self.attributes(name).names}
+        return [column for column in other if column not in kept]
 
 
 def _merged(first: pa.Schema, second: pa.Schema) -> pa.Schema:

@@ -13,7 +13,7 @@ import pytest
 
 from graph import GraphSchema, GraphStore, QueryRefused, SchemaError, StoreError, open_store
 from graph.hetero import graph_hash, read_hetero
-from graph.ladybug.store import FILE_NAME
+from graph.ladybug.store import FILE_NAME, LadybugStore
 from tests.graph.store_cases import TINY_HASH, StoreCases
 from tests.graph.tiny_graph import INTERACTED, NODE_COUNTS, SCHEMA, write_tiny
 
@@ -190,9 +190,41 @@ def test_a_query_reaches_nothing_outside_the_graph(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["g", "secret.csv"]
 
 
+def test_a_column_without_a_value_takes_any_type(tmp_path: Path) -> None:
+    with open_store(f"ladybug:{tmp_path / 'g'}") as store:
+        for name, values, kind in (("price", [None], pa.string()), ("Price", [2.5], pa.float64())):
+            table = pa.table({"id": ["1"], name: pa.array(values, kind)})
+            store.create_schema(GraphSchema().with_attributes("Item", table.schema))
+            store.write_nodes("Item", table)
+        assert store.attributes("Item") == pa.schema([("Price", pa.float64())])
+        assert next(iter(store.read_nodes("Item", ["Price"]))).to_pylist() == [{"id": "1", "Price": 2.5}]
+
+
+def test_a_widening_that_was_killed_goes_on(tmp_path: Path) -> None:
+    wide = GraphSchema().with_attributes("Item", pa.schema([("price", pa.float64())]))
+    statements = list(_priced(tmp_path / "whole")._catalog.missing(wide))
+    assert len(statements) == 4
+    for done in range(5):
+        with _priced(tmp_path / str(done)) as store:
+            for statement in statements[:done]:
+                store._run(statement)
+            store._catalog.refresh()
+            store.create_schema(wide)
+            assert next(iter(store.read_nodes("Item", ["price"]))).to_pylist() == [{"id": "1", "price": 3.0}]
+            assert store.attributes("Item").names == ["price"]
+
+
+def _priced(folder: Path) -> LadybugStore:
+    store = LadybugStore(folder)
+    table = pa.table({"id": ["1"], "price": [3]})
+    store.create_schema(GraphSchema().with_attributes("Item", table.schema))
+    store.write_nodes("Item", table)
+    return store
+
+
 def test_an_attribute_that_changed_its_type_is_refused(tmp_path: Path) -> None:
     with open_store(f"ladybug:{tmp_path / 'g'}") as store:
-        store.create_schema(SCHEMA)
+        write_tiny(store)
         changed = GraphSchema().with_attributes("Item", pa.schema([("year", pa.string())]))
         with pytest.raises(SchemaError, match=r"Item\.year is int64 in the store, string in the schema"):
             store.create_schema(changed)
