@@ -2,8 +2,8 @@
 
 Held-out interactions of users without any training history keep their split. They are never moved into
 training (with a split by time that would train on the future); no recommender can personalise for such
-users, so a report counts them apart. What was seen and not liked (a weight of 0 or less) is never held out: it is
-no positive anywhere.
+users, so a report counts them apart. What was seen and not liked (a weight of 0 or less) is in no split but in `SEEN`:
+it is no positive anywhere, and what asks for train, valid or test never meets it.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,9 +15,12 @@ import pyarrow as pa
 from etl.config import SplitConfig
 from etl.errors import SplitError
 
+SEEN = "seen"
+"""The `split` of what was seen and not liked."""
+
 
 def split_interactions(interactions: pa.Table, config: SplitConfig, *, seed: int) -> pa.Table:
-    """`interactions` with `split` filled: train, valid or test. Row order and every other column stay.
+    """`interactions` with `split` filled: train, valid, test or `SEEN`. Row order and every other column stay.
 
     Raises `SplitError` where the strategy wants what the rows lack.
     """
@@ -27,17 +30,24 @@ def split_interactions(interactions: pa.Table, config: SplitConfig, *, seed: int
     if strategy == "given":
         if interactions["split"].null_count:
             raise SplitError("split.strategy given: the source has rows without a split; choose another strategy")
-        return interactions
+        return _with_split(interactions, np.array(interactions["split"].to_pylist(), dtype=object))
     frame = pl.DataFrame(interactions.select(["user_id", "item_id", "timestamp", "weight"])).with_row_index("row")
     if strategy != "random" and frame["timestamp"].null_count():
         missing = frame["timestamp"].null_count()
         raise SplitError(f"split.strategy {strategy}: {missing} rows have no timestamp; use random")
-    names = np.full(len(frame), "train", dtype=object)
+    names = np.full(len(frame), SEEN, dtype=object)
     liked = frame.filter(pl.col("weight").fill_null(1.0) > 0)
     if len(liked):
         names[liked["row"].to_numpy()] = _STRATEGIES[strategy](liked, config, seed)
+    return _with_split(interactions, names)
+
+
+def _with_split(interactions: pa.Table, names: np.ndarray) -> pa.Table:
+    """The table with these splits, but for what was seen and not liked."""
+    weight = pl.Series(values=pl.from_arrow(interactions["weight"]), dtype=pl.Float64)
+    splits = np.where((weight.fill_null(1.0) > 0).to_numpy(), names, SEEN)
     column = interactions.schema.get_field_index("split")
-    return interactions.set_column(column, "split", pa.array(names.tolist(), pa.string()))
+    return interactions.set_column(column, "split", pa.array(splits.tolist(), pa.string()))
 
 
 def choose(interactions: pa.Table) -> str:

@@ -22,6 +22,8 @@ from graph.store import GraphStore
 INTERACTED = EdgeType("User", "INTERACTED", "Item")
 HELD_OUT = ("valid", "test")
 """The splits that are label edges only."""
+SEEN = "seen"
+"""The split of what was seen and not liked: no edge of any kind."""
 
 _NODE_TYPES = ("User", "Item", *MEDIA_LABELS.values(), "Entity")
 _PLAIN = (EdgeType("User", "FOLLOWS", "User"), *(EdgeType("Item", HAS[m], MEDIA_LABELS[m]) for m in HAS))
@@ -48,7 +50,7 @@ def read_hetero(
     * `data["User", "INTERACTED", "Item"]`: `.edge_index` int64 `[2, E]` of the train split, `.weight` float32
       (1 where unknown), `.timestamp` int64 seconds (0 where unknown), `.valid_label_index` and
       `.test_label_index` int64 `[2, n]`; all of these are positives: what was seen and not liked (a weight of 0 or
-      less) is in `.not_liked_index` int64 `[2, n]` only, whatever its split
+      less) is in `.not_liked_label_index` int64 `[2, n]` only, whatever its split
     * `SIMILAR`: `.edge_index`, `.score` float32; `RELATED`: `.edge_index`, `.relation` int64 codes into
       `data.relations` (sorted names); `FOLLOWS` and `HAS_*`: `.edge_index`
 
@@ -89,7 +91,7 @@ def graph_hash(data: HeteroData) -> str:
     digest = hashlib.sha256(json.dumps(list(data.relations)).encode())
     for kind in (*data.node_types, *data.edge_types):
         for name, value in sorted(data[kind].items()):
-            if name == "not_liked_index" and not value.numel():
+            if name == "not_liked_label_index" and not value.numel():
                 continue  # so that a graph without dislikes keeps the hash it always had
             digest.update(f"\0{'|'.join([kind] if isinstance(kind, str) else kind)}.{name}\0".encode())
             if isinstance(value, torch.Tensor):
@@ -160,10 +162,10 @@ def _features(label: str, vectors: Sequence[pa.Array], position: np.ndarray) -> 
 def _add_interactions(store: GraphStore, indices: dict[str, pl.DataFrame], data: HeteroData) -> None:
     columns = ("weight", "timestamp", "split")
     frame = _read_edges(store, INTERACTED, columns, indices)
-    known = pl.col("split").is_in(["train", *HELD_OUT]).fill_null(False)
+    known = pl.col("split").is_in(["train", *HELD_OUT, SEEN]).fill_null(False)
     if odd := frame.filter(~known)["split"].head(1).to_list():
         raise StoreError(f"INTERACTED rows have split {odd[0]!r}; it must be train, valid or test: build again")
-    liked = pl.col("weight").fill_null(1.0) > 0
+    liked = (pl.col("weight").fill_null(1.0) > 0) & (pl.col("split") != SEEN)
     refused, frame = frame.filter(~liked), frame.filter(liked)
     train = frame.filter(split="train")
     edges = data[INTERACTED]
@@ -172,7 +174,7 @@ def _add_interactions(store: GraphStore, indices: dict[str, pl.DataFrame], data:
     edges.timestamp = _tensor(train["timestamp"].fill_null(0), np.int64)
     for split in HELD_OUT:
         edges[f"{split}_label_index"] = _edge_index(frame.filter(split=split))
-    edges.not_liked_index = _edge_index(refused)
+    edges.not_liked_label_index = _edge_index(refused)
 
 
 def _add_relations(

@@ -95,7 +95,7 @@ def test_auto_prefers_given_then_time_then_random() -> None:
     assert choose(_table([(0, 1, 1)])) == "global_time"
     assert choose(_table([(0, 1, 1), (0, 2, None)])) == "random"
     table = _table([(0, 1, 1), (0, 2, 2)], ["test", "train"])
-    assert split_interactions(table, SplitConfig(), seed=0) is table
+    assert split_interactions(table, SplitConfig(), seed=0).equals(table)
 
 
 def test_what_rows_lack_is_said() -> None:
@@ -109,3 +109,21 @@ def test_what_rows_lack_is_said() -> None:
 
 def test_no_interactions_no_split() -> None:
     assert len(split_interactions(INTERACTIONS.empty_table(), SplitConfig(), seed=0)) == 0
+
+
+@pytest.mark.parametrize("strategy", ["given", "random", "leave_last_out", "global_time"])
+def test_what_was_seen_and_not_liked_is_in_no_split(strategy: str) -> None:
+    given: list[str | None] = ["train", "valid", "test", "train"] * 5
+    table = _table([(u, i, 4 * u + i) for u in range(5) for i in range(4)], given if strategy == "given" else None)
+    weights = [0.0 if n % 4 == 3 else -1.0 if n % 4 == 2 else None if n % 4 == 1 else 2.0 for n in range(20)]
+    table = table.set_column(table.schema.get_field_index("weight"), "weight", pa.array(weights, pa.float64()))
+    names = _split(table, strategy)
+    assert [n for n, name in enumerate(names) if name == "seen"] == [n for n in range(20) if n % 4 > 1]
+    assert {name for name in names if name != "seen"} <= {"train", "valid", "test"} and "train" in names
+
+
+def test_dislikes_do_not_move_the_shares_of_time() -> None:
+    table = _table([(0, i, i) for i in range(20)])
+    weights = pa.array([1.0] * 10 + [-1.0] * 10)
+    table = table.set_column(table.schema.get_field_index("weight"), "weight", weights)
+    assert _split(table, "global_time", valid=0.1, test=0.2)[:10] == ["train"] * 7 + ["valid"] + ["test"] * 2

@@ -81,11 +81,14 @@ weights_of = st.lists(st.floats(0, 10, width=32), min_size=20, max_size=20)
 def test_message_edges_are_the_train_rows_and_nothing_else(splits: list[str | None], weights: list[float]) -> None:
     edges = read_hetero(Interactions(interactions(splits, weights)))[INTERACTED]  # type: ignore[arg-type]
 
-    def pairs(of: str) -> list[tuple[int, int]]:
-        return [(int(s[1:]), int(t[1:])) for (s, t), split in zip(PAIRS, splits, strict=True) if split == of]
+    def pairs(*of: str, liked: bool = True) -> list[tuple[int, int]]:
+        rows = zip(PAIRS, splits, weights, strict=True)
+        return [(int(s[1:]), int(t[1:])) for (s, t), split, w in rows if split in of and (w > 0) == liked]
 
     assert list(map(tuple, edges.edge_index.T.tolist())) == pairs("train")
-    assert edges.weight.tolist() == [w for w, split in zip(weights, splits, strict=True) if split == "train"]
+    assert edges.weight.tolist() == [w for w, split in zip(weights, splits, strict=True) if split == "train" and w > 0]
+    disliked = pairs("train", "valid", "test", liked=False)
+    assert list(map(tuple, edges.not_liked_label_index.T.tolist())) == disliked
     assert list(map(tuple, edges.valid_label_index.T.tolist())) == pairs("valid")
     assert list(map(tuple, edges.test_label_index.T.tolist())) == pairs("test")
 
@@ -102,6 +105,13 @@ def test_a_change_in_held_out_rows_changes_no_message_tensor(
     second = messages(read_hetero(Interactions(interactions(changed, moved))))  # type: ignore[arg-type]
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_what_was_seen_and_not_liked_is_no_edge() -> None:
+    rows = interactions(["train", "seen", *["none"] * 18], [1.0, 0.0, *[1.0] * 18])
+    edges = read_hetero(Interactions(rows))[INTERACTED]  # type: ignore[arg-type]
+    assert edges.edge_index.shape == (2, 1) and edges.not_liked_label_index.shape == (2, 1)
+    assert edges.valid_label_index.shape == (2, 0)
 
 
 @pytest.mark.parametrize("split", [None, "holdout"])
