@@ -39,7 +39,7 @@ def _sides(table: pa.Table | None, others: dict[str, pa.Table], interactions: pa
     log = label_of(interactions, "interactions")
     for label, other in (_also(f"{kind}s", table) | others).items():
         ids = _ids(other, key)
-        common = ids.is_in(used.implode()).sum()
+        common = int(ids.is_in(used.implode()).sum())
         if len(ids) and common < _FEW * len(ids):
             yield (
                 f"{_percent(common, len(ids))} of the {kind}s in {label} occur in {log} "

@@ -130,9 +130,15 @@ def _first_row(data: bytes, size: int, lines: int, delimiter: str, quoted: bool)
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
     text.seek(size)
     read: list[str] = []
-    rows = _rows((read.append(line) or line for line in text), delimiter, quoted)
-    names = next((row for row in rows if any(map(clean, row))), [])
-    return _Head([clean(name) for name in names], size + len("".join(read).encode()), lines + len(read), delimiter)
+
+    def kept() -> Iterator[str]:
+        for line in text:
+            read.append(line)
+            yield line
+
+    found: list[str] = next((row for row in _rows(kept(), delimiter, quoted) if any(map(clean, row))), [])
+    names = [clean(name) for name in found]
+    return _Head(names, size + len("".join(read).encode()), lines + len(read), delimiter)
 
 
 def _rows(lines: Iterator[str], delimiter: str, quoted: bool) -> "csv._reader":  # type: ignore[name-defined]

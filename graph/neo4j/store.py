@@ -66,8 +66,8 @@ class Neo4jStore:
         another type.
         """
         self._writable()
-        schema = self._with_held(schema)
         plan = indexes.plan(statements.wanted_indexes(schema), self._held(), self.address)
+        schema = self._with_held(schema)
         for statement in (*plan.drop, *plan.create.values()):
             self._connection.run(statement)
         for name in plan.wait:

@@ -10,10 +10,10 @@ import pytest
 
 from graph import EdgeType, GraphError, GraphSchema, SchemaError, StoreError, open_store
 from graph.cookbook.nearest_media import similar, similar_to_vector
+from graph.names import quoted
 from graph.neo4j import read as neo4j_read
 from graph.neo4j import write as neo4j_write
 from graph.neo4j.errors import server_error
-from graph.neo4j.statements import quoted
 from graph.neo4j.store import Neo4jStore
 from graph.store import GraphStore
 from tests.devserver import Server
