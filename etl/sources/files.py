@@ -1,9 +1,11 @@
 """Opening a source's files as Arrow tables: one file, or a folder of Parquet parts as Spark and Dask write them."""
 
+import importlib
 import re
 from collections.abc import Collection
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -102,14 +104,14 @@ def _read_one(path: Path, label: str) -> pa.Table:
 
 def _read_workbook(path: Path, label: str) -> pa.Table:
     """The first sheet, where the engine that polars reads workbooks with is installed."""
-    import polars as pl
-
     try:
-        frame = pl.read_excel(path, engine="calamine")
+        engine = importlib.import_module("fastexcel")
     except ModuleNotFoundError:
         raise SourceError(f"{label}: an Excel workbook; export CSV UTF-8 from it, or install fastexcel") from None
-    except (pl.exceptions.PolarsError, ValueError, OSError) as error:
-        raise SourceError(f"{label}: not readable as a workbook ({one_line(error)}); export CSV UTF-8") from error
+    try:
+        frame = pl.read_excel(path, engine="calamine")
+    except (pl.exceptions.PolarsError, engine.FastExcelError, ValueError, OSError) as error:
+        raise SourceError(f"{label}: no workbook that can be read ({one_line(error)}); export CSV UTF-8") from error
     frame = frame.rename({name: clean(name) for name in frame.columns})
     return named(frame.to_arrow(), label, [(0, label, 2)])
 
