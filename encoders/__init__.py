@@ -10,8 +10,9 @@ result.unique_ids, result.vectors             # per distinct content; float32, u
 from encoders.audio import decode_audio
 from encoders.base import Encoder, Prepared, Preparer
 from encoders.cache import CacheStats, EmbeddingCache
+from encoders.contents import EmbedResult, MediaRef
 from encoders.downloads import Downloads
-from encoders.embedding import EmbedResult, MediaRef, embed_media
+from encoders.embedding import embed_media
 from encoders.errors import DecodeError, EncoderError
 from encoders.files import open_inside, read_inside
 from encoders.image import decode_image
