@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 GUIDES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "docker" / "README.md"])
+READMES = [ROOT / "README.md", ROOT / "README.zh.md"]
 BLOCK = re.compile(r"^```([a-z]+)([a-z ]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -64,22 +65,55 @@ def check_encoder(spec: str | dict | None) -> None:
 
 @pytest.mark.parametrize(("guide", "text"), with_blocks("bash"))
 def test_commands_and_options_exist(guide: Path, text: str):
+    for line in text.replace("\\\n", " ").splitlines():
+        check_command(line)
+
+
+@pytest.mark.parametrize("readme", READMES, ids=named)
+def test_what_a_readme_shows_can_be_typed(readme: Path):
+    typed = [line[2:] for text in blocks(readme, "console") for line in text.splitlines() if line.startswith("$ ")]
+    assert sum(check_command(line) for line in typed) >= 3
+
+
+@pytest.mark.parametrize("readme", READMES, ids=named)
+def test_the_config_that_a_readme_shows_is_accepted(readme: Path):
+    from modalweave.config import parse_config
+
+    shown = [parse_config(yaml.safe_load(text), where=named(readme)) for text in blocks(readme, "yaml")]
+    assert shown
+    for config in shown:
+        for spec in config.encoders.values():
+            check_encoder(spec)
+
+
+def test_both_readmes_show_the_same_commands():
+    bare = [[re.sub(r"\s+#.*", "", text, flags=re.MULTILINE) for text in blocks(r, "console")] for r in READMES]
+    assert bare[0] == bare[1]
+
+
+def test_what_make_runs_can_be_typed():
+    lines = re.findall(r"^\t@?\$\(BIN\)/(modalweave .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert any(line.startswith("modalweave demo") for line in lines)
+    assert all(check_command(line) for line in lines)
+
+
+def check_command(line: str) -> bool:
+    """A target of the Makefile, or a command with options and a cookbook name that exist; whether it is a command."""
     from graph.cookbook.recipes import COOKBOOK
     from graph.cookbook.similarity_search import SEARCHES
     from modalweave.cli.app import app
 
-    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for line in text.replace("\\\n", " ").splitlines():
-        words = shlex.split(line, comments=True)
-        if words[:1] == ["make"]:
-            assert words[1] in targets, line
-        if words[:1] == ["modalweave"]:
-            command = known[words[1]]
-            options = {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
-            assert {w.split("=")[0] for w in words[2:] if w.startswith("--")} <= options, line
-            if "--name" in words:
-                assert words[words.index("--name") + 1] in {**COOKBOOK, **SEARCHES}, line
+    words = shlex.split(line, comments=True)
+    if words[:1] == ["make"]:
+        assert words[1] in set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)), line
+    if words[:1] != ["modalweave"]:
+        return False
+    command = typer.main.get_command(app).commands[words[1]]  # type: ignore[attr-defined]
+    options = {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
+    assert {w.split("=")[0] for w in words[2:] if w.startswith("--")} <= options, line
+    if "--name" in words:
+        assert words[words.index("--name") + 1] in {**COOKBOOK, **SEARCHES}, line
+    return True
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=named)

@@ -62,11 +62,19 @@ def test_recommendations_never_repeat_training_items(trained: Path) -> None:
 
 def test_explain_names_the_shared_maker(trained: Path, modalweave: Run) -> None:
     scores = pq.read_table(trained.parent / "run" / "scores" / "part-00000.parquet").to_pylist()
-    user, item = scores[0]["user_id"], scores[0]["item_id"]
-    found = modalweave("explain", trained, "--user", user, "--item", item, "--json").json()
-    assert found["user"] == user
-    assert found["paths"]
+    triples = pq.read_table(trained.parent / "data" / "triples.parquet").to_pylist()
+    maker_of = {triple["head_id"]: triple["tail_id"] for triple in triples}
+    # a user's taste is one group of items, and the items of a group have one maker
+    row = next(row for row in scores if maker_of[row["item_id"]] == f"m{int(row['user_id'][1:]) % 4}")
+    found = modalweave("explain", trained, "--user", row["user_id"], "--item", row["item_id"], "--json").json()
+    assert found["user"] == row["user_id"]
     assert all(path["sentence"] for path in found["paths"])
+    maker = maker_of[row["item_id"]]
+    shared = [path for path in found["paths"] if {"label": "Entity", "id": maker}.items() <= path["nodes"][2].items()]
+    assert shared
+    for path in shared:
+        assert maker_of[path["nodes"][1]["id"]] == maker  # of the item that the user chose
+        assert f"is related to {maker} (made by)" in path["sentence"]
 
 
 def test_cypher_reads_and_refuses_to_write(trained: Path, modalweave: Run) -> None:
