@@ -1,7 +1,7 @@
 """The filter's own choice of parameters: a coordinate search on validation that reuses every product it can."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -23,6 +23,7 @@ from gnn.closed_form.filter_formula import (
     plain_filter,
     sparse_similarity,
 )
+from gnn.closed_form.held import Held
 from gnn.parallel import in_threads, product
 from gnn.scorers.ranking import row_pairs
 from gnn.validation import Validation
@@ -138,13 +139,21 @@ def clearly_better(candidate: Tensor, current: Tensor) -> bool:
 class _Plain(NamedTuple):
     """The filter without truncation, and its truncated SVD."""
 
-    parameters: FilterParameters
     weights: np.ndarray
     cut: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class _Blocks:
-    """`X S`, `X M S` and `X M^2 S` of the sampled users, recomputed only when what they depend on changes."""
+    """Scores of the sampled users under any parameters, from products that are made again only where what they depend
+    on has changed.
+
+    | product | depends on |
+    |---|---|
+    | `gram`: C | user exponent |
+    | `spread`: `X S`, `X M S`, `X M^2 S` | user and input exponent, power, diagonal, modality weights |
+    | `to_cold`: `X M`, `X M^2` at the items nobody has | modality weights |
+    | `plain`: Q and its truncated SVD | all but the low-rank weight |
+    """
 
     def __init__(
         self,
@@ -158,34 +167,31 @@ class _Blocks:
         self.history, self.media, self.entries = history, media, entries
         self.low_rank, self.seed = low_rank, seed
         self.users, self.rows = validation.users, history[validation.users.numpy()]
-        self._gram: tuple[float, sp.csr_matrix] | None = None
-        self._parts: dict[Any, list[np.ndarray]] = {}
-        self._kept: Any = None
-        self._cut: _Plain | None = None
         self.cold = np.flatnonzero(history.getnnz(axis=0) == 0)
-        self._cold_links: tuple[Any, list[Tensor]] | None = None
+        self._gram, self._spread = Held[sp.csr_matrix](), Held[list[np.ndarray]]()
+        self._to_cold, self._plain = Held[list[Tensor]](), Held[_Plain]()
 
     def keep(self, parameters: FilterParameters) -> None:
-        """Hold the parts of these beside the latest ones: the search comes back to them."""
-        self._kept = _key(parameters)
+        """Hold what these need beside the latest: the search comes back to them."""
+        self._spread.keep(_spread_key(parameters))
 
     def scorer(self, parameters: FilterParameters) -> Callable[[slice], Tensor]:
         """Masked scores of a block of the sampled users: small enough that it stays in the processor's cache."""
-        parts = [torch.from_numpy(part) for part in self._current(parameters)]
+        spread = [torch.from_numpy(hop) for hop in self.spread(parameters)]
         scale = torch.from_numpy(output_scale(self.history, parameters))
         cold = torch.from_numpy(self.cold)
-        to_cold = self._to_cold(parameters) if len(cold) else []
+        to_cold = self.to_cold(parameters) if len(cold) else []
         own = cold_similarity(self.history, parameters)
-        cut = self._plain(parameters).cut if parameters.low_rank_weight else None
+        cut = self.plain(parameters).cut if parameters.low_rank_weight else None
 
         def scores(block: slice) -> Tensor:
-            total = parts[0][block].clone()
-            for weight, part in zip(parameters.hops, parts[1:], strict=False):
-                total.add_(part[block], alpha=weight)
+            total = spread[0][block].clone()
+            for weight, hop in zip(parameters.hops, spread[1:], strict=False):
+                total.add_(hop[block], alpha=weight)
             total.mul_(scale)
             if to_cold:
                 total[:, cold] = own * sum(
-                    weight * part[block] for weight, part in zip(parameters.hops, to_cold, strict=True)
+                    weight * hop[block] for weight, hop in zip(parameters.hops, to_cold, strict=True)
                 )
             if cut is not None:
                 left, values, right = cut
@@ -198,55 +204,63 @@ class _Blocks:
 
     def filter(self, parameters: FilterParameters) -> np.ndarray:
         """Q, from what the search has left; uses it up."""
-        plain = self._plain(parameters)
-        self._cut = None
+        plain = self.plain(parameters)
+        self._plain.forget()
         if parameters.low_rank_weight:
             blend_in(plain.cut, plain.weights, parameters)
         return plain.weights
 
-    def _plain(self, parameters: FilterParameters) -> "_Plain":
-        key = parameters.model_copy(update={"low_rank_weight": 0.0})
-        if self._cut is None or self._cut.parameters != key:
-            weights = plain_filter(self.history, self.media, key)
-            self._cut = _Plain(key, weights, truncated_svd(weights, self.low_rank, seed=self.seed))
-        return self._cut
+    def plain(self, parameters: FilterParameters) -> _Plain:
+        """Q without its low-rank part, and the truncation that this part is."""
+        alone = parameters.model_copy(update={"low_rank_weight": 0.0})
 
-    def _to_cold(self, parameters: FilterParameters) -> list[Tensor]:
+        def make() -> _Plain:
+            weights = plain_filter(self.history, self.media, alone)
+            return _Plain(weights, truncated_svd(weights, self.low_rank, seed=self.seed))
+
+        return self._plain(alone.model_dump_json(), make)
+
+    def to_cold(self, parameters: FilterParameters) -> list[Tensor]:
         """`X M` and `X M^2` of the sampled users at the items nobody has; nothing without media links."""
-        key = tuple(sorted(parameters.modality_weights.items()))
-        if self._cold_links is None or self._cold_links[0] != key:
-            smoothed = self._smoothed(parameters)[1:]
-            self._cold_links = key, [torch.from_numpy(rows[:, self.cold].toarray()) for rows in smoothed]
-        return self._cold_links[1]
 
-    def _current(self, parameters: FilterParameters) -> list[np.ndarray]:
-        key = _key(parameters)
-        if key not in self._parts:
-            plain = self._parts.get(_key(parameters.model_copy(update={"diagonal": 1.0})))
-            found = self._with_diagonal(plain, parameters) if plain else self._compute(parameters)
-            kept = {k: v for k, v in self._parts.items() if k == self._kept}
-            self._parts = {**kept, key: [np.asarray(part, dtype=np.float32) for part in found]}
-        return self._parts[key]
+        def make() -> list[Tensor]:
+            return [torch.from_numpy(rows[:, self.cold].toarray()) for rows in self._smoothed(parameters)[1:]]
+
+        return self._to_cold(tuple(sorted(parameters.modality_weights.items())), make)
+
+    def spread(self, parameters: FilterParameters) -> list[np.ndarray]:
+        """`X S`, `X M S` and `X M^2 S` of the sampled users, before the output exponent."""
+
+        def make() -> list[np.ndarray]:
+            plain = self._spread.get(_spread_key(parameters.model_copy(update={"diagonal": 1.0})))
+            found = self._with_diagonal(plain, parameters) if plain else self._products(parameters)
+            return [np.asarray(hop, dtype=np.float32) for hop in found]
+
+        return self._spread(_spread_key(parameters), make)
+
+    def gram(self, parameters: FilterParameters) -> sp.csr_matrix:
+        """C of all users."""
+        exponent = parameters.user_exponent
+        return self._gram(exponent, lambda: cooccurrence(self.history, exponent))
 
     def _with_diagonal(self, plain: list[np.ndarray], parameters: FilterParameters) -> list[np.ndarray]:
-        """The parts are linear in the diagonal: what it adds to those with s = 1 is quickly made."""
+        """The products are linear in the diagonal: what it adds to those with s = 1 is quickly made."""
         more = parameters.model_copy(update={"output_exponent": 0.0, "diagonal": parameters.diagonal - 1})
-        gram = self._cooccurrence(parameters.user_exponent)
-        added = sp.diags(normalised(gram, self.history, more).diagonal()).tocsr()
-        return [part + product(rows, added) for part, rows in zip(plain, self._smoothed(parameters), strict=True)]
+        added = sp.diags(normalised(self.gram(parameters), self.history, more).diagonal()).tocsr()
+        return [hop + product(rows, added) for hop, rows in zip(plain, self._smoothed(parameters), strict=True)]
 
     def _smoothed(self, parameters: FilterParameters) -> list[sp.csr_matrix]:
         """The sampled users' histories spread over no, one and two hops of media links."""
         mixed = mixed_links(self.media, parameters)
         return [self.rows] if mixed is None else [self.rows, self.rows @ mixed, self.rows @ mixed @ mixed]
 
-    def _compute(self, parameters: FilterParameters) -> list[np.ndarray]:
+    def _products(self, parameters: FilterParameters) -> list[np.ndarray]:
         neutral = parameters.model_copy(update={"output_exponent": 0.0})
         if self.entries is not None:
             base, _ = sparse_similarity(self.history, neutral, self.entries)
             return [(rows @ base).toarray() for rows in self._smoothed(parameters)]
         mixed = mixed_links(self.media, parameters)
-        base = normalised(self._cooccurrence(parameters.user_exponent), self.history, neutral)
+        base = normalised(self.gram(parameters), self.history, neutral)
         if mixed is None:
             return [self.rows @ base.toarray()]
         once = product(mixed, base)  # a tenth of the time of M times a dense S
@@ -254,14 +268,9 @@ class _Blocks:
         twice = product(mixed[used], once)
         return [product(self.rows, base), product(self.rows, once), product(self.rows[:, used], twice)]
 
-    def _cooccurrence(self, user_exponent: float) -> sp.csr_matrix:
-        if self._gram is None or self._gram[0] != user_exponent:
-            self._gram = (user_exponent, cooccurrence(self.history, user_exponent))
-        return self._gram[1]
 
-
-def _key(parameters: FilterParameters) -> tuple[Any, ...]:
-    """What the parts depend on."""
+def _spread_key(parameters: FilterParameters) -> tuple[Hashable, ...]:
+    """What the spread histories depend on."""
     p = parameters
     return p.user_exponent, p.input_exponent, p.power, p.diagonal, tuple(sorted(p.modality_weights.items()))
 

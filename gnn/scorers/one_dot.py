@@ -1,6 +1,7 @@
 """An ensemble as one dot product, so that any vector index can serve it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -49,25 +50,58 @@ def _by_parts(scorer: Scorer, room: int, seed: int) -> Iterator[DotScorer]:
     normalise = scorer.normalise if isinstance(scorer, SumScorer) else False
     dots = [(p, w) for p, w in zip(parts, weights, strict=True) if isinstance(p, DotScorer)]
     items = [(p, w) for p, w in zip(parts, weights, strict=True) if isinstance(p, ItemItemScorer)]
-    length = max((p.item_vectors.shape[1] for p, _ in dots), default=0)
-    if normalise == "rank" or len(dots) + len(items) < len(parts) or room - length < len(items):
+    longest = max((p.item_vectors.shape[1] for p, _ in dots), default=0)
+    if normalise == "rank" or len(dots) + len(items) < len(parts) or room - longest < len(items):
         return
-    total = sum(w for _, w in items)
-    cut = [_weight_factors(p, max(1, int((room - length) * w / total)), seed) for p, w in items]
-    scales = [w / _spread(p)[:, None] if normalise else torch.tensor(w) for p, w in items]
-    users = [p.user_vectors * (w / _deviations(p)[:, None] if normalise else w) for p, w in dots]
-    whole = sum(p.item_vectors.shape[1] for p, _ in dots)
-    lengths = range(length, min(whole, room - len(items)) + 1, length) if dots and items else [room if dots else 0]
-    for taken in lengths:
-        factors = []
-        if dots:
-            vectors = torch.cat([p.item_vectors for p, _ in dots], dim=1)
-            factors.append(_shortened(torch.cat(users, dim=1), vectors, taken))
-        for (left, right), scale, (_, weight) in zip(cut, scales, items, strict=True):
-            rank = max(1, int((room - taken) * weight / total))
-            factors.append((left[:, :rank] * scale, right[:, :rank]))
-        left, right = (torch.cat(side, dim=1).contiguous() for side in zip(*factors, strict=True))
+    networks = _side_by_side(dots, bool(normalise)) if dots else None
+    cuts = _item_cuts(items, room - longest, bool(normalise), seed)
+    for taken in _network_dimensions(networks, longest, room, len(items)):
+        pieces = [_shortened(*networks, taken)] if networks else []
+        pieces += [cut.at(room - taken) for cut in cuts]
+        left, right = (torch.cat(side, dim=1).contiguous() for side in zip(*pieces, strict=True))
         yield DotScorer(left, right)
+
+
+def _side_by_side(dots: list[tuple[DotScorer, float]], normalise: bool) -> tuple[Tensor, Tensor]:
+    """User and item vectors of several dot products after one another, their weights in the users'."""
+    users = [p.user_vectors * (w / _deviations(p)[:, None] if normalise else w) for p, w in dots]
+    return torch.cat(users, dim=1), torch.cat([p.item_vectors for p, _ in dots], dim=1)
+
+
+def _network_dimensions(
+    networks: tuple[Tensor, Tensor] | None, longest: int, room: int, matrices: int
+) -> Iterable[int]:
+    """How many dimensions are tried for the networks: all that is left, or each multiple of the longest one's."""
+    if networks is None:
+        return [0]
+    whole = networks[1].shape[1]
+    return range(longest, min(whole, room - matrices) + 1, longest) if matrices else [room]
+
+
+@dataclass(frozen=True)
+class _ItemCut:
+    """A matrix of item weights as factors, best dimensions first, and its share of the dimensions there are."""
+
+    left: Tensor
+    right: Tensor
+    scale: Tensor
+    share: float
+    total: float
+
+    def at(self, room: int) -> tuple[Tensor, Tensor]:
+        """User and item vectors of its share of so many dimensions."""
+        rank = max(1, int(room * self.share / self.total))
+        return self.left[:, :rank] * self.scale, self.right[:, :rank]
+
+
+def _item_cuts(items: list[tuple[ItemItemScorer, float]], room: int, normalise: bool, seed: int) -> list[_ItemCut]:
+    total = sum(w for _, w in items)
+    cuts = []
+    for part, weight in items:
+        left, right = _weight_factors(part, max(1, int(room * weight / total)), seed)
+        scale = weight / _spread(part)[:, None] if normalise else torch.tensor(weight)
+        cuts.append(_ItemCut(left, right, scale, weight, total))
+    return cuts
 
 
 def _by_scores(scorer: Scorer, rank: int, seed: int, progress: Progress | None) -> DotScorer:
