@@ -42,8 +42,8 @@ from gnn.config import GNNConfig
 from gnn.matrices import held_out, interactions
 from gnn.network.config import NetworkConfig
 from gnn.network.hetero_network import HeteroNetwork
-from gnn.network.losses import Batch, make_loss
 from gnn.network.message_graph import message_graph
+from gnn.network.objective import Batch, make_loss
 from gnn.network.recommender import HeteroGNN
 from gnn.network.training import train
 from gnn.registry import make_recommender
@@ -205,7 +205,7 @@ def floor(network: HeteroNetwork) -> dict[str, Any]:
 
 
 def _bare(network: HeteroNetwork, batches: list[Batch]) -> float:
-    config, graph = network.config, network.graph
+    config, graph, interacted = network.config, network.graph, network.inputs.interacted
     rng = np.random.default_rng(0)  # not zeros: unwritten ones are a single page of memory, read from the cache
     users = rng.standard_normal((graph.num_users, config.embedding_dim), np.float32)
     items = rng.standard_normal((graph.num_items, config.embedding_dim), np.float32)
@@ -214,11 +214,11 @@ def _bare(network: HeteroNetwork, batches: list[Batch]) -> float:
     start = time.perf_counter()
     for batch in batches:
         chosen = torch.unique(batch.users)
-        means = network.interacted.means.forward[chosen.numpy()] if media else None
-        last = network.interacted.messages.forward[chosen.numpy()]  # the last layer reaches the batch's users alone
+        means = interacted.means.forward[chosen.numpy()] if media else None
+        last = interacted.messages.forward[chosen.numpy()]  # the last layer reaches the batch's users alone
         left = torch.from_numpy(users)[chosen]
         for layer in range(1, config.layers + 1):
-            forth, back = network.interacted.messages.forward, network.interacted.messages.backward
+            forth, back = interacted.messages.forward, interacted.messages.backward
             for _ in range(2):  # the way back goes over the same links
                 _ = back @ users
                 _ = last @ items if layer == config.layers else forth @ items

@@ -1,15 +1,24 @@
-"""Where a model runs and in which numbers."""
+"""Where a model runs."""
 
-from pathlib import Path
-from typing import Literal
+import re
 
-from encoders.errors import EncoderError
+_SYNTAX = re.compile(r"auto|cpu|cuda(:\d+)?")
+_WAY_OUT = "use auto, cpu, cuda or cuda:N"
 
-Dtype = Literal["auto", "float32", "bfloat16"]
+
+class DeviceError(ValueError):
+    """A device that is not known or not there; one line with the way out. Rooms above make it an error of their own."""
+
+
+def checked_device(name: str) -> str:
+    """The name, where it is written as one: `auto`, `cpu`, `cuda` or `cuda:N`. Whether it is there is not looked at."""
+    if not _SYNTAX.fullmatch(name):
+        raise DeviceError(f"device {name!r} is not known; {_WAY_OUT}")
+    return name
 
 
 def pick_device(wanted: str) -> str:
-    """`auto` is cuda where there is one, else cpu; a device that is not there is an `EncoderError`."""
+    """`auto` is cuda where there is one, else cpu; a device that is not there is a `DeviceError`."""
     import torch
 
     if wanted == "auto":
@@ -17,20 +26,7 @@ def pick_device(wanted: str) -> str:
     try:
         device = torch.device(wanted)
     except RuntimeError as error:
-        raise EncoderError(f"device {wanted!r} is not known; use auto, cpu, cuda or cuda:N") from error
+        raise DeviceError(f"device {wanted!r} is not known; {_WAY_OUT}") from error
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise EncoderError(f"device {wanted!r} is not there ({torch.cuda.device_count()} GPUs); use auto or cpu")
+        raise DeviceError(f"device {wanted!r} is not there ({torch.cuda.device_count()} GPUs); use auto or cpu")
     return wanted
-
-
-def dtype_name(wanted: Dtype, device: str) -> str:
-    """The weights' numbers: as asked; auto is bfloat16 on a GPU and on a CPU that multiplies it natively."""
-    if wanted != "auto":
-        return wanted
-    native = pick_device(device).startswith("cuda") or _cpu_has_bfloat16()
-    return "bfloat16" if native else "float32"
-
-
-def _cpu_has_bfloat16() -> bool:
-    info = Path("/proc/cpuinfo")
-    return info.is_file() and any(flag in info.read_text() for flag in ("avx512_bf16", "amx_bf16"))

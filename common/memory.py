@@ -1,7 +1,6 @@
 """Memory of this process and of this machine, in bytes."""
 
 import ctypes
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,6 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None  # type: ignore[assignment]
 
 _PROC = Path("/proc/self")
 _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -39,11 +43,13 @@ def peak_memory() -> Iterator[Peak]:
 
 
 def resident_peak() -> int:
-    """Highest resident memory of this process since it was last reset."""
+    """Highest resident memory of this process since it was last reset; 0 where the system does not tell."""
     try:
         lines = (_PROC / "status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
     except (OSError, StopIteration):
+        if resource is None:
+            return 0
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

@@ -8,7 +8,7 @@ loss: Annotated[str, AfterValidator(LOSSES.checked)] = "bpr"    # a typo is told
 
 import difflib
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
@@ -45,11 +45,12 @@ class Registry(Mapping[str, Component], Generic[Component]):
         """Forget a component that `register` added."""
         del self._registered[name]
 
-    def checked(self, name: str) -> str:
-        """The name, where there is a component of it. Raises `UnknownName`."""
-        if name not in self:
-            near = difflib.get_close_matches(name, self, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(self)}"
+    def checked(self, name: str, also: Iterable[str] = ()) -> str:
+        """The name, where there is a component of it or it stands in `also`. Raises `UnknownName`."""
+        if name not in self and name not in also:
+            known = (*self, *also)
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(known)}"
             raise UnknownName(f"{self.kind} {name!r} is unknown; {hint}")
         return name
 

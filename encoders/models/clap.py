@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, PositiveInt
 
-from common.device import Dtype, dtype_name, pick_device
 from common.vectors import unit_rows
 from encoders.audio import WindowPreparer
 from encoders.base import EncoderBase, Preparer, make_fingerprint
+from encoders.device import Dtype, dtype_name, pick_device
 from encoders.models.hub import Snapshot, load_model, load_part, snapshot
 from encoders.models.transformers_audio import encode_windows, preprocessing
 from encoders.text import TextPreparer

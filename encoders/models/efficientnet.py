@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, PositiveInt
 
-from common.device import pick_device
 from common.vectors import unit_rows
 from encoders.base import EncoderBase, make_fingerprint
+from encoders.device import pick_device
 from encoders.errors import EncoderError
 from encoders.image import Fit, ImagePreparer
 

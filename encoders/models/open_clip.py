@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, PositiveInt
 
-from common.device import Dtype, dtype_name, pick_device
 from common.text import one_line
 from common.vectors import unit_rows
 from encoders.base import EncoderBase, Preparer, make_fingerprint
+from encoders.device import Dtype, dtype_name, pick_device
 from encoders.errors import EncoderError
 from encoders.image import Fit, ImagePreparer
 from encoders.text import TextPreparer

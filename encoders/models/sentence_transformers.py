@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, Field, PositiveInt
 
-from common.device import Dtype, dtype_name, pick_device
 from common.vectors import unit_rows
 from encoders.base import EncoderBase, make_fingerprint
+from encoders.device import Dtype, dtype_name, pick_device
 from encoders.models.hub import Snapshot, loading, read_json, snapshot
 from encoders.text import TextPreparer
 

@@ -1,15 +1,19 @@
 """Training state on disk: one whole safetensors file with its JSON in the header, or none."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import scipy.sparse as sp
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from common.files import write_whole
 from gnn.errors import GnnError
+from gnn.network.hetero_network import HeteroNetwork
 
 
 @dataclass
@@ -63,3 +67,36 @@ def load_state(path: Path, run: str) -> TrainingState | None:
     except (SafetensorError, KeyError, ValueError) as error:
         raise GnnError(f"checkpoint {path} cannot be read ({error}); delete it to start anew") from error
     return state
+
+
+def fingerprint(network: HeteroNetwork, valid: sp.csr_matrix, seed: int) -> str:
+    """SHA-256 over settings, seed, pairs and start parameters (which hold every other shape)."""
+    digest = hashlib.sha256(f"{seed}:{network.config.model_dump_json()}".encode())
+    for matrix in (network.graph.history, valid):
+        digest.update(matrix.indptr.tobytes())
+        digest.update(matrix.indices.tobytes())
+    for name, medium in network.graph.media.items():
+        digest.update(name.encode())
+        if medium.features is not None:
+            digest.update(medium.features.numpy().tobytes())
+        if medium.similar is not None:
+            digest.update(medium.similar.forward.data.tobytes())
+            digest.update(medium.similar.forward.indices.tobytes())
+    return digest.hexdigest()
+
+
+def capture(network: HeteroNetwork, optimiser: torch.optim.Adam, state: TrainingState) -> None:
+    """Take the parameters and the optimiser's moments into the state."""
+    state.parameters = dict(network.state_dict())
+    entries = optimiser.state_dict()["state"]
+    state.optimiser = {f"{n}.{k}": v for n, values in entries.items() for k, v in values.items()}
+
+
+def restore(network: HeteroNetwork, optimiser: torch.optim.Adam, state: TrainingState) -> None:
+    """Put them back."""
+    network.load_state_dict(state.parameters)
+    entries: dict[int, dict[str, Tensor]] = {}
+    for key, value in state.optimiser.items():
+        number, name = key.split(".")
+        entries.setdefault(int(number), {})[name] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": entries})

@@ -1,10 +1,21 @@
-"""Settings of the heterogeneous network and its training."""
+"""Settings of the heterogeneous network and its training. Reading them imports nothing that computes."""
 
-from typing import Literal
+from functools import partial
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
-from gnn.network.imputation import ImputeConfig
+from common.device import checked_device
+from gnn.network.registries import FUSIONS, LOSSES, PROPAGATIONS, SCHEDULES
 
 Modality = Literal["text", "image", "audio"]
 
@@ -18,9 +29,34 @@ BATCH_USERS, BATCH_SIZE = 512, 2048
 SAMPLED_BATCH = 65_536
 """Training pairs of a sampled batch at most: what it meets stays small beside a graph that asks for sampling."""
 
+BLOCK_ROWS = 2048
+"""Users whose scores the softmax over drawn items holds at once."""
+
 RelationName = Literal["SIMILAR", "RELATED", "FOLLOWS"]
-ITEM_FEATURE_FUSIONS = ("feature", "attended")
-"""Fusion kinds that make one item feature of all modalities, and so want a vector where one is missing."""
+
+DECISION = "decision"
+"""The one kind of fusion that no network knows: networks of one modality each, summed (`gnn/decision_fusion.py`)."""
+
+WITHOUT_IMPUTATION = ("joint", DECISION)
+"""Fusion kinds that leave a missing modality out; those that make one item feature want a vector in its place."""
+
+
+class ImputeConfig(BaseModel, extra="forbid"):
+    """How missing vectors are filled in."""
+
+    method: Literal["none", "neighbours", "hops", "pagerank"] = "none"
+    """none: zeros; neighbours: weighted mean of those one edge away; hops: the same repeated outwards
+    until nothing new is reached or `hops` is spent; pagerank: known vectors weighted by personalised
+    PageRank."""
+
+    hops: PositiveInt = 3
+    """Steps outwards for `hops`."""
+
+    damping: float = Field(0.85, gt=0, lt=1)
+    """Chance to walk on rather than to restart, for `pagerank`."""
+
+    iterations: PositiveInt = 20
+    """Power iterations for `pagerank`."""
 
 
 class NetworkConfig(BaseModel, extra="forbid"):
@@ -32,14 +68,14 @@ class NetworkConfig(BaseModel, extra="forbid"):
     layers: NonNegativeInt = 2
     """Rounds of message passing over INTERACTED, RELATED and FOLLOWS."""
 
-    propagation: str = "light"
+    propagation: Annotated[str, AfterValidator(PROPAGATIONS.checked)] = "light"
     """Messages along INTERACTED: `light` (fixed degree-normalised weights) or `attention` (tilted towards ends
     that agree, the sharpness learned)."""
 
     similar_hops: PositiveInt = 1
     """How often item vectors are spread along the media links (1 = item to similar item)."""
 
-    fusion: str = "joint"
+    fusion: Annotated[str, AfterValidator(partial(FUSIONS.checked, also=(DECISION,)))] = "joint"
     """How modalities meet: `joint` (a channel and a gate each), `feature` (vectors concatenated into one item
     feature before propagation), `attended` (one item feature, a learned weighted mean) or `decision` (a network
     for behaviour and one for each modality, their scores summed with weights from validation)."""
@@ -57,7 +93,7 @@ class NetworkConfig(BaseModel, extra="forbid"):
     content: bool = True
     """Let media nodes start from their encoder's vectors (projected); False keeps only their links."""
 
-    loss: str = "softmax"
+    loss: Annotated[str, AfterValidator(LOSSES.checked)] = "softmax"
     """`softmax` (all items, cosine), `sampled_softmax` (cosine, logQ correction) or `bpr` (dot product)."""
 
     full_softmax_items: PositiveInt = 50_000
@@ -84,7 +120,7 @@ class NetworkConfig(BaseModel, extra="forbid"):
     learning_rate: PositiveFloat = 2e-3
     """Step size of Adam."""
 
-    schedule: str = "constant"
+    schedule: Annotated[str, AfterValidator(SCHEDULES.checked)] = "constant"
     """Learning rate over the epochs: `constant`, `cosine` or `linear` decay to a tenth."""
 
     modality_learning_rates: dict[Modality, PositiveFloat] = {}
@@ -109,7 +145,7 @@ class NetworkConfig(BaseModel, extra="forbid"):
     fan_out: PositiveInt = 10
     """Sampled batches: neighbours drawn for a node in each relation and hop."""
 
-    device: str = "auto"
+    device: Annotated[str, AfterValidator(checked_device)] = "auto"
     """Where training runs: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`."""
 
     gpu_precision: Literal["highest", "high", "medium"] = "high"
@@ -154,11 +190,15 @@ class NetworkConfig(BaseModel, extra="forbid"):
         most = SAMPLED_BATCH if sampled else pairs
         return self.batch_size or max(BATCH_SIZE, min(most, pairs // STEPS))
 
+    def samples(self, edges: int) -> bool:
+        """Whether steps run on sampled neighbourhoods of a graph with so many edges of all used relations."""
+        return self.batching == "sampled" or (self.batching == "auto" and edges > self.sampled_above)
+
     @model_validator(mode="after")
     def _imputation_has_a_use(self) -> "NetworkConfig":
-        if self.imputation.method != "none" and self.fusion not in ITEM_FEATURE_FUSIONS:
+        if self.imputation.method != "none" and self.fusion in WITHOUT_IMPUTATION:
             raise ValueError(
                 f"imputation {self.imputation.method!r} is of no use with fusion {self.fusion!r}, where a missing "
-                f"modality is left out; use fusion {' or '.join(ITEM_FEATURE_FUSIONS)}"
+                f"modality is left out; use fusion feature or attended"
             )
         return self

@@ -6,8 +6,7 @@ Autograd would hold five buffers of scores instead of one: at 512 users by 6,710
 import torch
 from torch import Tensor
 
-BLOCK_ROWS = 2048
-"""Users whose scores `SampledCrossEntropy` holds at once."""
+from gnn.network.config import BLOCK_ROWS
 
 _EPSILON = 1e-12
 

@@ -5,8 +5,7 @@ d `embedding_dim`.
 """
 
 from gnn.footprint import FLOAT, Footprint, Sizes, validation_bytes
-from gnn.network.config import NetworkConfig
-from gnn.network.cross_entropy import BLOCK_ROWS
+from gnn.network.config import BLOCK_ROWS, NetworkConfig
 
 _EPOCHS = 40
 """Epochs a network is taken to need: early stopping ends most runs between 20 and 60."""

@@ -4,18 +4,20 @@ Users, items and entities start from learned vectors, media nodes from their enc
 projections, relation weights and gates are learned, so a score is a sum of exact contributions.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gnn.network.config import ITEM_FEATURE_FUSIONS, NetworkConfig
+from gnn.network.config import NetworkConfig
 from gnn.network.fusion import Channel, make_fusion
+from gnn.network.inputs import GraphInputs
 from gnn.network.item_features import with_imputed
 from gnn.network.message_graph import MessageGraph
-from gnn.network.operators import Interacted, SparseOperator
-from gnn.network.propagation import LightPropagation, make_propagation
+from gnn.network.operators import SparseOperator
+from gnn.network.perturbation import Perturbation
+from gnn.network.registries import PROPAGATIONS
 from gnn.scorers.base import UserTerms
 
 
@@ -29,18 +31,6 @@ class Vectors:
     """Each modality's own item vectors, for alignment."""
 
 
-@dataclass(frozen=True)
-class Perturbation:
-    """How one training batch sees the graph; the default sees it whole."""
-
-    identity: Bool[Tensor, "items"] | None = None
-    """False = the item stands without own vector and interactions."""
-    modality: dict[str, Bool[Tensor, "items"]] = field(default_factory=dict)
-    """False = the item lacks this modality's features."""
-    noise: dict[str, Float[Tensor, "items width"]] = field(default_factory=dict)
-    """Added to the features."""
-
-
 class HeteroNetwork(nn.Module):
     """User and item vectors by message passing (He et al., LightGCN, 2020; item links as in FREEDOM, 2023).
 
@@ -49,13 +39,14 @@ class HeteroNetwork(nn.Module):
     averaged. Each channel (modality) then adds `weight * M h` to the items, h the start vector of the item with
     its content and M the links HAS -> SIMILAR -> HAS, and `gate * weight * mean over the history of M h` to
     the users. A channel without links adds its content in place of `M h`.
+
+    It holds the parameters; the graph that a pass runs on is its input, the whole one (`inputs`) where none is given.
     """
 
     def __init__(self, graph: MessageGraph, config: NetworkConfig, generator: torch.Generator) -> None:
         super().__init__()
-        if config.fusion in ITEM_FEATURE_FUSIONS:
-            graph = with_imputed(graph, config.imputation)
-        self.graph, self.config = graph, config
+        graph = with_imputed(graph, config.imputation)
+        self.config = config
         self.fusion = make_fusion(graph.media, config, generator)
 
         def start(rows: int) -> nn.Parameter:
@@ -71,36 +62,34 @@ class HeteroNetwork(nn.Module):
         self.related_weights = nn.ParameterDict({str(n): torch.ones(()) for n in range(len(graph.item_entity))})
         self.entity_weight = nn.Parameter(torch.ones(())) if graph.entity_entity and graph.item_entity else None
         self.follow_weight = nn.Parameter(torch.ones(())) if graph.follows else None
-        self.propagation = make_propagation(config.propagation)
-        self.interacted = Interacted.of(graph.history)
-        self._known_items = torch.from_numpy(graph.history.getnnz(axis=0) > 0).float()
-        known_users = torch.from_numpy(graph.history.getnnz(axis=1) > 0)
-        # as floats: a product of floats and booleans takes twice as long
-        self._known_users = None if known_users.all() else known_users.float()
+        self.propagation = PROPAGATIONS[config.propagation]()
+        self.inputs = GraphInputs.of(graph, self.fusion)
 
     def forward(
         self,
+        inputs: GraphInputs | None = None,
         seen: Perturbation | None = None,
-        interacted: Interacted | None = None,
         only: Int[Tensor, "chosen"] | None = None,
     ) -> Vectors:
-        """Vectors of all users and items.
+        """Vectors of all users and items of `inputs`, or of the whole graph.
 
-        `interacted` (users x items) stands in for the full interactions in message passing, e.g. pruned ones.
         With `only` (ascending, on the CPU) the users are these alone, in this order: a training step needs no others,
         and the last layer towards users and the means over histories are nearly half of the work.
         """
-        seen = seen or Perturbation()
-        interacted = interacted or self.interacted
-        channels = self.fusion(self._features(seen))
-        content = self._content(channels)
+        inputs, seen = inputs or self.inputs, seen or Perturbation()
+        channels = self.channels(inputs, seen)
         shown = None if seen.identity is None else seen.identity.float()[:, None]
-        start = self._start(content, shown)
-        users, items = self._propagate(start, interacted.messages, shown=shown, only=only)
-        means = interacted.means if only is None else interacted.means.rows(only)
+        start = self._start(inputs, channels, shown)
+        users, items = self._propagate(inputs, start, shown=shown, only=only)
+        means = inputs.interacted.means if only is None else inputs.interacted.means.rows(only)
         users, items = self._add_channels(users, items, start, channels, means, shown)
         contents = {n: c.content for n, c in zip(self.fusion.names, channels, strict=True) if c.content is not None}
         return Vectors(users, items, contents)
+
+    @property
+    def graph(self) -> MessageGraph:
+        """The whole graph, imputed features and all."""
+        return self.inputs.graph
 
     @property
     def device(self) -> torch.device:
@@ -110,15 +99,18 @@ class HeteroNetwork(nn.Module):
     def place(self, device: str) -> None:
         """Move parameters and features there."""
         self.to(device)
-        self.graph = replace(self.graph, media={name: m.to(device) for name, m in self.graph.media.items()})
-        self._known_items = self._known_items.to(device)
-        self._known_users = None if self._known_users is None else self._known_users.to(device)
+        self.inputs = self.inputs.to(device)
+
+    def channels(self, inputs: GraphInputs | None = None, seen: Perturbation | None = None) -> list[Channel]:
+        """What the media give to the items; `fusion.names` are their names."""
+        inputs = inputs or self.inputs
+        channels: list[Channel] = self.fusion((seen or Perturbation()).features(inputs.graph), inputs.prepared)
+        return channels
 
     @torch.no_grad()
     def modality_gates(self) -> Float[Tensor, "users channels"]:
         """How much each channel counts for each user, as shares of 1; the columns are `fusion.names`."""
-        channels = self.fusion(self._features(Perturbation()))
-        users, _ = self._propagate(self._start(self._content(channels)), self.interacted.messages)
+        users, _ = self._propagate(self.inputs, self._start(self.inputs, self.channels()))
         weight = self.similar_weights.abs()
         gates = self._gates(users) * weight
         return gates / gates.sum(dim=1, keepdim=True).clamp_min(1e-12)
@@ -129,20 +121,19 @@ class HeteroNetwork(nn.Module):
 
         `cosine` says that scores are taken between vectors of unit length.
         """
-        if not isinstance(self.propagation, LightPropagation):
+        if not self.propagation.linear:
             return None
-        channels = dict(zip(self.fusion.names, self.fusion(self._features(Perturbation())), strict=True))
-        start = self._start(self._content(list(channels.values())))
+        channels = dict(zip(self.fusion.names, self.channels(), strict=True))
+        start = self._start(self.inputs, list(channels.values()))
         layers = self.config.layers
-        messages = self.interacted.messages
-        users, _ = self._propagate(start, messages)
+        users, _ = self._propagate(self.inputs, start)
         # layer l of a user sums layer l - 1 of the history: all item layers but the last
-        earlier = self._propagate(start, messages, layers - 1)[1] if layers else 0 * start
+        earlier = self._propagate(self.inputs, start, layers - 1)[1] if layers else 0 * start
         sent = {}
         for number, (name, channel) in enumerate(channels.items()):
             spread = self._spread(channel, start)
             if spread is not None:
-                sent[name] = self.similar_weights[number] * spread * self._known_items[:, None]
+                sent[name] = self.similar_weights[number] * spread * self.inputs.known_items[:, None]
         names = sorted(sent)
         gates = self._gates(users)[:, [self.fusion.names.index(name) for name in names]] if names else None
         lengths = self().users.norm(dim=1).clamp_min(1e-12)
@@ -153,34 +144,18 @@ class HeteroNetwork(nn.Module):
             scale=1 / lengths if cosine else None,
         )
 
-    def _features(self, seen: Perturbation) -> dict[str, Tensor]:
-        features = {}
-        for name, medium in self.graph.media.items():
-            if medium.features is not None:
-                x = medium.features
-                if name in seen.noise:  # what is missing stays missing
-                    x = x + seen.noise[name] * medium.present[:, None]
-                if name in seen.modality:
-                    x = x * seen.modality[name][:, None]
-                if seen.identity is not None and medium.filled is not None:  # a new item has no users to be filled from
-                    x = x * (seen.identity | ~medium.filled)[:, None]
-                features[name] = x
-        return features
-
-    def _content(self, channels: list[Channel]) -> Tensor | None:
-        parts = [self.content_weights[n] * c.content for n, c in enumerate(channels) if c.content is not None]
-        return sum(parts[1:], parts[0]) if parts else None
-
-    def _start(self, content: Tensor | None, shown: Tensor | None = None) -> Tensor:
+    def _start(self, inputs: GraphInputs, channels: list[Channel], shown: Tensor | None = None) -> Tensor:
         """What items start from; one that nobody has, or that is not `shown`, has no vector of its own."""
-        known = self._known_items[:, None]
-        own = self.item_start * (known if shown is None else known * shown)
-        return own if content is None else own + content
+        table = self.item_start if inputs.part is None else self.item_start[inputs.part.items]
+        known = inputs.known_items[:, None]
+        own = table * (known if shown is None else known * shown)
+        contents = [self.content_weights[n] * c.content for n, c in enumerate(channels) if c.content is not None]
+        return own + sum(contents[1:], contents[0]) if contents else own
 
     def _propagate(
         self,
+        inputs: GraphInputs,
         start: Tensor,
-        interacted: SparseOperator,
         layers: int | None = None,
         *,
         shown: Tensor | None = None,
@@ -188,31 +163,44 @@ class HeteroNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The mean of the layers: of all users or of `only` these, and of all items."""
         layers = self.config.layers if layers is None else layers
-        users = self.user_start if self._known_users is None else self.user_start * self._known_users[:, None]
-        items = start
-        entities: Tensor | None = self.entity_start
+        users, items, entities = self._user_start(inputs), start, self._entity_start(inputs)
+        follows = inputs.graph.follows
         all_users, all_items = _chosen(users, only), items
         for layer in range(1, layers + 1):
             wanted = only if layer == layers else None
-            to_users, to_items = self.propagation(interacted, users, items, wanted)
+            to_users, to_items = self.propagation(inputs.interacted.messages, users, items, wanted)
             to_items = to_items if shown is None else to_items * shown
-            if self.follow_weight is not None and self.graph.follows is not None:
-                follows = self.graph.follows if wanted is None else self.graph.follows.rows(wanted)
-                to_users = to_users + self.follow_weight * (follows @ users)
+            if self.follow_weight is not None and follows is not None:
+                to_users = to_users + self.follow_weight * (
+                    (follows if wanted is None else follows.rows(wanted)) @ users
+                )
             if entities is not None:
-                to_entities = torch.zeros_like(entities)
-                for weight, operator in zip(
-                    self.related_weights.values(), self.graph.item_entity.values(), strict=True
-                ):
-                    to_items = to_items + weight * (operator @ entities)
-                    to_entities = to_entities + weight * (operator.T @ items)
-                if self.entity_weight is not None and self.graph.entity_entity is not None:
-                    to_entities = to_entities + self.entity_weight * (self.graph.entity_entity @ entities)
-                entities = to_entities
+                to_items, entities = self._over_entities(inputs.graph, items, entities, to_items)
             users, items = to_users, to_items
             all_users = all_users + (users if layer == layers else _chosen(users, only))
             all_items = all_items + items
         return all_users / (layers + 1), all_items / (layers + 1)
+
+    def _user_start(self, inputs: GraphInputs) -> Tensor:
+        table = self.user_start if inputs.part is None else self.user_start[inputs.part.users]
+        return table if inputs.known_users is None else table * inputs.known_users[:, None]
+
+    def _entity_start(self, inputs: GraphInputs) -> Tensor | None:
+        if self.entity_start is None or inputs.part is None:
+            return self.entity_start
+        return self.entity_start[inputs.part.entities]
+
+    def _over_entities(
+        self, graph: MessageGraph, items: Tensor, entities: Tensor, to_items: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`to_items` with the messages of the entities added, and the entities' own next vectors."""
+        to_entities = torch.zeros_like(entities)
+        for weight, operator in zip(self.related_weights.values(), graph.item_entity.values(), strict=True):
+            to_items = to_items + weight * (operator @ entities)
+            to_entities = to_entities + weight * (operator.T @ items)
+        if self.entity_weight is not None and graph.entity_entity is not None:
+            to_entities = to_entities + self.entity_weight * (graph.entity_entity @ entities)
+        return to_items, to_entities
 
     def _add_channels(
         self,

@@ -3,32 +3,14 @@
 The caller gives the adjacency of one side of the train/test line only; nothing here looks further than it.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float
-from pydantic import BaseModel, Field, PositiveInt
 
-from encoders.errors import EncoderError
-
-
-class ImputeConfig(BaseModel, extra="forbid"):
-    """How missing vectors are filled in."""
-
-    method: Literal["none", "neighbours", "hops", "pagerank"] = "none"
-    """none: zeros; neighbours: weighted mean of those one edge away; hops: the same repeated outwards
-    until nothing new is reached or `hops` is spent; pagerank: known vectors weighted by personalised
-    PageRank."""
-
-    hops: PositiveInt = 3
-    """Steps outwards for `hops`."""
-
-    damping: float = Field(0.85, gt=0, lt=1)
-    """Chance to walk on rather than to restart, for `pagerank`."""
-
-    iterations: PositiveInt = 20
-    """Power iterations for `pagerank`."""
+from gnn.errors import GnnError
+from gnn.network.config import ImputeConfig
 
 
 class Imputed(NamedTuple):
@@ -55,11 +37,11 @@ def impute(
     known = np.asarray(known, dtype=bool)
     graph = sp.csr_matrix(adjacency, dtype=np.float32)
     if graph.shape != (len(vectors), len(vectors)) or known.shape != (len(vectors),):
-        raise EncoderError(
+        raise GnnError(
             f"imputation: {len(vectors)} vectors, a mask of {known.shape} and a graph of {graph.shape} do not fit"
         )
     if graph.nnz and graph.data.min() < 0:
-        raise EncoderError(f"imputation: the graph has a negative weight ({graph.data.min():g}); use weights >= 0")
+        raise GnnError(f"imputation: the graph has a negative weight ({graph.data.min():g}); use weights >= 0")
     start = np.where(known[:, None], np.asarray(vectors, dtype=np.float32), np.float32(0))
     if config.method == "none" or known.all() or not known.any():
         return Imputed(start, known, np.zeros_like(known))

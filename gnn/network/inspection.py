@@ -13,9 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.func import functional_call
 
+from gnn.network.finished import finished_scorer
 from gnn.network.hetero_network import HeteroNetwork, Vectors
-from gnn.network.losses import LOSSES
-from gnn.network.training import finished_scorer
+from gnn.network.registries import LOSSES
 from gnn.scorers.base import DotScorer
 
 BEHAVIOUR = "behaviour"
@@ -28,8 +28,7 @@ def part_masks(network: HeteroNetwork) -> dict[str, dict[str, Tensor]]:
     """Part -> parameter -> 1 where scaling that entry scales the part; parts without effect are absent."""
     shapes = {name: parameter.detach() for name, parameter in network.named_parameters()}
     masks = {BEHAVIOUR: {name: torch.ones_like(shapes[name]) for name in ("user_start", "item_start")}}
-    features = {name: medium.features for name, medium in network.graph.media.items() if medium.features is not None}
-    for number, (name, channel) in enumerate(zip(network.fusion.names, network.fusion(features), strict=True)):
+    for number, (name, channel) in enumerate(zip(network.fusion.names, network.channels(), strict=True)):
         own = torch.zeros_like(shapes["similar_weights"])
         own[number] = 1
         content = {"content_weights": own} if channel.content is not None else {}
@@ -122,7 +121,7 @@ def _zeroed(network: HeteroNetwork, masks: Collection[Mapping[str, Tensor]]) -> 
 
 
 def _cosine(network: HeteroNetwork) -> bool:
-    return bool(LOSSES[network.config.loss].cosine)  # type: ignore[attr-defined]
+    return LOSSES[network.config.loss].cosine
 
 
 def _lengths(vectors: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows"]:

@@ -7,7 +7,8 @@ import scipy.sparse as sp
 import torch
 
 from gnn.matrices import inverse_power
-from gnn.network.imputation import ImputeConfig, impute
+from gnn.network.config import ImputeConfig
+from gnn.network.imputation import impute
 from gnn.network.message_graph import Medium, MessageGraph
 from gnn.network.operators import row_mean
 

@@ -1,20 +1,20 @@
 """What messages pass over: the training graph, brought once into the operators the network multiplies by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from gnn.matrices import interactions, media_similarity, sym_normalised
 from gnn.network.config import NetworkConfig
-from gnn.network.operators import SparseOperator, degree_normalised, row_mean
+from gnn.network.operators import SparseOperator, degree_normalised, ones, row_mean
 from graph.schema import HAS, MEDIA_LABELS
 
 _NAMED_RELATIONS = 8
@@ -42,6 +42,22 @@ class Medium:
         """Its tensors there; links are operators and follow what they are multiplied by."""
         features, filled = (None if part is None else part.to(device) for part in (self.features, self.filled))
         return Medium(features, self.similar, filled)
+
+    def cut(self, items: Int[Tensor, "kept"]) -> "Medium":
+        """It on these items alone."""
+        features, filled = (None if part is None else part[items] for part in (self.features, self.filled))
+        return Medium(features, None if self.similar is None else self.similar.cut(items, items), filled)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some nodes of a graph, ids ascending, and the interactions between them that a batch passes messages over."""
+
+    users: Int[Tensor, "kept_users"]
+    items: Int[Tensor, "kept_items"]
+    entities: Int[Tensor, "kept_entities"]
+    between: sp.csr_matrix
+    """Users x items, numbered as here; the values are the whole graph's weights."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +87,28 @@ class MessageGraph:
     def num_entities(self) -> int:
         """Entities that a used relation reaches, else 0."""
         return next(iter(self.item_entity.values())).shape[1] if self.item_entity else 0
+
+    @property
+    def edges(self) -> int:
+        """Interactions and entries of every other relation."""
+        operators = [self.entity_entity, self.follows, *self.item_entity.values()]
+        operators += [medium.similar for medium in self.media.values()]
+        return int(self.history.nnz + sum(o.forward.nnz for o in operators if o is not None))
+
+    def to(self, device: str) -> "MessageGraph":
+        """Its tensors there."""
+        return replace(self, media={name: medium.to(device) for name, medium in self.media.items()})
+
+    def cut(self, part: Part) -> "MessageGraph":
+        """It between the nodes of the part; of the interactions those that were drawn."""
+        items, entities = part.items, part.entities
+        return MessageGraph(
+            ones(part.between),
+            {name: medium.cut(items) for name, medium in self.media.items()},
+            {name: operator.cut(items, entities) for name, operator in self.item_entity.items()},
+            None if self.entity_entity is None else self.entity_entity.cut(entities, entities),
+            None if self.follows is None else self.follows.cut(part.users, part.users),
+        )
 
 
 def message_graph(data: HeteroData, config: NetworkConfig) -> MessageGraph:

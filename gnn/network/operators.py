@@ -60,6 +60,16 @@ class SparseOperator:
         """These rows alone, in this order."""
         return SparseOperator(self.forward[chosen.numpy()])
 
+    def cut(self, rows: Int[Tensor, "kept_rows"], columns: Int[Tensor, "kept_columns"]) -> "SparseOperator":
+        """It between these rows and columns; what a row lost is made up for (see `Rescaled`)."""
+        part = self.forward[rows.numpy()][:, columns.numpy()].tocsr()
+        return Rescaled(part, self.row_degrees(rows), self.T.row_degrees(columns))
+
+    def row_degrees(self, rows: Int[Tensor, "chosen"]) -> Int[np.ndarray, "chosen"]:
+        """Entries of each of these rows."""
+        starts = self.forward.indptr
+        return np.asarray(starts[rows.numpy() + 1] - starts[rows.numpy()])
+
     def edges(self, device: torch.device) -> tuple[Int[Tensor, "edges"], Int[Tensor, "edges"], Float[Tensor, "edges"]]:
         """Row, column and value of each entry, on `device`."""
         found = self._edges
@@ -81,6 +91,25 @@ class SparseOperator:
         return placed[device]
 
 
+class Rescaled(SparseOperator):
+    """A part of an operator, each row scaled by `entries of the whole row / entries kept`.
+
+    The transpose is scaled by its own rows, so that in either direction a sum over some neighbours estimates the one
+    over all of them.
+    """
+
+    def __init__(
+        self, part: sp.csr_matrix, row_degrees: Int[np.ndarray, "rows"], column_degrees: Int[np.ndarray, "columns"]
+    ) -> None:
+        super().__init__(_rescaled(part, row_degrees))
+        self._turned = SparseOperator(_rescaled(part.T.tocsr(), column_degrees))
+
+    @property
+    def T(self) -> SparseOperator:
+        """Messages the other way."""
+        return self._turned
+
+
 class Interacted(NamedTuple):
     """What passes over INTERACTED, users x items; both of the same interactions."""
 
@@ -93,6 +122,13 @@ class Interacted(NamedTuple):
     def of(cls, history: sp.csr_matrix) -> "Interacted":
         """The operators of these interactions."""
         return cls(SparseOperator(degree_normalised(history)), SparseOperator(row_mean(history)))
+
+    def cut(
+        self, users: Int[Tensor, "kept_users"], items: Int[Tensor, "kept_items"], between: sp.csr_matrix
+    ) -> "Interacted":
+        """The same of the drawn interactions `between` these nodes, whose values are those of `messages`."""
+        degrees = self.messages.row_degrees(users), self.messages.T.row_degrees(items)
+        return Interacted(Rescaled(between, *degrees), SparseOperator(row_mean(ones(between))))
 
 
 class _Tiled:
@@ -167,6 +203,18 @@ def row_mean(matrix: sp.csr_matrix) -> sp.csr_matrix:
     """Rows that sum to 1; an empty row stays 0."""
     scale = inverse_power(np.asarray(matrix.sum(axis=1)).ravel(), 1.0)
     return (sp.diags(scale) @ matrix).tocsr().astype(np.float32)
+
+
+def ones(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """1 where it has an entry."""
+    result = matrix.copy()
+    result.data = np.ones_like(result.data)
+    return result
+
+
+def _rescaled(part: sp.csr_matrix, degrees: Int[np.ndarray, "rows"]) -> sp.csr_matrix:
+    kept = np.diff(part.indptr)
+    return (sp.diags((degrees / np.maximum(kept, 1)).astype(np.float32)) @ part).tocsr()
 
 
 def without_edges(matrix: sp.csr_matrix, share: float, generator: torch.Generator) -> sp.csr_matrix:

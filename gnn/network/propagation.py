@@ -1,18 +1,37 @@
 """How one layer passes messages along INTERACTED: the same interface, with fixed or with learned edge weights."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gnn.errors import GnnError
 from gnn.network.operators import SparseOperator
 
 
-class LightPropagation(nn.Module):
+class Propagation(nn.Module, ABC):
+    """One layer's messages between users and items; made without arguments, shared by all layers."""
+
+    linear: ClassVar[bool] = False
+    """Messages are fixed weights times the senders: a user's vector is then a sum of exact terms."""
+
+    @abstractmethod
+    def forward(
+        self,
+        interacted: SparseOperator,
+        users: Float[Tensor, "users dim"],
+        items: Float[Tensor, "items dim"],
+        only: Int[Tensor, "chosen"] | None = None,
+    ) -> tuple[Float[Tensor, "receiving dim"], Float[Tensor, "items dim"]]:
+        """The messages that arrive at users (at `only` these) and at items; `interacted` is users x items."""
+
+
+class LightPropagation(Propagation):
     """The degree-normalised sum of the neighbours, nothing learned (He et al., LightGCN, 2020)."""
+
+    linear = True
 
     def forward(
         self,
@@ -26,7 +45,7 @@ class LightPropagation(nn.Module):
         return to_users @ items, interacted.T @ users
 
 
-class AttentionPropagation(nn.Module):
+class AttentionPropagation(Propagation):
     """Light weights tilted by how well an edge's two ends agree, each node's weights keeping their sum.
 
     An edge weighs `w * exp(sharpness * cosine)`, rescaled at each receiving node (in the manner of Velickovic et
@@ -55,20 +74,6 @@ class AttentionPropagation(nn.Module):
             at_all_users if only is None else at_all_users.index_select(0, only),
             torch.zeros_like(items).index_add(0, columns, to_items[:, None] * at_users),
         )
-
-
-PROPAGATIONS: dict[str, Callable[[], nn.Module]] = {
-    "light": LightPropagation,
-    "attention": AttentionPropagation,
-}
-"""Kinds of propagation by name."""
-
-
-def make_propagation(name: str) -> nn.Module:
-    """The propagation of that name; `GnnError` for an unknown one."""
-    if name not in PROPAGATIONS:
-        raise GnnError(f"propagation {name!r} is unknown; use one of {', '.join(PROPAGATIONS)}")
-    return PROPAGATIONS[name]()
 
 
 def _tilted(weights: Tensor, tilt: Tensor, receiver: Tensor, nodes: int) -> Tensor:

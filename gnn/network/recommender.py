@@ -12,12 +12,14 @@ from gnn.components import Recommender, Watch, fit_name
 from gnn.footprint import Footprint, Sizes
 from gnn.matrices import held_out
 from gnn.network.config import NetworkConfig
+from gnn.network.finished import finished_scorer
 from gnn.network.footprint import network_footprint
 from gnn.network.hetero_network import HeteroNetwork
-from gnn.network.losses import LOSSES
 from gnn.network.message_graph import message_graph
-from gnn.network.sampling import left_out
-from gnn.network.training import TrainingReport, finished_scorer, train
+from gnn.network.objective import sampled_kind
+from gnn.network.passes import left_out
+from gnn.network.registries import LOSSES
+from gnn.network.training import TrainingReport, train
 from gnn.scorers.base import DotScorer
 
 
@@ -32,6 +34,8 @@ class HeteroGNN(Recommender[NetworkConfig]):
 
     def __init__(self, config: NetworkConfig | None = None, watch: Watch | None = None) -> None:
         super().__init__(config, watch)
+        if self.config.batching == "sampled":
+            sampled_kind(self.config.loss)  # told here rather than after the graph was read
         self.network: HeteroNetwork | None = None
         self.report: TrainingReport | None = None
 
@@ -40,7 +44,7 @@ class HeteroGNN(Recommender[NetworkConfig]):
 
         `progress(epochs done, at most)` is called after each epoch; the watch keeps a checkpoint, hears of the epoch's
         metrics and is told where size decides for an approximation.
-        Raises `GnnError` for an unknown loss, fusion or schedule, or a graph without training interactions.
+        Raises `GnnError` for a device that is not there, or a graph without training interactions.
         """
         graph = message_graph(data, self.config)
         if self.watch.tell:
@@ -57,7 +61,7 @@ class HeteroGNN(Recommender[NetworkConfig]):
             on_epoch=self.watch.epochs(name),
             on_resume=self.watch.on_resume,
         )
-        cosine = LOSSES[self.config.loss].cosine  # type: ignore[attr-defined]
+        cosine = LOSSES[self.config.loss].cosine
         scorer = finished_scorer(self.network, cosine)
         return replace(scorer, terms=self.network.user_terms(cosine=cosine))
 

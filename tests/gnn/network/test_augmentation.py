@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from gnn.network.config import NetworkConfig
+from gnn.network.finished import finished_scorer
 from gnn.network.hetero_network import HeteroNetwork
 from gnn.network.message_graph import message_graph
-from gnn.network.operators import Interacted
-from gnn.network.training import _perturbation, finished_scorer
+from gnn.network.perturbation import Perturbation
 
 
 def build(data, **settings):
@@ -17,7 +17,7 @@ def build(data, **settings):
 
 def draws(network, count=60):
     generator = torch.Generator().manual_seed(1)
-    return [_perturbation(network, generator) for _ in range(count)]
+    return [Perturbation.drawn(network.graph, network.config, generator, network.device) for _ in range(count)]
 
 
 def test_modality_dropout_takes_the_share_that_was_asked(taste_graph):
@@ -37,14 +37,14 @@ def test_feature_noise_has_the_deviation_that_was_asked(taste_graph):
     assert noise.shape[1:] == network.graph.media["image"].features.shape
     assert noise.std() == pytest.approx(0.4, rel=0.03) and noise.mean() == pytest.approx(0, abs=0.01)
     assert not torch.equal(noise[0], noise[1])
-    spread = network._features(seen[0])["image"] - network.graph.media["image"].features
+    spread = seen[0].features(network.graph)["image"] - network.graph.media["image"].features
     assert torch.allclose(spread, noise[0], atol=1e-6)
 
 
 def test_a_dropped_modality_leaves_the_item_without_its_features(taste_graph):
     network = build(taste_graph(), modality_dropout=0.5, feature_noise=0.4)
     (seen,) = draws(network, 1)
-    rows = network._features(seen)["image"]
+    rows = seen.features(network.graph)["image"]
     assert torch.equal(rows.abs().sum(dim=1) > 0, seen.modality["image"])
 
 
@@ -62,7 +62,7 @@ def test_a_dropped_interaction_reaches_its_user_neither_by_messages_nor_by_what_
     pruned = whole.copy()
     pruned.data[pruned.indptr[0] : pruned.indptr[1]] = 0  # all of user 0's
     pruned.eliminate_zeros()
-    users = network(interacted=Interacted.of(pruned)).users
+    users = network(network.inputs.with_interactions(pruned)).users
     layers = network.config.layers + 1
     assert torch.allclose(users[0], network.user_start[0] / layers, atol=1e-6)
     assert not torch.allclose(users[1], network.user_start[1] / layers, atol=1e-3)

@@ -5,18 +5,19 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from encoders.errors import EncoderError
+from gnn.errors import GnnError
 from gnn.matrices import held_out
 from gnn.network import operators
 from gnn.network.config import NetworkConfig
-from gnn.network.fusion import FUSIONS
+from gnn.network.finished import validate
 from gnn.network.hetero_network import HeteroNetwork
-from gnn.network.losses import LOSSES
 from gnn.network.message_graph import message_graph
 from gnn.network.operators import SparseOperator
-from gnn.network.propagation import PROPAGATIONS
+from gnn.network.passes import make_passes
+from gnn.network.perturbation import Perturbation
 from gnn.network.recommender import HeteroGNN
-from gnn.network.training import _generator, _loss, _passes, _perturbation, validate
+from gnn.network.registries import FUSIONS, LOSSES, PROPAGATIONS
+from gnn.network.training import _generator
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 AUGMENTED = {"identity_dropout": 0.3, "modality_dropout": 0.2, "feature_noise": 0.1}
@@ -30,9 +31,9 @@ def network_of(data, **settings):
 def one_step(network):
     """Loss of the first batch, with its gradient."""
     generator = _generator(0, 1)
-    loss = _loss(network)
-    batch, vectors = next(_passes(network, loss, None, generator))
-    value = loss(vectors.users, vectors.items, batch, generator)
+    passes = make_passes(network.graph, network.config)
+    batch, vectors = next(passes.over(network, network.inputs, generator))
+    value = passes.loss(vectors.users, vectors.items, batch, generator)
     value.backward()
     return value
 
@@ -68,12 +69,12 @@ def test_no_kind_of_network_mixes_devices(mixed_graph, monkeypatch, fusion, prop
     filled = {} if fusion == "joint" else {"imputation": {"method": "neighbours"}}
     network = network_of(mixed_graph, fusion=fusion, propagation=propagation, **filled, **AUGMENTED)
     network.place("meta")
-    vectors = network(_perturbation(network, torch.Generator()))
+    vectors = network(seen=Perturbation.drawn(network.graph, network.config, torch.Generator(), network.device))
     assert vectors.users.device.type == vectors.items.device.type == "meta"
 
 
 def test_a_device_that_is_not_there_is_named(mixed_graph):
-    with pytest.raises(EncoderError, match=r"device 'cuda:63' is not there .* use auto or cpu"):
+    with pytest.raises(GnnError, match=r"gnn.device 'cuda:63' is not there .* use auto or cpu"):
         HeteroGNN(NetworkConfig(device="cuda:63", epochs=1)).fit(mixed_graph, seed=0)
 
 
@@ -103,6 +104,5 @@ def test_training_on_a_gpu_learns_what_the_cpu_learns(mixed_graph, precision):
         model = HeteroGNN(NetworkConfig(device=device, gpu_precision=precision, epochs=20, learning_rate=1e-2))
         scorer = model.fit(mixed_graph, seed=0)
         assert scorer.user_vectors.device.type == model.network.device.type == "cpu"
-        loss = _loss(model.network)
-        reached.append(validate(model.network, loss, held_out(mixed_graph, "valid"))["ndcg@20"])
+        reached.append(validate(model.network, True, held_out(mixed_graph, "valid"))["ndcg@20"])
     assert reached[1] == pytest.approx(reached[0], abs=0.03)

@@ -4,8 +4,9 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encoders import EncoderError
-from gnn.network.imputation import ImputeConfig, impute
+from gnn.errors import GnnError
+from gnn.network.config import ImputeConfig
+from gnn.network.imputation import impute
 
 # A path 0 - 1 - 2 - 3, and 4 alone; 0 and 2 are known.
 PATH = sp.csr_matrix(([1.0] * 6, ([0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2])), shape=(5, 5))
@@ -51,9 +52,9 @@ def test_pagerank_weighs_the_nearer_more():
 
 
 def test_what_does_not_fit_is_an_error():
-    with pytest.raises(EncoderError, match="do not fit"):
+    with pytest.raises(GnnError, match="do not fit"):
         impute(VECTORS, KNOWN[:3], PATH, ImputeConfig())
-    with pytest.raises(EncoderError, match="negative"):
+    with pytest.raises(GnnError, match="negative"):
         impute(VECTORS, KNOWN, -PATH, ImputeConfig(method="hops"))
 
 

@@ -10,11 +10,12 @@ from torch import Tensor
 from gnn.errors import GnnError
 from gnn.network import operators
 from gnn.network.config import NetworkConfig
-from gnn.network.fusion import FUSIONS
-from gnn.network.hetero_network import HeteroNetwork, Perturbation
+from gnn.network.hetero_network import HeteroNetwork
 from gnn.network.message_graph import message_graph, whitened
 from gnn.network.operators import SparseOperator, degree_normalised, row_mean, without_edges
-from gnn.network.propagation import PROPAGATIONS, AttentionPropagation, make_propagation
+from gnn.network.perturbation import Perturbation
+from gnn.network.propagation import AttentionPropagation
+from gnn.network.registries import FUSIONS, PROPAGATIONS
 
 
 def build(data, seed=0, **settings):
@@ -36,9 +37,9 @@ def test_every_fusion_gives_vectors_of_the_asked_shape_and_learns(fusion, taste_
     assert torch.allclose(gates.sum(dim=1), torch.ones(150))
 
 
-def test_unknown_fusion_names_the_known_ones(taste_graph):
-    with pytest.raises(GnnError, match="fusion 'late' is unknown; use one of joint, feature, attended"):
-        build(taste_graph(), fusion="late")
+def test_fusion_of_decisions_is_none_inside_one_network(taste_graph):
+    with pytest.raises(GnnError, match=r"fusion 'decision' sums networks .*; use it with model auto or hetero"):
+        build(taste_graph(), fusion="decision")
 
 
 def test_one_layer_without_media_is_lightgcn_by_hand(bare_graph):
@@ -164,10 +165,10 @@ def test_perturbation_hides_items_and_modalities(taste_graph):
     identity[3] = False
     features = network.graph.media
     hidden = {m: identity for m in features}
-    gone = network(Perturbation(identity, hidden)).items[3]
+    gone = network(seen=Perturbation(identity, hidden)).items[3]
     assert gone.abs().sum() == 0
     noise = {m: torch.ones_like(medium.features) for m, medium in features.items()}
-    assert not torch.equal(network(Perturbation(noise=noise)).items, network().items)
+    assert not torch.equal(network(seen=Perturbation(noise=noise)).items, network().items)
 
 
 def test_operator_multiplies_and_carries_the_gradient():
@@ -212,8 +213,6 @@ def test_attention_leans_to_neighbours_that_agree():
     to_users, _ = attention(operator, users, items)
     e = float(np.e)
     assert torch.allclose(to_users, torch.tensor([[e / (e + 1), 1 / (e + 1)]]))
-    with pytest.raises(GnnError, match="propagation 'dense' is unknown; use one of light, attention"):
-        make_propagation("dense")
 
 
 def test_normalisations_by_hand():

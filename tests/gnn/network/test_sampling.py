@@ -6,11 +6,12 @@ import torch
 from gnn.components import Watch
 from gnn.matrices import held_out, interactions
 from gnn.network.config import NetworkConfig
-from gnn.network.hetero_network import HeteroNetwork, Perturbation
-from gnn.network.losses import make_loss
+from gnn.network.hetero_network import HeteroNetwork
 from gnn.network.message_graph import message_graph
+from gnn.network.objective import make_sampled_loss
+from gnn.network.perturbation import Perturbation
 from gnn.network.recommender import HeteroGNN
-from gnn.network.sampling import _batches, sampled, sampled_steps
+from gnn.network.sampling import _batches, sampled_steps
 from gnn.scorers.ranking import top_items
 
 SMALL = {
@@ -36,9 +37,9 @@ def build(data, **settings):
 @pytest.mark.parametrize("layers", [0, 1, 2, 3])
 def test_with_every_neighbour_a_batch_sees_what_the_whole_graph_sees(fusion, layers, taste_graph):
     network = build(taste_graph(), fan_out=10_000, batch_size=7, layers=layers, fusion=fusion)
-    loss = make_loss(network.graph.history, network.config)
+    loss = make_sampled_loss(network.graph.history, network.config)
     whole, pairs = network(), 0
-    for step in sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)):
+    for step in sampled_steps(network, network.inputs, loss, torch.Generator().manual_seed(1)):
         batch, got = step.judged(network, Perturbation())
         items = torch.cat([batch.items, batch.negatives])
         assert torch.allclose(got.users[batch.rows], whole.users[batch.users], atol=1e-5)
@@ -49,14 +50,14 @@ def test_with_every_neighbour_a_batch_sees_what_the_whole_graph_sees(fusion, lay
 
 def test_a_small_fan_out_looks_at_part_of_the_graph_and_reaches_every_parameter(taste_graph):
     network = build(taste_graph(), fan_out=2, batch_size=4, layers=2)
-    loss = make_loss(network.graph.history, network.config)
-    step = next(sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)))
-    assert len(step.users) < network.graph.num_users and len(step.items) < network.graph.num_items
+    loss = make_sampled_loss(network.graph.history, network.config)
+    step = next(sampled_steps(network, network.inputs, loss, torch.Generator().manual_seed(1)))
+    assert len(step.part.users) < network.graph.num_users and len(step.part.items) < network.graph.num_items
     batch, vectors = step.judged(network, Perturbation())
     loss(vectors.users, vectors.items, batch, torch.Generator()).backward()
     assert all(p.grad is not None for p in network.parameters())
     outside = torch.ones(network.graph.num_users, dtype=torch.bool)
-    outside[step.users] = False
+    outside[step.part.users] = False
     assert not network.user_start.grad[outside].any() and network.user_start.grad.any()
 
 
@@ -79,12 +80,11 @@ def test_the_switch_goes_by_the_edges_of_all_relations(taste_graph):
     data = taste_graph()
     graph = message_graph(data, NetworkConfig())
     links = sum(m.similar.forward.nnz for m in graph.media.values())
-    edges = graph.history.nnz + links
-    assert not sampled(graph, NetworkConfig()) and sampled(graph, NetworkConfig(batching="sampled"))
-    assert not sampled(graph, NetworkConfig(batching="auto", sampled_above=edges)) and sampled(
-        graph, NetworkConfig(batching="auto", sampled_above=edges - 1)
-    )
-    assert not sampled(graph, NetworkConfig(sampled_above=1, batching="full"))
+    assert graph.edges == graph.history.nnz + links
+    assert not NetworkConfig().samples(graph.edges) and NetworkConfig(batching="sampled").samples(0)
+    assert not NetworkConfig(sampled_above=graph.edges).samples(graph.edges)
+    assert NetworkConfig(sampled_above=graph.edges - 1).samples(graph.edges)
+    assert not NetworkConfig(sampled_above=1, batching="full").samples(graph.edges)
 
 
 def test_what_size_decides_for_is_told(taste_graph):
@@ -113,8 +113,8 @@ def test_an_epoch_has_so_many_steps_at_most_and_a_step_so_many_pairs_at_least(ta
     assert given.pairs_a_step(60_000_000, sampled=True) == given.pairs_a_step(1000) == 7
     assert given.users_a_step(60_000) == 3
     network = build(taste_graph())
-    loss = make_loss(network.graph.history, network.config)
-    steps = list(sampled_steps(network, network.interacted, loss, torch.Generator().manual_seed(1)))
+    loss = make_sampled_loss(network.graph.history, network.config)
+    steps = list(sampled_steps(network, network.inputs, loss, torch.Generator().manual_seed(1)))
     assert [len(step.batch.users) for step in steps] == [network.graph.history.nnz]
 
 

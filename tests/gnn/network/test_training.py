@@ -10,7 +10,7 @@ from gnn.matrices import held_out, interactions
 from gnn.network.checkpoint import TrainingState, load_state, save_state
 from gnn.network.config import NetworkConfig
 from gnn.network.recommender import HeteroGNN
-from gnn.network.training import SCHEDULES
+from gnn.network.registries import SCHEDULES
 from gnn.scorers.ranking import top_items
 
 SMALL = {"embedding_dim": 16, "learning_rate": 0.02, "batch_users": 50, "epochs": 15}
@@ -148,17 +148,3 @@ def test_users_without_history_get_what_is_popular(bare_graph):
 def test_schedules_start_at_one_and_fall_to_a_tenth():
     assert all(schedule(0.0) == pytest.approx(1) for schedule in SCHEDULES.values())
     assert SCHEDULES["cosine"](1.0) == pytest.approx(0.1) and SCHEDULES["linear"](1.0) == pytest.approx(0.1)
-    with pytest.raises(GnnError, match="schedule 'step' is unknown"):
-        HeteroGNN(NetworkConfig(schedule="step")).fit(_pair(), seed=0)
-
-
-def _pair():
-    from torch_geometric.data import HeteroData
-
-    data = HeteroData()
-    for label in ("User", "Item", "Text", "Image", "Audio", "Entity"):
-        data[label].num_nodes = 2 if label in ("User", "Item") else 0
-    store = data["User", "INTERACTED", "Item"]
-    store.edge_index = torch.tensor([[0, 1], [0, 1]])
-    store.valid_label_index = store.test_label_index = torch.zeros(2, 0, dtype=torch.int64)
-    return data

@@ -16,8 +16,8 @@ from gnn.closed_form.popularity import Popularity
 from gnn.errors import BundleError
 from gnn.matrices import interactions
 from gnn.network.config import NetworkConfig
-from gnn.network.fusion import FUSIONS
 from gnn.network.recommender import HeteroGNN
+from gnn.network.registries import FUSIONS
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
 from gnn.scorers.contributions import Decomposition, decompose
 
