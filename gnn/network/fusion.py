@@ -148,10 +148,14 @@ class AttendedFusion(FeatureFusion):
 
 
 def make_fusion(media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator) -> Fusion:
-    """The fusion `config.fusion` names; `GnnError` for `decision`, which is none inside one network."""
+    """The fusion `config.fusion` names; `GnnError` for `decision`, which is none inside one network, and for a class
+    that leaves out what a fusion must have."""
     if config.fusion == DECISION:
         raise GnnError(f"fusion {DECISION!r} sums networks and is none inside one; use it with model auto or hetero")
-    return FUSIONS[config.fusion](media, config, generator)
+    kind = FUSIONS[config.fusion]
+    if missing := sorted(getattr(kind, "__abstractmethods__", ())):
+        raise GnnError(f"fusion {config.fusion!r} (class {kind.__name__}) has no method {', '.join(missing)}; write it")
+    return kind(media, config, generator)
 
 
 def projections(media: Mapping[str, Medium], config: NetworkConfig, generator: torch.Generator) -> nn.ParameterDict:
