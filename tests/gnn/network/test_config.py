@@ -27,9 +27,7 @@ ROOT = Path(__file__).parents[3]
     ],
 )
 @pytest.mark.parametrize("model", [NetworkConfig, GNNConfig])
-def test_a_typo_is_told_while_the_config_is_read(
-    model: type[NetworkConfig], field: str, typo: str, told: str
-) -> None:
+def test_a_typo_is_told_while_the_config_is_read(model: type[NetworkConfig], field: str, typo: str, told: str) -> None:
     with pytest.raises(ValidationError) as error:
         model.model_validate({field: typo})
     assert error.value.errors()[0]["msg"] == f"Value error, {told}"
