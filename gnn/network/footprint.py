@@ -70,7 +70,7 @@ class _Step:
 
 
 def _used(sizes: Sizes, config: NetworkConfig) -> _Used:
-    media = {m: sizes.media[m] for m in config.modalities if m in sizes.media}
+    media: dict[str, Medium] = {m: sizes.media[m] for m in config.modalities if m in sizes.media}
     links = sum(2 * m.links for m in media.values()) if "SIMILAR" in config.relations else 0
     related = sizes.related if "RELATED" in config.relations else 0
     nodes = sizes.users + sizes.items + (sizes.entities if related else 0)

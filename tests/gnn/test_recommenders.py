@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 
 from gnn.config import GNNConfig
-from gnn.network.fusion import FUSIONS
-from gnn.network.losses import LOSSES
-from gnn.network.propagation import PROPAGATIONS
+from gnn.network.registries import FUSIONS, LOSSES, PROPAGATIONS
 from gnn.registry import RECOMMENDERS
 from gnn.testing import RecommenderCases
 
