@@ -37,26 +37,33 @@ def _sides(table: pa.Table | None, others: dict[str, pa.Table], interactions: pa
     if not len(used):
         return
     log = label_of(interactions, "interactions")
+    known = pl.Series([], dtype=pl.String) if table is None else _ids(table, key)
+    everywhere = pl.concat([used, known])
     for label, other in (_also(f"{kind}s", table) | others).items():
         ids = _ids(other, key)
         common = int(ids.is_in(used.implode()).sum())
-        if len(ids) and common < _FEW * len(ids):
+        alone = ids.filter(~ids.is_in(everywhere.implode()))
+        if len(ids) and common >= _FEW * len(ids) and len(alone):
+            yield f"{_number(alone, kind)} in no table but {label}"
+        elif len(ids) and common < _FEW * len(ids):
             yield (
                 f"{_percent(common, len(ids))} of the {kind}s in {label} occur in {log} "
                 f"({ids[0]!r} there, {used[0]!r} here): are the ids written alike?"
             )
     if table is None or not len(table):
         return
-    known = _ids(table, key)
     unknown = used.filter(~used.is_in(known.implode()))
     label = label_of(table, f"{kind}s")
     if len(unknown) > (1 - _FEW) * len(used):
         share = _percent(len(used) - len(unknown), len(used))
         yield f"{share} of the {kind}s in {log} are in {label} ({unknown[0]!r} is not): are the ids written alike?"
     elif len(unknown):
-        shown = ", ".join(map(repr, unknown.head(3).to_list()))
-        are = f"{kind} of {log} is" if len(unknown) == 1 else f"{kind}s of {log} are"
-        yield f"{len(unknown):,} {are} not in {label} ({shown}): no attributes there"
+        yield f"{_number(unknown, kind)} in {log} and not in {label}: no attributes there"
+
+
+def _number(ids: pl.Series, kind: str) -> str:
+    shown = ", ".join(map(repr, ids.head(3).to_list()))
+    return f"1 {kind} ({shown}) is" if len(ids) == 1 else f"{len(ids):,} {kind}s ({shown}) are"
 
 
 def _heads(tables: Tables, interactions: pa.Table) -> Iterator[str]:

@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 
 from etl.config import WeightConfig
-from etl.sources.origin import label_of, named
+from etl.sources.origin import label_of, named, settled
 from etl.tables import INTERACTIONS
 
 SPLITS = ("train", "valid", "test")
@@ -46,7 +46,8 @@ def in_seconds(table: pa.Table, note: Note) -> pa.Table:
         note(f"{label}: timestamps are in {unit}: read as such")
     elif len(sizes) < len(times) and np.median(times[times != 0]) > _EARLY:
         zero = len(times) - len(sizes)
-        note(f"{label}: {zero:,} timestamps are 0, which is 1970-01-01; leave the cell empty where a time is unknown")
+        are = _rows(zero, "timestamp is", "timestamps are")
+        note(f"{label}: {zero:,} {are} 0, which is 1970-01-01; leave the cell empty where a time is unknown")
     return table
 
 
@@ -70,39 +71,51 @@ def counted(table: pa.Table, weight: WeightConfig, note: Note) -> pa.Table:
     Strengths add up (a row without one counts 1), of ratings the newest stays, and the newest timestamp of all.
     """
     label = label_of(table, "interactions")
-    frame = pl.DataFrame(table)
-    if weight.meaning == "none":
-        frame = frame.with_columns(weight=pl.lit(None, pl.Float64))
-    pairs = ["user_id", "item_id"]
-    repeats = len(frame) - frame.select(pairs).n_unique() if len(frame) else 0
-    if repeats:
-        if weight.meaning == "rating":
-            newest = pl.col("weight").sort_by(pl.col("timestamp").fill_null(-(2**62)), maintain_order=True).last()
-            how = "the newest rating of each counts"
-        else:
-            newest = pl.col("weight").fill_null(1.0).sum()
-            how = "they are counted, the newest time stays"
-        alone = pl.when(pl.len() > 1).then(newest).otherwise(pl.col("weight").first())
-        frame = frame.group_by(pairs, maintain_order=True).agg(
-            pl.col("timestamp").max(), alone.alias("weight"), pl.col("split").first()
-        )
-        note(f"{label}: {repeats:,} rows repeat a pair of user and item: {how}")
-    frame = _liked(frame, weight, label, note)
+    read = pl.DataFrame(table)
+    frame = read.with_columns(weight=pl.lit(None, pl.Float64)) if weight.meaning == "none" else read
+    frame = _liked(_summed(frame, weight, label, note), weight, label, note)
+    if frame is read:
+        return settled(table)
     return named(frame.select(INTERACTIONS.names).to_arrow().cast(INTERACTIONS), label)
 
 
+def _summed(frame: pl.DataFrame, weight: WeightConfig, label: str, note: Note) -> pl.DataFrame:
+    """One row for each pair."""
+    pairs = ["user_id", "item_id"]
+    repeats = len(frame) - frame.select(pairs).n_unique() if len(frame) else 0
+    if not repeats:
+        return frame
+    if weight.meaning == "rating":
+        together = pl.col("weight").sort_by(pl.col("timestamp").fill_null(-(2**62)), maintain_order=True).last()
+        how = "the newest rating of each counts"
+    else:
+        together = pl.col("weight").fill_null(1.0).sum()
+        how = "they are counted, the newest time stays"
+    note(f"{label}: {repeats:,} {_rows(repeats, 'row repeats', 'rows repeat')} a pair of user and item: {how}")
+    return frame.group_by(pairs, maintain_order=True).agg(
+        pl.col("timestamp").max(),
+        pl.when(pl.len() > 1).then(together).otherwise(pl.col("weight").first()).alias("weight"),
+        pl.col("split").first(),
+    )
+
+
 def _liked(frame: pl.DataFrame, weight: WeightConfig, label: str, note: Note) -> pl.DataFrame:
+    """The same rows, with a weight of 0 where it is under the least that says a liking."""
     value = pl.col("weight")
-    if weight.min is not None and weight.meaning != "none":
-        below = (value < weight.min) & (value > 0)
-        number = frame.filter(below).height
-        frame = frame.with_columns(weight=pl.when(below).then(0.0).otherwise(value))
-        if number:
-            note(f"{label}: {number:,} weights are under source.weight.min {weight.min:g}: seen, not liked")
-    seen = frame.filter(value <= 0).height
-    if seen:
-        note(f"{label}: {seen:,} of {len(frame):,} pairs have a weight of 0 or less: seen, not liked")
+    least = weight.min if weight.meaning != "none" else None
+    below = frame.filter((value < least) & (value > 0)).height if least is not None else 0
+    if below:
+        frame = frame.with_columns(weight=pl.when((value < least) & (value > 0)).then(0.0).otherwise(value))
+        are = _rows(below, "weight is", "weights are")
+        note(f"{label}: {below:,} {are} under source.weight.min {least:g}: seen, not liked")
+    if seen := frame.filter(value <= 0).height:
+        have = _rows(seen, "has", "have")
+        note(f"{label}: {seen:,} of {len(frame):,} pairs {have} a weight of 0 or less: seen, not liked")
     return frame
+
+
+def _rows(number: int, one: str, many: str) -> str:
+    return one if number == 1 else many
 
 
 def _with(table: pa.Table, name: str, column: pl.Series) -> pa.Table:

@@ -1,6 +1,7 @@
 """The dataset folder: `interactions` (needed) and the optional tables beside it, Parquet or CSV in UTF-8."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from etl.errors import SourceError
 from etl.sources.attributes import Attributes, attributes
 from etl.sources.columns import conform, rename, unused, vectors
 from etl.sources.files import SUFFIXES, inside, open_folder, read_parquet, read_table
+from etl.sources.names import clean
 from etl.sources.origin import label_of
 from etl.tables import INTERACTIONS, MEDIA, NEIGHBOURS, QUARANTINE, SOCIAL, TRIPLES, Tables
 from graph.schema import MODALITIES
@@ -41,6 +43,7 @@ class _Reader:
         self.folder = open_folder(config.path)
         self.notes = list(_ignored(self.folder))
         self.rejected = [QUARANTINE.empty_table()]
+        self.seen: set[str] = set()
 
     def tables(self) -> Tables:
         interactions = self._table("interactions", INTERACTIONS, ("user_id", "item_id"))
@@ -48,7 +51,7 @@ class _Reader:
             meant = next((note for note in self.notes if "interactions" in note), None)
             cure = meant or "write one (a header line alone will do to explore a catalogue)"
             raise SourceError(f"{self.folder}: neither interactions.parquet nor interactions.csv is there; {cure}")
-        return Tables(
+        tables = Tables(
             interactions=interactions,
             users=self._attributes("users", "user_id", "User"),
             items=self._attributes("items", "item_id", "Item"),
@@ -58,15 +61,20 @@ class _Reader:
             triples=self._table("triples", TRIPLES, ("head_id", "relation", "tail_id")),
             social=self._table("social", SOCIAL, SOCIAL.names),
             root=self.folder,
-            rejected=pa.concat_tables(self.rejected),
-            notes=tuple(self.notes),
         )
+        lost = {ours: theirs for ours, theirs in self.config.columns.items() if clean(theirs) not in self.seen}
+        self.notes += [f"source.columns: no file has a column {b!r} to read {a} from" for a, b in lost.items()]
+        return replace(tables, rejected=pa.concat_tables(self.rejected), notes=tuple(self.notes))
 
     def _raw(self, name: str, expected: Sequence[str]) -> pa.Table | None:
         columns = self.config.columns
         wanted = (*expected, *columns, *columns.values())
         raw = read_table(self.folder, name, delimiter=self.config.delimiter, expected=wanted)
-        return None if raw is None else rename(raw, columns)
+        return None if raw is None else self._renamed(raw)
+
+    def _renamed(self, raw: pa.Table) -> pa.Table:
+        self.seen |= set(raw.column_names)
+        return rename(raw, self.config.columns)
 
     def _table(self, name: str, schema: pa.Schema, required: Sequence[str]) -> pa.Table | None:
         raw = self._raw(name, schema.names)
@@ -98,7 +106,7 @@ class _Reader:
             name = f"embeddings/{modality}.parquet"
             path = inside(self.folder, name, parts=True)
             if path is not None:
-                tables[modality] = vectors(rename(read_parquet(path, name), self.config.columns))
+                tables[modality] = vectors(self._renamed(read_parquet(path, name)))
         return tables
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from etl.config import SourceConfig
 from etl.errors import SourceError
 from etl.sources.attributes import attributes
-from etl.sources.columns import conform, rename
+from etl.sources.columns import conform, needs, rename
 from etl.sources.delimited import read_csv
 from etl.sources.files import inside, open_folder
 from etl.sources.names import clean_ids
@@ -69,6 +69,8 @@ def _ml_csv(folder: Path, config: SourceConfig) -> Tables:
         found[name] = None if path is None else rename(read_csv(path, name, expected=_CSV.values()), _CSV)
     movies, links = found["movies.csv"], found["links.csv"]
     if movies is not None and links is not None:
+        needs(movies, ("item_id",))
+        needs(links, ("item_id",))
         frame = pl.DataFrame(movies).join(
             pl.DataFrame(links).unique("item_id"), "item_id", "left", maintain_order="left"
         )
@@ -112,6 +114,7 @@ def _triples(movies: pa.Table | None, tags: pa.Table | None) -> pa.Table | None:
         )
         frames.append(_about(split, "genre"))
     if tags is not None:
+        needs(tags, ("item_id", "tag"))
         words = clean_ids(tags["tag"])
         frames.append(_about(pl.DataFrame({"item": _ids(tags), "name": pl.from_arrow(words)}), "tag"))
     if not frames:

@@ -81,13 +81,22 @@ def _one(folder: Path, name: str, columns: Mapping[str, str]) -> pa.Table:
     if path is None:
         raise SourceError(f"{name}: a link that leads nowhere; remove it")
     table = read_csv(path, name, delimiter="\t", quoted=False)
-    names = []
+    found: dict[str, pa.ChunkedArray] = {}
     for column in table.column_names:
         plain, _, kind = column.partition(":")
         if kind not in _TYPES:
             raise SourceError(f"{name}: header {column!r} has no type; write NAME:{'|'.join(_TYPES)}")
-        names.append(plain)
-    return rename(like(table.rename_columns(names), table), columns)
+        if plain in found:
+            raise SourceError(f"{name}: column {plain!r} occurs twice; rename one of them")
+        found[plain] = _numbers(table[column]) if kind == "float" else table[column]
+    return rename(like(pa.table(found), table), columns)
+
+
+def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """What a header calls float, where every cell is one."""
+    cells = pl.Series(values=pl.from_arrow(column), dtype=pl.String).str.strip_chars()
+    numbers = cells.cast(pl.Float64, strict=False)
+    return column if numbers.null_count() > column.null_count else pa.chunked_array([numbers.to_arrow()])
 
 
 def _attributes(table: pa.Table | None, key: str, config: SourceConfig, label: str) -> Attributes | None:

@@ -1,5 +1,6 @@
 """Times as people write them -> whole seconds, or the number as written; `etl.validate` finds a column's unit."""
 
+import re
 from datetime import UTC, datetime
 
 import numpy as np
@@ -66,7 +67,7 @@ def _whole(numbers: pl.Series, column: pa.ChunkedArray, table: pa.Table, name: s
 
 def _seconds(text: str) -> int | None:
     try:
-        date = datetime.fromisoformat(text)
+        date = datetime.fromisoformat(re.sub(r"\s*(UTC|Z)$", "+00:00", re.sub(r"\s+(?=[+-]\d)", "", text)))
     except ValueError:
         return None
     return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() // 1)

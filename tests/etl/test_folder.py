@@ -61,6 +61,11 @@ def test_columns_that_are_not_read_are_told(tmp_path: Path) -> None:
     assert notes == ("interactions.csv: 'rating' not read; source.columns can make one of them weight or split",)
 
 
+def test_a_mapped_column_that_no_file_has_is_told(tmp_path: Path) -> None:
+    notes = _read(tmp_path, {"interactions.csv": LOG}, columns={"timestamp": "when", "item_id": "item_id"}).notes
+    assert notes == ("source.columns: no file has a column 'when' to read timestamp from",)
+
+
 def test_semicolons_are_found_and_a_delimiter_can_be_set(tmp_path: Path) -> None:
     tables = _read(tmp_path, {"interactions.csv": "user_id;item_id;weight\nu;1;1,5\n"})
     assert tables.interactions["weight"].to_pylist() == [1.5]
@@ -91,7 +96,10 @@ def test_ids_that_do_not_meet_are_told(tmp_path: Path) -> None:
 
 def test_items_that_only_interactions_name_are_counted(tmp_path: Path) -> None:
     notes = _read(tmp_path, {"interactions.csv": LOG + "u2,zz\n", "items.csv": "item_id,title\n1,A\n2,B\n"}).notes
-    assert notes == ("1 item of interactions.csv is not in items.csv ('zz'): no attributes there",)
+    assert notes == ("1 item ('zz') is in interactions.csv and not in items.csv: no attributes there",)
+    media = "item_id,modality,content\n1,text,x\n9,text,y\n8,text,z\n"
+    notes = _read(tmp_path, {"media.csv": media}).notes
+    assert "2 items ('8', '9') are in no table but media.csv" in notes
 
 
 def test_ids_that_a_gap_made_decimal_are_told(tmp_path: Path) -> None:

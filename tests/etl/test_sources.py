@@ -141,6 +141,16 @@ def test_recbole_entities_have_a_name_space_of_their_own(tmp_path: Path) -> None
     ]
 
 
+def test_recbole_headers_say_what_is_a_number(tmp_path: Path) -> None:
+    _recbole(tmp_path)
+    (tmp_path / "x.item").write_text("item_id:token\tprice:float\tsku:token\n10\t1.10\t1.10\n20\t\t2\n")
+    items = _read(tmp_path, "recbole").items
+    assert items is not None and items.to_pylist() == [
+        {"item_id": "10", "price": 1.1, "sku": "1.10"},
+        {"item_id": "20", "price": None, "sku": "2"},
+    ]
+
+
 def test_recbole_interactions_that_are_split_already(tmp_path: Path) -> None:
     header = "user_id:token\titem_id:token\ttimestamp:float\n"
     for name, rows in (("train", "1\t10\t5.0\n1\t20\t6\n"), ("valid", "1\t30\t7\n"), ("test", "1\t\t8\n1\t40\t9\n")):

@@ -85,7 +85,7 @@ def test_what_is_seen_and_not_liked_stays_and_is_told() -> None:
     kept, notes = _repeats(*rows, min=3)
     assert [weight for _, weight, _ in kept] == [-1.0, 0.0, 0.0, None]
     assert notes == (
-        "interactions.csv: 1 weights are under source.weight.min 3: seen, not liked",
+        "interactions.csv: 1 weight is under source.weight.min 3: seen, not liked",
         "interactions.csv: 3 of 4 pairs have a weight of 0 or less: seen, not liked",
     )
 
@@ -117,7 +117,7 @@ def test_times_before_1970_are_times_and_zeros_are_told() -> None:
     table = _rows(INTERACTIONS, *(_pair("u", str(t), timestamp=t) for t in (-86400, 0, 1_700_000_000, 1_700_000_001)))
     kept = validate(Tables(table), strict=True)
     assert kept.interactions["timestamp"].to_pylist()[0] == -86400
-    assert kept.notes[0].startswith("interactions.csv: 1 timestamps are 0, which is 1970-01-01")
+    assert kept.notes[0].startswith("interactions.csv: 1 timestamp is 0, which is 1970-01-01")
 
 
 def test_a_file_without_one_good_row_stops_with_its_commonest_reason() -> None:
