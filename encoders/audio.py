@@ -11,7 +11,7 @@ from jaxtyping import Float32
 
 from common.text import one_line
 from encoders.base import Prepared
-from encoders.containers import sound_format, truncation
+from encoders.containers import mended_wav, sound_format, truncation
 from encoders.errors import DecodeError
 from encoders.limits import DecodeLimits, Facts
 
@@ -70,7 +70,7 @@ def load_audio(content: bytes | str, sample_rate: int, limits: DecodeLimits) -> 
     if reason:
         raise DecodeError(reason)
     try:
-        samples, rate = _read(content, kind, limits)
+        samples, rate = _read(mended_wav(content) if kind == "WAV" else content, kind, limits)
     except _DAMAGE as error:
         raise DecodeError(f"damaged {kind} sound: {one_line(error)}") from error
     if not np.isfinite(samples).all():

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 from common.text import one_line
 from encoders.base import Prepared
+from encoders.containers import png_damage
 from encoders.errors import DecodeError
 from encoders.limits import DecodeLimits
 
@@ -36,6 +37,9 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
+_BITS = (10, 12, 14, 16)
+"""How many bits of a 16-bit file cameras and scanners use."""
+
 Fit = Literal["stretch", "crop", "pad"]
 
 
@@ -98,18 +102,24 @@ def _open_rgb(data: bytes, limits: DecodeLimits, at_least: int | None, backgroun
         if reason:
             raise DecodeError(reason)
         try:
+            if picture.format == "PNG" and (broken := png_damage(data)):
+                raise DecodeError(f"damaged PNG picture: {broken}")
             if at_least is not None and picture.format == "JPEG":
                 picture.draft(None, (2 * at_least, 2 * at_least))  # decodes a large JPEG at 1/2, 1/4 or 1/8
-            turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        except _DAMAGE:
-            turned = False
-        try:
-            picture.load()
-            upright = _upright(picture)
-            rgb = _to_rgb(upright, background)
+            halved = any("16" in str(tile[3]) for tile in picture.tile)
+            picture.load()  # before anything asks for EXIF data, which loads too and whose errors are no damage
+            turned = _is_turned(picture)
+            rgb = _to_rgb(_upright(picture), background, from_16_bits=halved)
         except _DAMAGE as error:
             raise DecodeError(f"damaged {picture.format} picture: {one_line(error)}") from error
     return rgb, *((height, width) if turned else (width, height))
+
+
+def _is_turned(picture: Image.Image) -> bool:
+    try:
+        return picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    except _DAMAGE:  # broken EXIF data beside a good picture
+        return False
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -119,9 +129,11 @@ def _upright(picture: Image.Image) -> Image.Image:
         return picture
 
 
-def _to_rgb(picture: Image.Image, background: int) -> Image.Image:
+def _to_rgb(picture: Image.Image, background: int, *, from_16_bits: bool) -> Image.Image:
     if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
         return _from_deep(picture)
+    if from_16_bits and picture.mode in ("RGB", "RGBA", "LA"):
+        picture = _brightened(picture)
     if picture.mode in ("La", "RGBa"):
         picture = picture.convert({"La": "LA", "RGBa": "RGBA"}[picture.mode])
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
@@ -131,13 +143,26 @@ def _to_rgb(picture: Image.Image, background: int) -> Image.Image:
     return picture.convert("RGB")
 
 
+def _brightened(picture: Image.Image) -> Image.Image:
+    """Colours of which Pillow kept the upper 8 of 16 bits, scaled by the bits that are used of them."""
+    values = np.asarray(picture)
+    colours = values[..., : 1 if picture.mode == "LA" else 3]
+    top = int(colours.max())
+    most = next(2 ** (bits - 8) - 1 for bits in _BITS if top < 2 ** (bits - 8))
+    scaled = values.copy()
+    scaled[..., : colours.shape[2]] = np.rint(colours * (255 / most))
+    if picture.mode != "RGB" and 0 < values[..., -1].max() <= most:
+        scaled[..., -1] = np.rint(values[..., -1] * (255 / most))
+    return Image.fromarray(scaled, picture.mode)
+
+
 def _from_deep(picture: Image.Image) -> Image.Image:
-    """16- and 32-bit integers and floats to 8 bits: by the range of the type, else min to max."""
+    """16- and 32-bit integers and floats to 8 bits: by the bits that are in use, else min to max."""
     values = np.nan_to_num(np.asarray(picture, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     if picture.mode == "F" and low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     elif low >= 0 and high <= 65535 and picture.mode != "F":
-        low, high = 0.0, 65535.0
+        low, high = 0.0, next(2.0**bits - 1 for bits in _BITS if high < 2**bits)
     grey = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
     return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8)).convert("RGB")
