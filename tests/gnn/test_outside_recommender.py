@@ -1,6 +1,7 @@
 """A recommender that another package brings: found by name, settings and all, and through the shared cases."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,32 +13,9 @@ from gnn.testing import RecommenderCases, tiny_graph
 from modalweave.config import parse_config
 from modalweave.errors import ConfigError
 
-MODULE = '''
-from pydantic import BaseModel, PositiveFloat
-
-from gnn.components import Recommender
-from gnn.matrices import interactions
-from gnn.scorers.base import ItemItemScorer
-
-
-class TogetherConfig(BaseModel, extra="forbid"):
-    """How much rare pairs count."""
-
-    power: PositiveFloat = 0.5
-    """Of the number of users that have both items."""
-
-
-class Together(Recommender[TogetherConfig]):
-    """Scores by how many users have both."""
-
-    Config = TogetherConfig
-
-    def fit(self, data, *, seed, progress=None):
-        history = interactions(data)
-        weights = (history.T @ history).tocsr()
-        weights.data **= self.config.power
-        return ItemItemScorer(history, weights)
-'''
+GUIDE = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+MODULE = GUIDE.partition("## Adding a recommender")[2].partition("```python\n")[2].partition("```")[0]
+"""What the guide shows."""
 
 
 @pytest.fixture(scope="class")
