@@ -25,8 +25,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from common.vectors import unit_rows
-from encoders import DecodeLimits, EmbeddingCache, Encoder, MediaRef, decode_audio, embed_media, make_encoder
-from encoders.base import EncoderBase
+from encoders import DecodeLimits, make_encoder
+from encoders.audio import decode_audio
+from encoders.base import Encoder, EncoderBase
+from encoders.cache import EmbeddingCache
+from encoders.contents import MediaRef
+from encoders.embedding import embed_media
 from encoders.image import ImagePreparer
 from etl.config import NeighbourConfig, SourceConfig
 from etl.load import load_graph

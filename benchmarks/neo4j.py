@@ -31,7 +31,7 @@ import neo4j
 import numpy as np
 import pyarrow as pa
 
-from encoders import EmbeddingCache
+from encoders.cache import EmbeddingCache
 from encoders.precomputed import cached_vectors, keep_vectors
 from etl.config import NeighbourConfig, SourceConfig, SplitConfig
 from etl.load import graph_nodes, graph_relationships, graph_schema

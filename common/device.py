@@ -2,6 +2,8 @@
 
 import re
 
+from common.machine import may_have_gpu
+
 _SYNTAX = re.compile(r"auto|cpu|cuda(:\d+)?")
 _WAY_OUT = "use auto, cpu, cuda or cuda:N"
 
@@ -19,6 +21,8 @@ def checked_device(name: str) -> str:
 
 def pick_device(wanted: str) -> str:
     """`auto` is cuda where there is one, else cpu; a device that is not there is a `DeviceError`."""
+    if wanted == "auto" and not may_have_gpu():
+        return "cpu"  # found without loading torch
     import torch
 
     if wanted == "auto":

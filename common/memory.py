@@ -7,12 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-try:
-    import resource
-except ImportError:  # Windows has none
-    resource = None  # type: ignore[assignment]
+from common.machine import peak_resident
 
 _PROC = Path("/proc/self")
 _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -35,11 +30,13 @@ def peak_memory() -> Iterator[Peak]:
     _give_back()
     with suppress(OSError):
         (_PROC / "clear_refs").write_text("5")
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")  # who has not loaded it uses no GPU
+    on_gpu = torch is not None and torch.cuda.is_available()
+    if torch is not None and on_gpu:
         torch.cuda.reset_peak_memory_stats()
     yield peak
     peak.resident = resident_peak()
-    peak.device = int(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else 0
+    peak.device = int(torch.cuda.max_memory_allocated()) if torch is not None and on_gpu else 0
 
 
 def resident_peak() -> int:
@@ -48,10 +45,7 @@ def resident_peak() -> int:
         lines = (_PROC / "status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
     except (OSError, StopIteration):
-        if resource is None:
-            return 0
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        return peak_resident() or 0
 
 
 def available() -> int | None:

@@ -6,13 +6,14 @@ Only ids, facts and vectors stay in memory; decoded media wait in one bounded qu
 import contextlib
 import hashlib
 import itertools
-import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from common.machine import cpu_count
 from common.progress import Progress
 from encoders.base import Encoder
 from encoders.cache import CachePart, EmbeddingCache
@@ -38,7 +39,7 @@ def embed_media(
     """Embed media of one modality; the same bytes under two names are encoded once.
 
     Without `downloads` every URL is refused. `workers` decoding processes (default: one a core, at most 8);
-    0 decodes in this process, as texts always are.
+    0 decodes in this process, as texts always are, and everything on Windows.
     `progress` is called with (refs done, refs). Bad media never raise: they get a reason. `EncoderError` is
     for what concerns the run: a modality the encoder does not know, an encoder that cannot load, a full disk.
     """
@@ -56,9 +57,9 @@ def embed_media(
 
 
 def _workers(wanted: int | None, modality: str) -> int:
-    if modality == "text":
+    if modality == "text" or sys.platform == "win32":  # Windows hands no socket to a child by its number
         return 0
-    return min(len(os.sched_getaffinity(0)), 8) if wanted is None else wanted
+    return min(cpu_count(), 8) if wanted is None else wanted
 
 
 @dataclass(frozen=True)

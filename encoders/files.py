@@ -69,7 +69,9 @@ def _check_name(uri: str) -> None:
 def _open(target: str) -> int:
     # O_NOFOLLOW: the resolved name is no link unless somebody just swapped it; O_NONBLOCK: a FIFO does
     # not wait.
-    flags = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags = os.O_RDONLY
+    for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # each is on some systems only
+        flags |= getattr(os, name, 0)
     try:
         mode = os.lstat(target).st_mode
         if not stat.S_ISREG(mode):

@@ -1,24 +1,43 @@
-"""Encoders by name. Adding one: a module with `Config` and `build(config, device)`, and a line here."""
+"""Encoders by name. Adding one: a module with `Config` and `build(config, device)`, and a line here.
+
+An installed package adds one by an entry point of group `modalweave.encoders` that names such a module.
+"""
 
 import difflib
-import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from encoders.base import Encoder
+from common.registry import Registry, UnknownName
 from encoders.errors import EncoderError
 
-ENCODERS: Mapping[str, str] = {
-    "minilm": "encoders.models.minilm",
-    "sentence_transformers": "encoders.models.sentence_transformers",
-    "efficientnet_lite0": "encoders.models.efficientnet",
-    "open_clip": "encoders.models.open_clip",
-    "logmel": "encoders.models.logmel",
-    "clap": "encoders.models.clap",
-    "transformers_audio": "encoders.models.transformers_audio",
-}
+if TYPE_CHECKING:
+    from encoders.base import Encoder
+
+
+class EncoderModule(Protocol):
+    """What a name stands for."""
+
+    Config: type[BaseModel]
+
+    def build(self, config: Any, device: str) -> "Encoder":
+        """The encoder; raises `EncoderError` where its weights are missing."""
+
+
+ENCODERS: Registry[EncoderModule] = Registry(
+    "encoder",
+    {
+        "minilm": "encoders.models.minilm",
+        "sentence_transformers": "encoders.models.sentence_transformers",
+        "efficientnet_lite0": "encoders.models.efficientnet",
+        "open_clip": "encoders.models.open_clip",
+        "logmel": "encoders.models.logmel",
+        "clap": "encoders.models.clap",
+        "transformers_audio": "encoders.models.transformers_audio",
+    },
+    group="modalweave.encoders",
+)
 """Name -> the module that holds its `Config` and `build`."""
 
 RENAMED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -38,25 +57,34 @@ def renamed(spec: str | Mapping[str, Any]) -> str | None:
     return f"encoder {name!r} is now {RENAMED[name][0]!r}; the old name goes with the next release"
 
 
-def make_encoder(spec: str | Mapping[str, Any], *, device: str = "auto") -> Encoder:
+def make_encoder(spec: str | Mapping[str, Any], *, device: str = "auto") -> "Encoder":
     """An encoder from its name, or from a mapping with `name` and the fields of its config.
 
     `device`: auto, cpu, cuda, cuda:1, ... Raises `EncoderError` for an unknown name or field and for
     missing weights.
     """
+    name, settings = _named(spec)
+    module = ENCODERS[name]
+    return module.build(_config(name, module.Config, settings), device)
+
+
+def checked_spec(spec: str | Mapping[str, Any]) -> None:
+    """Raise `EncoderError` for an unknown name or setting; no weights are looked for."""
+    name, settings = _named(spec)
+    if settings:
+        _config(name, ENCODERS[name].Config, settings)
+
+
+def _named(spec: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     settings = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = settings.pop("name", None)
     if isinstance(name, str) and name in RENAMED:
         name, meant = RENAMED[name]
         settings = {**meant, **settings}
-    if not isinstance(name, str) or name not in ENCODERS:
-        near = difflib.get_close_matches(str(name), ENCODERS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(ENCODERS)}"
-        raise EncoderError(f"encoder {name!r} is not known; {hint}")
-    module = importlib.import_module(ENCODERS[name])
-    config = _config(name, module.Config, settings)
-    encoder: Encoder = module.build(config, device)
-    return encoder
+    try:
+        return ENCODERS.checked(str(name)), settings
+    except UnknownName as error:
+        raise EncoderError(str(error) if name is not None else f"an encoder wants a name: {spec!r}") from error
 
 
 def _config(name: str, model: type[BaseModel], settings: Mapping[str, Any]) -> BaseModel:

@@ -5,13 +5,13 @@ a process taken over by a hostile file cannot make the parent run anything.
 """
 
 import json
-import resource
 import signal
 import sys
 from multiprocessing.connection import Connection
 
 import numpy as np
 
+from common.machine import limit_data
 from encoders.base import Prepared, Preparer
 from encoders.errors import DecodeError
 from encoders.limits import DecodeLimits
@@ -24,7 +24,7 @@ def main() -> None:
     """Serve requests on the socket whose number is the last argument until the parent hangs up."""
     connection = Connection(int(sys.argv[-1]))
     preparer, limits = connection.recv()
-    _limit_memory(limits.memory)
+    limit_data(limits.memory)
     connection.send_bytes(READY)
     while True:
         try:
@@ -63,8 +63,3 @@ def receive(connection: Connection) -> Prepared | str:
         raise OSError(f"decoder sent an array of {dtype}")
     array = np.frombuffer(connection.recv_bytes(), dtype=dtype).reshape([int(n) for n in head["shape"]])
     return Prepared(array, {sys.intern(name): value for name, value in head["facts"].items()})
-
-
-def _limit_memory(most: int) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))

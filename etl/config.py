@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, Field, PositiveInt, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PositiveInt, PrivateAttr, field_validator, model_validator
 
 from encoders.errors import EncoderError
 from encoders.fetch import Host
+from etl.sources import SOURCES
 
 Meaning = Literal["strength", "rating", "none"]
 _RATED = frozenset({"recbole", "mmrec", "movielens"})
@@ -36,8 +37,9 @@ class WeightConfig(BaseModel, extra="forbid"):
 class SourceConfig(BaseModel, extra="forbid"):
     """Where the catalogue lies and in which format."""
 
-    format: str = "folder"
-    """`folder` (DESIGN's dataset folder), `recbole` (atomic files), `mmrec` or `movielens`."""
+    format: Annotated[str, AfterValidator(SOURCES.checked)] = "folder"
+    """`folder` (DESIGN's dataset folder), `recbole` (atomic files), `mmrec`, `movielens`, or a name that an
+    installed package brings."""
 
     path: Path
     """The folder, relative to the working directory."""

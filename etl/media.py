@@ -18,7 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.progress import Progress
-from encoders import DecodeLimits, Downloads, EmbeddingCache, EmbedResult, Encoder, MediaRef, embed_media
+from encoders import DecodeLimits
+from encoders.base import Encoder
+from encoders.cache import EmbeddingCache
+from encoders.contents import EmbedResult, MediaRef
+from encoders.downloads import Downloads
+from encoders.embedding import embed_media
 from etl.coverage_warnings import told
 from etl.errors import SourceError
 from etl.refused import refused

@@ -1,24 +1,46 @@
 """The cross-modal knowledge graph: schema, stores, read-only exploration and its views as tensors."""
 
-import re
+from typing import Protocol
 
-from graph.errors import GraphError, QueryRefused, SchemaError, StoreError
+from common.registry import Registry
+from graph.errors import GraphError, QueryRefused, SchemaError, StoreError, StoreMissing
 from graph.schema import EdgeType, GraphSchema
-from graph.store import Counts, GraphStore
+from graph.store import Counts, GraphStore, StoreOptions
 
 __all__ = [
+    "STORES",
     "Counts",
     "EdgeType",
     "GraphError",
     "GraphSchema",
     "GraphStore",
+    "OpenStore",
     "QueryRefused",
     "SchemaError",
     "StoreError",
+    "StoreMissing",
+    "StoreOptions",
     "open_store",
 ]
 
-_BOLT = re.compile(r"(bolt|neo4j)(\+s|\+ssc)?://")
+
+class OpenStore(Protocol):
+    """What a scheme stands for."""
+
+    def __call__(self, address: str, options: StoreOptions) -> GraphStore:
+        """Raises `StoreError` where the address is wrong or opening fails."""
+
+
+_BOLT = "graph.neo4j.store:open_address"
+STORES: Registry[OpenStore] = Registry(
+    "store",
+    {
+        "ladybug": "graph.ladybug.store:open_address",
+        **dict.fromkeys(("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"), _BOLT),
+    },
+    group="modalweave.stores",
+)
+"""Scheme of an address -> what opens it; an installed package adds one by an entry point of the group."""
 
 
 def open_store(
@@ -35,14 +57,9 @@ def open_store(
     `bolt://HOST:PORT#NAME`. A ladybug store is made where PATH does not exist yet, unless `read_only`, and grows to
     `max_db_size` bytes at most. Raises `StoreError` for an unknown scheme or where opening fails.
     """
-    if address.startswith("ladybug:") and len(address) > len("ladybug:"):
-        from graph.ladybug.store import LadybugStore
-
-        return LadybugStore(address.removeprefix("ladybug:"), read_only=read_only, max_db_size=max_db_size)
-    if _BOLT.match(address):
-        from graph.neo4j.store import Neo4jStore
-
-        return Neo4jStore(address, credentials=credentials, read_only=read_only, database=database)
-    raise StoreError(
-        f"store {address!r} is unknown; use ladybug:PATH, or bolt://, neo4j:// or neo4j+s://HOST:PORT[#DATABASE]"
-    )
+    scheme, colon, _ = address.partition(":")
+    if not colon or scheme not in STORES:
+        raise StoreError(
+            f"store {address!r} is unknown; use ladybug:PATH, or bolt://, neo4j:// or neo4j+s://HOST:PORT[#DATABASE]"
+        )
+    return STORES[scheme](address, StoreOptions(credentials, read_only, database, max_db_size))

@@ -6,13 +6,16 @@ never compared: a media node's id is a hash of its content and `encoder` tells o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import polars as pl
 import pyarrow as pa
 
 from common.text import one_line
 from graph.errors import SchemaError
 from graph.schema import NodeKind, RelationshipKind
+
+if TYPE_CHECKING:
+    import polars as pl
 
 VECTOR = "embedding"
 """The column that is written but never compared."""
@@ -66,6 +69,8 @@ def diff_rows(incoming: pa.Table, existing: pa.Table, keys: Sequence[str]) -> Di
     """
     if not existing.num_rows or not incoming.num_rows:
         return Diff(incoming, incoming.slice(0, 0))
+    import polars as pl  # here: who only reads a graph compares nothing
+
     columns = compared_columns(incoming)
     values = [name for name in columns if name not in keys]
     left = _frame(incoming.select(columns)).with_row_index("__row")
@@ -98,12 +103,14 @@ def _conform(table: pa.Table, schema: pa.Schema, keys: Sequence[str], name: str)
     return _take(table, last)
 
 
-def _frame(table: pa.Table) -> pl.DataFrame:
+def _frame(table: pa.Table) -> "pl.DataFrame":
+    import polars as pl
+
     return pl.DataFrame(pl.from_arrow(table))
 
 
-def _take(table: pa.Table, rows: pl.Series) -> pa.Table:
-    return table if len(rows) == table.num_rows else table.take(rows.cast(pl.Int64).to_arrow())
+def _take(table: pa.Table, rows: "pl.Series") -> pa.Table:
+    return table if len(rows) == table.num_rows else table.take(rows.to_arrow().cast(pa.int64()))
 
 
 def _describe(schema: pa.Schema) -> str:

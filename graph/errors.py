@@ -13,5 +13,9 @@ class StoreError(GraphError):
     """A store that cannot be opened, reached, read or written."""
 
 
+class StoreMissing(StoreError):
+    """A store that would have to be made first, opened for reading."""
+
+
 class QueryRefused(GraphError):
     """A query that exploration does not allow (it writes, administers, or reads outside the graph)."""

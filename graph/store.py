@@ -18,6 +18,29 @@ class Counts:
     relationships: dict[str, int]
 
 
+@dataclass(frozen=True)
+class StoreOptions:
+    """What opening a store may depend on beside its address; a store takes what concerns it."""
+
+    credentials: tuple[str, str] | None = None
+    """User and password."""
+    read_only: bool = False
+    """Refuse to write, and to make a store that is not there."""
+    database: str | None = None
+    """Name of the database on a server."""
+    max_db_size: int | None = None
+    """Bytes that an embedded store may grow to."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The names of a graph, each in alphabetical order."""
+
+    labels: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
+
+
 @runtime_checkable
 class GraphStore(Protocol):
     """A property graph that holds the kinds of `graph.schema`.
@@ -70,6 +93,15 @@ class GraphStore(Protocol):
 
     def counts(self) -> Counts:
         """How many nodes and relationships there are."""
+
+    def names(self) -> Vocabulary:
+        """Names that the store holds beside the schema's own: a dataset's attributes, foreign labels."""
+
+    def index_states(self) -> dict[str, str]:
+        """Each constraint and index that the graph wants -> `ONLINE`, another state, or `ABSENT`; `{}` without any."""
+
+    def nearest(self, label: str, vector: Sequence[float], count: int) -> pa.Table | None:
+        """`id`, `score` (cosine) of about `count` nodes near a vector, by the store's index; None without one."""
 
     def close(self) -> None:
         """Release connections and files."""

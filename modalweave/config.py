@@ -9,7 +9,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ByteSize, Field, NonNegativeInt, ValidationError, field_validator, model_validator
 
-from encoders import DEFAULTS, DecodeLimits
+from encoders import DEFAULTS, DecodeLimits, EncoderError, checked_spec
 from etl.config import NeighbourConfig, SourceConfig, SplitConfig
 from evaluation.config import EvaluationConfig
 from gnn.config import GNNConfig
@@ -97,6 +97,12 @@ class RunConfig(BaseModel, extra="forbid"):
         unknown = set(self.encoders) - set(MODALITIES)
         if unknown:
             raise ValueError(f"encoders: unknown modality {sorted(unknown)[0]!r}; known are {', '.join(MODALITIES)}")
+        for modality, spec in self.encoders.items():
+            try:
+                if spec is not None:
+                    checked_spec(spec)
+            except EncoderError as error:
+                raise ValueError(f"encoders.{modality}: {error}") from None
         self.encoders = {**DEFAULTS, **self.encoders}
         if self.workspace == Path():
             self.workspace = Path("runs") / self.name

@@ -2,34 +2,39 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graph import open_store
 from graph.store import GraphStore
-from modalweave.config import RunConfig, load_config
 from modalweave.errors import ConfigError
 from modalweave.results.jobs import Retracted
 from modalweave.workspace import Workspace
-from scoring.writeback import retract
+
+if TYPE_CHECKING:
+    from modalweave.config import RunConfig
 
 
 def connect(
-    address: str, config: Path | RunConfig | None = None, *, read_only: bool = False, database: str | None = None
+    address: str, config: "Path | RunConfig | None" = None, *, read_only: bool = False, database: str | None = None
 ) -> GraphStore:
     """Open a store by address; `NEO4J_USERNAME` and `NEO4J_PASSWORD` are read here and nowhere else.
 
     `config` says how large the embedded store may grow, and names the database where neither the address does
     (`bolt://HOST:PORT#NAME`) nor `database`. Raises `graph.errors.StoreError`.
     """
-    settings = load_config(config) if isinstance(config, Path) else config
-    if database is None and settings is not None:
-        database = settings.database
+    if isinstance(config, Path):
+        from modalweave.config import load_config
+
+        config = load_config(config)
+    if database is None and config is not None:
+        database = config.database
     password = os.environ.get("NEO4J_PASSWORD")
     credentials = (os.environ.get("NEO4J_USERNAME", "neo4j"), password) if password is not None else None
-    most = settings.max_db_size if settings else None
+    most = config.max_db_size if config is not None else None
     return open_store(address, credentials=credentials, read_only=read_only, database=database, max_db_size=most)
 
 
-def is_built(config: RunConfig) -> bool:
+def is_built(config: "RunConfig") -> bool:
     """Whether the run's own graph is there; of a store elsewhere only opening it can tell."""
     return config.store != "ladybug" or Workspace(config.workspace).graph.exists()
 
@@ -39,6 +44,10 @@ def retract_model(address: str | None, config: Path | None, model_id: str) -> Re
     if address is None:
         if config is None:
             raise ConfigError("no store named: give --store ladybug:PATH, --store bolt://HOST:PORT, or a config file")
+        from modalweave.config import load_config
+
         address = load_config(config).store_address
+    from scoring.writeback import retract
+
     with connect(address, config) as store:
         return Retracted(address, model_id, retract(store, model_id))

@@ -8,7 +8,6 @@ from common.progress import Progress
 from graph.schema import EdgeType
 from graph.store import GraphStore
 from scoring.errors import ScoringError
-from scoring.journal import MANIFEST
 
 RECOMMENDED = EdgeType("User", "RECOMMENDED", "Item")
 _KEYS = ["source", "target", "model"]
@@ -41,6 +40,8 @@ def write_back(
     Raises:
         ScoringError: the folder has no manifest, so the job is not finished.
     """
+    from scoring.journal import MANIFEST
+
     if not (scores / MANIFEST).is_file():
         raise ScoringError(f"{scores}: no {MANIFEST}, so the job is not finished; run it again to the end")
     parts = sorted(scores.glob("part-*.parquet"))

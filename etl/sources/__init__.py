@@ -1,23 +1,27 @@
 """Source adapters, found by name: each reads one format and yields `etl.tables.Tables`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from etl.config import SourceConfig
-from etl.errors import SourceError
-from etl.sources import folder, mmrec, movielens, recbole
-from etl.tables import Tables
+from common.registry import Registry
 
-SOURCES: Mapping[str, Callable[[SourceConfig], Tables]] = {
-    "folder": folder.read,
-    "recbole": recbole.read,
-    "mmrec": mmrec.read,
-    "movielens": movielens.read,
-}
-"""Format name -> adapter; a new format is one file and one line here."""
+if TYPE_CHECKING:
+    from etl.config import SourceConfig
+    from etl.tables import Tables
+
+SOURCES: "Registry[Callable[[SourceConfig], Tables]]" = Registry(
+    "source format",
+    {
+        "folder": "etl.sources.folder:read",
+        "recbole": "etl.sources.recbole:read",
+        "mmrec": "etl.sources.mmrec:read",
+        "movielens": "etl.sources.movielens:read",
+    },
+    group="modalweave.sources",
+)
+"""Format name -> adapter; a new format is one file and one line here, or an entry point of the group."""
 
 
-def read_source(config: SourceConfig) -> Tables:
+def read_source(config: "SourceConfig") -> "Tables":
     """Read a source with the adapter of its format; raises `SourceError`."""
-    if config.format not in SOURCES:
-        raise SourceError(f"source.format {config.format!r} is unknown; use one of {', '.join(SOURCES)}")
     return SOURCES[config.format](config)

@@ -1,9 +1,7 @@
 """Media like a given piece or a given vector: the vector index on Neo4j, faiss (exact) on the embedded store."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -11,15 +9,9 @@ import pyarrow.compute as pc
 
 from common.vectors import unit_rows
 from graph.errors import GraphError, SchemaError
-from graph.neo4j.store import Neo4jStore
 from graph.schema import MEDIA_LABELS
 from graph.store import GraphStore
 
-# The index ranks by compressed vectors: more than k are asked for and ranked again by the stored ones.
-_BY_VECTOR = """
-CALL db.index.vector.queryNodes($index, $candidates, $vector) YIELD node
-RETURN node.id AS id, 2 * vector.similarity.cosine(node.embedding, $vector) - 1 AS score
-ORDER BY score DESC, id LIMIT $candidates"""
 _VECTOR = "MATCH (m:{label}) WHERE m.id = $id RETURN m.embedding AS vector"
 _VECTOR_OF = {label: _VECTOR.format(label=label) for label in MEDIA_LABELS.values()}
 
@@ -27,7 +19,6 @@ _SPARE = 8
 """Candidates beyond k, so that equal scores at the border are ordered by id and not by faiss."""
 _DIGITS = 6
 """Scores are rounded: the stores' float32 sums differ in the last digits."""
-_INNER_PRODUCT = faiss.METRIC_INNER_PRODUCT
 
 Vector = Sequence[float] | npt.NDArray[np.float32]
 
@@ -52,21 +43,23 @@ def similar(store: GraphStore, label: str, node_id: str, k: int = 10) -> pa.Tabl
 def similar_to_vector(store: GraphStore, label: str, vector: Vector, k: int = 10) -> pa.Table:
     """The `k` media nodes of a label nearest to a vector: `id`, `score` (cosine), best first, ties by id.
 
-    On Neo4j the index answers, which may miss a neighbour; on the embedded store, and where the server has no index
-    for vectors of this length, every vector is compared.
+    A store's index answers where it has one for vectors of this length, and may miss a neighbour; else every vector
+    is compared.
     """
     _check_label(label)
     query = np.asarray(vector, dtype=np.float32)
     if query.ndim != 1 or not np.isfinite(query).all() or not query.any():
         raise GraphError(f"a query vector of shape {query.shape} is no direction; give finite numbers, not all 0")
-    if isinstance(store, Neo4jStore) and (index := store.vector_index(label, len(query))):
-        parameters: dict[str, Any] = {"index": index, "vector": query.tolist(), "candidates": 2 * k + 20}
-        found = store.query(_BY_VECTOR, parameters, limit=parameters["candidates"])
-        return _best(found["id"].to_pylist(), found["score"].to_numpy(), k)
+    indexed = store.nearest(label, query.tolist(), k)
+    if indexed is not None:
+        return _best(indexed["id"].to_pylist(), indexed["score"].to_numpy(), k)
+    import faiss
+
+    metric = faiss.METRIC_INNER_PRODUCT
     ids: list[str] = []
     scores: list[npt.NDArray[np.float64]] = [np.empty(0)]
     for names, block in _vectors(store, label, len(query)):
-        near, found = faiss.knn(unit_rows(query[None]), unit_rows(block), min(k + _SPARE, len(block)), _INNER_PRODUCT)
+        near, found = faiss.knn(unit_rows(query[None]), unit_rows(block), min(k + _SPARE, len(block)), metric)
         ids += [names[row] for row in found[0]]
         scores.append(near[0].astype(np.float64))
     return _best(ids, np.concatenate(scores), k)

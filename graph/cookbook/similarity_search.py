@@ -5,16 +5,19 @@ A search is no one query: Neo4j's vector index and faiss over the embedded store
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import LiteralString
+from typing import TYPE_CHECKING, LiteralString
 
-import polars as pl
 import pyarrow as pa
 
-from graph.cookbook.nearest_media import Vector, similar_to_vector
 from graph.cookbook.recipe import Value
 from graph.errors import GraphError
 from graph.schema import MEDIA_LABELS
 from graph.store import GraphStore
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from graph.cookbook.nearest_media import Vector
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ _ITEM: LiteralString = "MATCH (i:Item) WHERE i.id = $item RETURN i.id AS id"
 _FOUND = pa.schema([("item", pa.string()), ("title", pa.string()), ("media", pa.string()), ("score", pa.float64())])
 
 
-def item_vectors(store: GraphStore, modality: str, item: str) -> list[Vector]:
+def item_vectors(store: GraphStore, modality: str, item: str) -> list["Vector"]:
     """The vectors of an item's media of one modality, each once, in the order of their ids.
 
     Raises `GraphError` for an item that is missing or has none.
@@ -93,13 +96,17 @@ def item_vectors(store: GraphStore, modality: str, item: str) -> list[Vector]:
 
 
 def similar_items(
-    store: GraphStore, modality: str, vectors: Sequence[Vector], *, limit: int, leave_out: str | None = None
+    store: GraphStore, modality: str, vectors: Sequence["Vector"], *, limit: int, leave_out: str | None = None
 ) -> pa.Table:
     """The `limit` items whose media of a modality come nearest to any of the vectors: `item, title, media, score`.
 
     `media` is the item's nearest piece, `score` its cosine; best first, ties by id. `leave_out` is an item that
     is no answer: the one that is asked for.
     """
+    import polars as pl
+
+    from graph.cookbook.nearest_media import similar_to_vector
+
     label, wanted = MEDIA_LABELS[modality], limit + 10
     while True:
         near = [similar_to_vector(store, label, vector, wanted) for vector in vectors]
@@ -111,7 +118,9 @@ def similar_items(
         wanted *= 4
 
 
-def _items(store: GraphStore, modality: str, scores: pl.DataFrame, leave_out: str | None) -> pl.DataFrame:
+def _items(store: GraphStore, modality: str, scores: "pl.DataFrame", leave_out: str | None) -> "pl.DataFrame":
+    import polars as pl
+
     owners = store.query(_OWNERS[modality], {"media": scores["id"].to_list()}, limit=100 * _MOST)
     table = pl.DataFrame(pl.from_arrow(owners.cast(_FOUND.remove(3)))).join(scores, left_on="media", right_on="id")
     if leave_out is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, LiteralString, Self
 
 import ladybug
 import pyarrow as pa
@@ -17,7 +17,7 @@ from graph.diff import (
     node_keys,
     relationship_keys,
 )
-from graph.errors import QueryRefused, SchemaError, StoreError
+from graph.errors import QueryRefused, SchemaError, StoreError, StoreMissing
 from graph.ladybug import statements
 from graph.ladybug.catalog import Catalog
 from graph.ladybug.errors import open_error, run_error
@@ -26,7 +26,7 @@ from graph.ladybug.unknown import Absent, absent_property, clear_error, unknown_
 from graph.names import quoted
 from graph.readonly.guard import MAX_RESULT_BYTES, check_read_only
 from graph.schema import EdgeType, GraphSchema, NodeKind, RelationshipKind
-from graph.store import Counts
+from graph.store import Counts, StoreOptions, Vocabulary
 
 FILE_NAME = "graph.lbug"
 """The database's file in the store's folder."""
@@ -34,6 +34,8 @@ FILE_NAME = "graph.lbug"
 _CHUNK = 65_536
 _MOST_ROWS = 1_000_000
 _LIMIT = "row_limit__"
+_TABLES: LiteralString = "CALL show_tables() RETURN name"
+_COLUMNS: LiteralString = "CALL table_info('{label}') RETURN name"
 _writing: set[Path] = set()
 
 
@@ -155,6 +157,20 @@ class LadybugStore:
         types = dict.fromkeys(edge.relation for edge in schema.relationships)
         return Counts(nodes, {t: self._count(f"MATCH ()-[x:{quoted(t)}]->()", t) for t in types})
 
+    def names(self) -> Vocabulary:
+        """The attributes of users and items; labels and types are the schema's own here."""
+        held = set(self._run(_TABLES)["name"].to_pylist()) & {"User", "Item"}
+        columns = [name for label in held for name in self._run(_COLUMNS.format(label=label))["name"].to_pylist()]
+        return Vocabulary(properties=tuple(sorted(set(columns))))
+
+    def index_states(self) -> dict[str, str]:
+        """None to look after: keys are the tables' own."""
+        return {}
+
+    def nearest(self, label: str, vector: Sequence[float], count: int) -> pa.Table | None:
+        """None: there is no vector index, every vector is compared."""
+        return None
+
     def close(self) -> None:
         """Close the database; a second call does nothing."""
         if self._connection is not None:
@@ -174,7 +190,7 @@ class LadybugStore:
 
     def _open(self) -> Any:
         if self.read_only and not self._path.is_file():
-            raise StoreError(f"{self.address} does not exist; build the graph first, or give another path")
+            raise StoreMissing(f"{self.address} does not exist; build the graph first, or give another path")
         # The database's lock belongs to the process, so a second writer inside it has to be refused here.
         if not self.read_only and self._path in _writing:
             raise StoreError(f"{self.address} is already open for writing in this process; close it first")
@@ -295,6 +311,14 @@ class LadybugStore:
             with suppress(StoreError):
                 self._run("ROLLBACK")
             raise StoreError(f"writing {what} failed: {error}") from error
+
+
+def open_address(address: str, options: StoreOptions) -> LadybugStore:
+    """The store of `ladybug:PATH`; it knows no credentials and no databases."""
+    path = address.removeprefix("ladybug:")
+    if not path:
+        raise StoreError(f"store {address!r} names no folder; use ladybug:PATH, or bolt://HOST:PORT")
+    return LadybugStore(path, read_only=options.read_only, max_db_size=options.max_db_size)
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, LiteralString
 
 import neo4j
-import polars as pl
 import pyarrow as pa
 
 ENDS = (("source", pa.string()), ("target", pa.string()))
@@ -38,6 +37,8 @@ def relationship_batches(
     source: neo4j.Session | neo4j.Transaction, degrees: LiteralString, statement: LiteralString, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     """The relationships of a kind, from the statements of `neo4j_cypher.read_degrees` and `read_relationships`."""
+    import polars as pl
+
     batches = map(pl.DataFrame, node_batches(source, degrees, _DEGREES))
     found = pl.concat([pl.DataFrame(_DEGREES.empty_table()), *batches]).filter(pl.col("degree") > 0)
     parts = found.group_by(pl.col("degree").cum_sum() // PART, maintain_order=True).agg("id")["id"]

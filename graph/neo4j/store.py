@@ -25,7 +25,7 @@ from graph.neo4j.connection import Connection
 from graph.neo4j.query import run_query
 from graph.neo4j.read import ENDS, node_batches, relationship_batches
 from graph.schema import MEDIA_LABELS, EdgeType, GraphSchema, NodeKind, RelationshipKind
-from graph.store import Counts
+from graph.store import Counts, StoreOptions, Vocabulary
 
 _WIDTH = (pa.bool_(), pa.int64(), pa.float64(), pa.string())
 _VALUE_TYPES = {"STRING": pa.string(), "INTEGER": pa.int64(), "FLOAT": pa.float64(), "BOOLEAN": pa.bool_()}
@@ -177,6 +177,18 @@ class Neo4jStore:
         except StoreError:  # an analyst's account may search an index and not list it
             return next(iter(wanted), None)
 
+    def names(self) -> Vocabulary:
+        """Every label, relationship type and property name that the database has met."""
+        return Vocabulary(*(tuple(sorted(r["name"] for r in self._connection.run(call))) for call in _NAMES))
+
+    def nearest(self, label: str, vector: Sequence[float], count: int) -> pa.Table | None:
+        """`id`, `score` (cosine) from the vector index, which compresses: more than `count` are asked for."""
+        index = self.vector_index(label, len(vector))
+        if index is None:
+            return None
+        candidates = 2 * count + 20
+        return self.query(_NEAREST, {"index": index, "vector": vector, "candidates": candidates}, limit=candidates)
+
     def close(self) -> None:
         """Close all connections; a second call does nothing."""
         self._connection.close()
@@ -272,6 +284,25 @@ class Neo4jStore:
         return self._schema.relationships[edge]
 
 
+def open_address(address: str, options: StoreOptions) -> Neo4jStore:
+    """The store of a Bolt address."""
+    if "://" not in address:
+        raise StoreError(
+            f"store {address!r} names no host; use ladybug:PATH, or bolt://, neo4j:// or neo4j+s://HOST:PORT"
+        )
+    return Neo4jStore(address, credentials=options.credentials, read_only=options.read_only, database=options.database)
+
+
+_NAMES: tuple[LiteralString, ...] = (
+    "CALL db.labels() YIELD label RETURN label AS name",
+    "CALL db.relationshipTypes() YIELD relationshipType RETURN relationshipType AS name",
+    "CALL db.propertyKeys() YIELD propertyKey RETURN propertyKey AS name",
+)
+# Candidates come by compressed vectors and are ranked again by the stored ones.
+_NEAREST: LiteralString = """
+CALL db.index.vector.queryNodes($index, $candidates, $vector) YIELD node
+RETURN node.id AS id, 2 * vector.similarity.cosine(node.embedding, $vector) - 1 AS score
+ORDER BY score DESC, id LIMIT $candidates"""
 _AWAIT_INDEX: LiteralString = "CALL db.awaitIndex($name, 600)"
 _KEY_BYTES = 8_164
 

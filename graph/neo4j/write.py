@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, LiteralString
 
 import neo4j
-import polars as pl
 import pyarrow as pa
 
 from graph.diff import VECTOR
@@ -72,6 +71,8 @@ def write_relationships(connection: Connection, kind: RelationshipKind, table: p
 def replace_relationships(connection: Connection, kind: RelationshipKind, table: pa.Table, stale: pa.Table) -> int:
     """Delete relationships by key and write others, each source's in one transaction; returns how many went."""
     statement, deleted = statements.delete_relationships(kind), 0
+    import polars as pl
+
     rows, gone = pl.DataFrame(pl.from_arrow(table)), pl.DataFrame(pl.from_arrow(stale))
     sizes = pl.concat([rows["source"], gone["source"]]).value_counts().sort("source")
     groups = sizes.with_columns(group=(pl.col("count").cum_sum() - 1) // LIST_ROWS)
@@ -118,6 +119,8 @@ def _rounds(table: pa.Table, *, one_label: bool) -> Iterator[list[pa.Table]]:
     if table.num_rows <= BATCH_ROWS:
         yield [table]
         return
+    import polars as pl
+
     frame = pl.DataFrame(pl.from_arrow(table))
     i, j = (pl.col(end).hash(0) % PARTS for end in ("source", "target"))
     block = pl.min_horizontal(i, j) if one_label else i

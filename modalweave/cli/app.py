@@ -214,10 +214,14 @@ def doctor(
         experiments.show_plan(config, as_json)
         return
     from modalweave.cli import tables
-    from modalweave.config import load_config
     from modalweave.stages.doctor import examine
 
-    report = examine(load_config(config) if config else None)
+    settings = None
+    if config is not None:
+        from modalweave.config import load_config
+
+        settings = load_config(config)
+    report = examine(settings)
     tables.finish(report, as_json, tables.doctor)
     if not report.ok:
         raise typer.Exit(1)
@@ -228,6 +232,8 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
     try:
         app()
+    except SystemExit:  # the usual end: nothing below is looked up for it
+        raise
     except KeyboardInterrupt:
         print("modalweave: interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)

@@ -89,10 +89,8 @@ def explore(
     import sys
 
     from modalweave.cli.repl import Console, piped, typed
-    from modalweave.config import load_config
     from modalweave.progress import out
     from modalweave.stores import connect
-    from modalweave.workspace import Workspace
 
     address = _address(store, config_path)
     with connect(address, config_path, read_only=True) as graph:
@@ -101,8 +99,7 @@ def explore(
             console.feed(sys.stdin)
             raise typer.Exit(1 if console.failed else 0)
         out.print(f"{address}, read-only. :help tells how, :quit leaves.", markup=False, highlight=False)
-        history = Workspace(load_config(config_path).workspace).history if config_path else None
-        console.feed(typed(console, history))
+        console.feed(typed(console, _history(config_path)))
 
 
 def stats(
@@ -174,14 +171,23 @@ def _query_and_config(words: list[str], config: Path | None) -> tuple[str | None
     return query, config
 
 
-def _address(store: str | None, config: Path | None) -> str:
+def _history(config: Path | None) -> Path | None:
+    if config is None:
+        return None
     from modalweave.config import load_config
-    from modalweave.errors import ConfigError
 
+    return load_config(config).workspace / ".explore_history"
+
+
+def _address(store: str | None, config: Path | None) -> str:
     if store is not None:
         return store
     if config is None:
+        from modalweave.errors import ConfigError
+
         raise ConfigError("no store named: give --store ladybug:PATH, --store bolt://HOST:PORT, or a config file")
+    from modalweave.config import load_config
+
     return load_config(config).store_address
 
 

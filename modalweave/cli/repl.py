@@ -12,8 +12,8 @@ import pyarrow as pa
 from common.text import one_line, printable
 from graph.cookbook.recipes import COOKBOOK
 from graph.cookbook.similarity_search import SEARCHES
-from graph.store import GraphStore
-from graph.vocabulary import Vocabulary, vocabulary
+from graph.store import GraphStore, Vocabulary
+from graph.vocabulary import vocabulary
 from modalweave.cli import tables
 from modalweave.errors import EXPECTED, RunError
 from modalweave.explore import formats

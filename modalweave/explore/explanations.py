@@ -4,22 +4,20 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import LiteralString
+from typing import TYPE_CHECKING, LiteralString
 
-import networkx as nx
 from pydantic import JsonValue
 
-from gnn.bundle.bundle import Bundle, load_bundle
-from gnn.scorers.contributions import Decomposition, decompose
 from graph.schema import MEDIA_LABELS
 from graph.store import GraphStore
 from graph.views.paths import GraphPath, explain_paths
-from graph.views.result_graph import result_graph
-from modalweave.config import load_config
 from modalweave.errors import RunError
-from modalweave.explore.graph_drawing import draw
 from modalweave.results.explanation import ExplainedPath, Explanation, HistoryShare, ScoreParts, ShownQuery
 from modalweave.workspace import Workspace
+
+if TYPE_CHECKING:
+    from gnn.bundle.bundle import Bundle
+    from gnn.scorers.contributions import Decomposition
 
 _PER_KIND = 200
 _TITLES: LiteralString = "MATCH (i:Item) WHERE i.id IN $items RETURN i.id AS id, i.title AS title"
@@ -30,6 +28,8 @@ def find_bundle(given: Path | None, config: Path | None) -> Path | None:
     """The bundle that was named, else the trained one of the config's run, if there is one."""
     if given is not None or config is None:
         return given
+    from modalweave.config import load_config
+
     folder = Workspace(load_config(config).workspace).bundle
     return folder if folder.exists() else None
 
@@ -52,6 +52,8 @@ def explain_item(
     shares: dict[str, float] = {}
     note = "no trained model was named, so no share of a score is given" if bundle is None else None
     if bundle is not None:
+        from gnn.bundle.bundle import load_bundle
+
         loaded = load_bundle(bundle, terms=True)
         note = _unknown(loaded, user, item)
         if note is None:
@@ -62,6 +64,11 @@ def explain_item(
     queries = _statements(chosen, user, item)
     drawing = None
     if plot is not None:
+        import networkx as nx
+
+        from graph.views.result_graph import result_graph
+        from modalweave.explore.graph_drawing import draw
+
         if not chosen:
             raise RunError(f"--plot {str(plot)!r}: no path leads from what {user!r} liked to {item!r}; nothing to draw")
         graphs = [result_graph(store.query(query.query, query.parameters)) for query in queries]
@@ -69,7 +76,7 @@ def explain_item(
     return Explanation(user, item, shown, model, note, queries, seconds, drawing)
 
 
-def _unknown(bundle: Bundle, user: str, item: str) -> str | None:
+def _unknown(bundle: "Bundle", user: str, item: str) -> str | None:
     """Why the model has no score for the pair, if it has none."""
     for identifier, known, what in ((user, bundle.user_ids, "user"), (item, bundle.item_ids, "item")):
         if identifier not in known:
@@ -77,8 +84,12 @@ def _unknown(bundle: Bundle, user: str, item: str) -> str | None:
     return None
 
 
-def _model(store: GraphStore, loaded: Bundle, user: str, item: str, limit: int) -> tuple[ScoreParts, dict[str, float]]:
+def _model(
+    store: GraphStore, loaded: "Bundle", user: str, item: str, limit: int
+) -> tuple[ScoreParts, dict[str, float]]:
     """What the score is made of, and the share of each item of the history."""
+    from gnn.scorers.contributions import decompose
+
     found = decompose(loaded.scorer, loaded.user_ids.index(user), loaded.item_ids.index(item), loaded.seen)
     totals = {loaded.item_ids[number]: value for number, value in found.by_item().items()}
     shares = {name: value / found.score for name, value in totals.items()} if found.score > 0 else {}
@@ -95,7 +106,7 @@ def _explained(path: GraphPath, shares: Mapping[str, float]) -> ExplainedPath:
     return ExplainedPath(**vars(path), modality=_modality(path), share=shares.get(path.history))
 
 
-def _ways(found: Decomposition, item_ids: Sequence[str]) -> dict[str, dict[str, float]]:
+def _ways(found: "Decomposition", item_ids: Sequence[str]) -> dict[str, dict[str, float]]:
     ways: dict[str, dict[str, float]] = {}
     for c in found.contributions:
         mine = ways.setdefault(item_ids[c.item], {})

@@ -4,18 +4,16 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
 from graph.cookbook.recipes import find
 from graph.cookbook.similarity_search import SEARCHES
 from graph.store import GraphStore
-from graph.views.result_graph import result_graph
-from modalweave.config import load_config
-from modalweave.explore.graph_drawing import draw
-from modalweave.explore.similarity_search import search
-from modalweave.results.explanation import Drawing
+
+if TYPE_CHECKING:
+    from modalweave.results.explanation import Drawing
 
 
 class Question(NamedTuple):
@@ -31,6 +29,9 @@ class Question(NamedTuple):
 def answer(store: GraphStore, question: Question, *, limit: int, timeout: float) -> pa.Table:
     """The rows; at most `limit` of them, within `timeout` seconds a query."""
     if question.name in SEARCHES:
+        from modalweave.config import load_config
+        from modalweave.explore.similarity_search import search
+
         config = load_config(question.config) if question.config else None
         return search(store, str(question.name), question.parameters, config).slice(0, limit)
     if question.name is not None:
@@ -39,8 +40,11 @@ def answer(store: GraphStore, question: Question, *, limit: int, timeout: float)
     return store.query(str(question.query), dict(question.parameters), limit=limit, timeout=timeout)
 
 
-def picture(table: pa.Table, question: Question, path: Path) -> Drawing:
+def picture(table: pa.Table, question: Question, path: Path) -> "Drawing":
     """Draw what the rows of an answer hold."""
+    from graph.views.result_graph import result_graph
+    from modalweave.explore.graph_drawing import draw
+
     found = SEARCHES.get(question.name or "")
     modality = found.modality if found else None
     graph = result_graph(table, question.parameters, media=modality)

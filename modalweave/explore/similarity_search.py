@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
 
-from encoders import DecodeLimits, MediaRef, embed_media, make_encoder
+from encoders import DecodeLimits, make_encoder
+from encoders.contents import MediaRef
+from encoders.embedding import embed_media
 from graph.cookbook.similarity_search import SEARCHES, Search, item_vectors, similar_items
 from graph.errors import GraphError
 from graph.schema import MEDIA_LABELS

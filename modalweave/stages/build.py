@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +9,10 @@ import pyarrow.parquet as pq
 
 from common.files import write_json, write_whole
 from common.progress import Progress
-from encoders import Downloads, EmbeddingCache, Encoder, make_encoder
+from encoders import make_encoder
+from encoders.base import Encoder
+from encoders.cache import EmbeddingCache
+from encoders.downloads import Downloads
 from encoders.registry import renamed
 from etl.coverage import coverage
 from etl.coverage_report import write_coverage
@@ -21,6 +23,7 @@ from etl.sources import read_source
 from etl.split import split_interactions
 from etl.tables import Tables
 from etl.validate import validate
+from graph.errors import StoreMissing
 from graph.schema import MEDIA_LABELS, MODALITIES, EdgeType
 from modalweave.config import RunConfig
 from modalweave.progress import Stages
@@ -84,11 +87,11 @@ def build(
 
 def _held(config: RunConfig) -> dict[str, dict[str, pa.DataType]]:
     """The attributes that the run's store has already: a delivery is read in their types."""
-    folder = Path(config.store_address.removeprefix("ladybug:"))
-    if config.store_address.startswith("ladybug:") and not (folder.is_file() or any(folder.glob("*"))):
+    try:
+        with connect(config.store_address, config, read_only=True) as store:
+            return {label: {f.name: f.type for f in store.attributes(label)} for label in ("User", "Item")}
+    except StoreMissing:
         return {}  # nothing is built yet
-    with connect(config.store_address, config, read_only=True) as store:
-        return {label: {f.name: f.type for f in store.attributes(label)} for label in ("User", "Item")}
 
 
 def _online(

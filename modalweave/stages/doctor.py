@@ -4,16 +4,17 @@ import importlib.metadata
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-import torch
-
+from common.machine import cpu_count, may_have_gpu
 from encoders import make_encoder
 from encoders.errors import EncoderError
 from graph.errors import GraphError
-from graph.neo4j.store import Neo4jStore
-from modalweave.config import RunConfig
 from modalweave.results.build import Check, DoctorReport
 from modalweave.stores import connect, is_built
+
+if TYPE_CHECKING:
+    from modalweave.config import RunConfig
 
 _REQUIRED = ("torch", "torch-geometric", "neo4j", "ladybug", "pyarrow", "polars", "faiss-cpu", "transformers")
 _OPTIONAL = {
@@ -24,9 +25,9 @@ _OPTIONAL = {
 _OFFLINE = {"text": "minilm", "image": "efficientnet_lite0", "audio": "logmel"}
 
 
-def examine(config: RunConfig | None) -> DoctorReport:
+def examine(config: "RunConfig | None") -> DoctorReport:
     """Run every check; `ok` is false where something a run needs is missing."""
-    checks = [*_versions(), _device(), _disk(config), *_encoders(config)]
+    checks = [*_versions(), _device(config), _disk(config), *_encoders(config)]
     if config is not None:
         checks += _store(config)
     return DoctorReport(all(check.state != "failed" for check in checks), tuple(checks))
@@ -46,13 +47,20 @@ def _versions() -> Iterator[Check]:
                 yield Check(package, "missing", "not installed", f"pip install {package}, for {_OPTIONAL[package]}")
 
 
-def _device() -> Check:
+def _device(config: "RunConfig | None") -> Check:
+    """Asks torch only for a run, and where there may be a GPU: loading it takes seconds."""
+    if not may_have_gpu():
+        return Check("device", "ok", f"cpu, {cpu_count()} cores")
+    if config is None:
+        return Check("device", "ok", f"cpu, {cpu_count()} cores; GPU files are there", "name a config to ask torch")
+    import torch
+
     if torch.cuda.is_available():
         return Check("device", "ok", f"cuda: {torch.cuda.get_device_name(0)}")
-    return Check("device", "ok", f"cpu, {torch.get_num_threads()} threads")
+    return Check("device", "ok", f"cpu, {cpu_count()} cores; torch {torch.__version__} sees no GPU")
 
 
-def _disk(config: RunConfig | None) -> Check:
+def _disk(config: "RunConfig | None") -> Check:
     folder = config.workspace.absolute() if config else None
     while folder is not None and not folder.exists():
         folder = folder.parent
@@ -61,7 +69,7 @@ def _disk(config: RunConfig | None) -> Check:
     return Check("disk", "failed" if fix else "ok", f"{free:.1f} GB free", fix)
 
 
-def _encoders(config: RunConfig | None) -> Iterator[Check]:
+def _encoders(config: "RunConfig | None") -> Iterator[Check]:
     wanted = config.encoders if config else _OFFLINE
     for modality, spec in wanted.items():
         if spec is None:
@@ -75,7 +83,7 @@ def _encoders(config: RunConfig | None) -> Iterator[Check]:
             yield Check(f"{modality} encoder", "ok", f"{encoder.name}, {encoder.dim} dimensions")
 
 
-def _store(config: RunConfig) -> Iterator[Check]:
+def _store(config: "RunConfig") -> Iterator[Check]:
     address = config.store_address
     if not is_built(config):
         yield Check("store", "missing", address, "run `modalweave build` first")
@@ -83,7 +91,7 @@ def _store(config: RunConfig) -> Iterator[Check]:
     try:
         with connect(address, config, read_only=True) as store:
             counts = store.counts()
-            states = store.index_states() if isinstance(store, Neo4jStore) else {}
+            states = store.index_states()
     except GraphError as error:
         yield Check("store", "failed", address, str(error))
         return

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from encoders import EmbeddingCache
+from encoders.cache import EmbeddingCache
 from encoders.precomputed import cached_vectors, keep_vectors
 from etl.media import GIVEN, MediaGraph
 from graph.hetero import VectorLookup

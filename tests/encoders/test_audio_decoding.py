@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from encoders import DecodeError, DecodeLimits, decode_audio
-from encoders.audio import WindowPreparer, load_audio
+from encoders import DecodeError, DecodeLimits
+from encoders.audio import WindowPreparer, decode_audio, load_audio
 
 RATE = 16000
 

@@ -10,7 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from encoders import DecodeError, DecodeLimits, Downloads, EncoderError, MediaRef, embed_media, make_encoder
+from encoders import DecodeError, DecodeLimits, EncoderError, make_encoder
+from encoders.contents import MediaRef
+from encoders.downloads import Downloads
+from encoders.embedding import embed_media
 from encoders.fetch import Host, host_of
 
 LIMITS = DecodeLimits(bytes=5000, timeout=30.0)

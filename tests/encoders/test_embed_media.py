@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from common.vectors import unit_rows
-from encoders import DecodeLimits, EmbeddingCache, EncoderError, MediaRef, embed_media, make_encoder
+from encoders import DecodeLimits, EncoderError, make_encoder
 from encoders.base import EncoderBase
+from encoders.cache import EmbeddingCache
+from encoders.contents import MediaRef
+from encoders.embedding import embed_media
 from encoders.image import ImagePreparer
 
 ROOM = Path(__file__).parents[2]
@@ -182,7 +185,10 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import encoders.cache
-from encoders import EmbeddingCache, MediaRef, embed_media, make_encoder
+from encoders import make_encoder
+from encoders.cache import EmbeddingCache
+from encoders.contents import MediaRef
+from encoders.embedding import embed_media
 encoders.cache._FLUSH_BYTES = 30_000
 folder, cache = Path(sys.argv[1]), EmbeddingCache(Path(sys.argv[2]))
 refs = [MediaRef("audio", uri=p.name) for p in sorted(folder.glob("*.wav"))]

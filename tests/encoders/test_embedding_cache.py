@@ -4,8 +4,9 @@ import threading
 import numpy as np
 import pytest
 
-from encoders import EmbeddingCache, EncoderError
+from encoders import EncoderError
 from encoders import cache as cache_module
+from encoders.cache import EmbeddingCache
 
 
 def key(n):

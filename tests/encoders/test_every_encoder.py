@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from encoders import DEFAULTS, ENCODERS, DecodeError, EncoderError, MediaRef, embed_media, make_encoder
+from encoders import DEFAULTS, ENCODERS, DecodeError, EncoderError, make_encoder
+from encoders.contents import MediaRef
+from encoders.embedding import embed_media
 from tests.tiny_checkpoints import TINY, tiny_text
 
 CASES = [*(n for n in ENCODERS if n in DEFAULTS.values()), *TINY]
@@ -125,7 +127,7 @@ def test_bfloat16_weights_give_nearly_the_same(made, media):
     ("spec", "reason"),
     [
         ("minilmm", "did you mean 'minilm'"),
-        ({"model": "x"}, "encoder None is not known"),
+        ({"model": "x"}, "wants a name"),
         ({"name": "logmel", "mel": 3}, "did you mean 'mels'"),
         ({"name": "sentence_transformers"}, "model: Field required"),
         ({"name": "sentence_transformers", "model": "/no/such/folder"}, "does not exist"),
@@ -160,7 +162,7 @@ def test_missing_or_pickled_weights_are_refused(tmp_path):
 @pytest.mark.parametrize("name", ["minilm", "efficientnet_lite0"])
 def test_a_package_that_is_not_installed_is_named(monkeypatch, name):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    module = __import__(ENCODERS[name], fromlist=["find_spec"])
+    module = ENCODERS[name]
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     with pytest.raises(EncoderError, match=r"pip install 'modalweave\[demo\]'"):
         make_encoder(name)

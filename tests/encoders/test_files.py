@@ -6,7 +6,8 @@ import tracemalloc
 
 import pytest
 
-from encoders import DecodeError, files, open_inside, read_inside
+from encoders import DecodeError, files
+from encoders.files import open_inside, read_inside
 
 
 @pytest.fixture

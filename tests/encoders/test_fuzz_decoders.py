@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from encoders import DecodeError, DecodeLimits, decode_audio, decode_image
+from encoders import DecodeError, DecodeLimits
+from encoders.audio import decode_audio
+from encoders.image import decode_image
 
 LIMITS = DecodeLimits(pixels=10**6, seconds=20)
 CPU_SECONDS = 60

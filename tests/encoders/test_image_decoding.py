@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from encoders import DecodeError, DecodeLimits, decode_image
-from encoders.image import ImagePreparer
+from encoders import DecodeError, DecodeLimits
+from encoders.image import ImagePreparer, decode_image
 
 RED, SIZE = (250, 10, 10), (20, 12)
 

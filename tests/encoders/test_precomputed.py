@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders import EmbeddingCache
+from encoders.cache import EmbeddingCache
 from encoders.precomputed import cached_vectors, keep_vectors
 
 IDS = [f"{n:064x}" for n in range(50)]

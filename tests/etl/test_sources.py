@@ -69,7 +69,7 @@ def test_empty_folders_say_what_is_wanted(tmp_path: Path, kind: str) -> None:
 
 
 def test_unknown_format_lists_the_known() -> None:
-    with pytest.raises(SourceError, match="'xls' is unknown; use one of folder"):
+    with pytest.raises(ValueError, match="source format 'xls' is unknown; use one of folder"):
         read_source(SourceConfig(format="xls", path=Path()))
 
 

@@ -21,8 +21,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from encoders import EmbeddingCache
-from encoders.cache import CacheStats
+from encoders.cache import CacheStats, EmbeddingCache
 from graph.schema import MEDIA_LABELS, EdgeType
 from tests.tiny_checkpoints import TINY
 
