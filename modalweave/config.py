@@ -119,6 +119,14 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 
     Raises `ConfigError` in one line that names the key, its value and, for an unknown key, the nearest known one.
     """
+    raw = read_config(path)
+    for override in overrides:
+        _apply(raw, override)
+    return parse_config(raw, where=str(path))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The keys of a YAML config, not looked at yet. Raises `ConfigError`."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -127,9 +135,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: a config is a mapping with at least 'source', not {type(raw).__name__}")
-    for override in overrides:
-        _apply(raw, override)
-    return parse_config(raw, where=str(path))
+    return raw
 
 
 def parse_config(raw: dict[str, Any], *, where: str = "config") -> RunConfig:
@@ -149,6 +155,15 @@ def _apply(raw: dict[str, Any], override: str) -> None:
     dotted, separator, text = override.partition("=")
     if not separator or not dotted:
         raise ConfigError(f"--set {override!r}: write it as key.subkey=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override!r}: the value {text!r} is not readable as YAML") from None
+    set_key(raw, dotted, value)
+
+
+def set_key(raw: dict[str, Any], dotted: str, value: object) -> None:
+    """Set `key.subkey` of a config that is not validated yet. Raises `ConfigError` where a parent holds no keys."""
     *parents, last = dotted.split(".")
     target = raw
     for parent in parents:
@@ -156,12 +171,9 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         if inner is None:
             inner = target[parent] = {}
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override!r}: {parent!r} is {inner!r} and holds no keys")
+            raise ConfigError(f"key {dotted!r}: {parent!r} is {inner!r} and holds no keys")
         target = inner
-    try:
-        target[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {override!r}: the value {text!r} is not readable as YAML") from None
+    target[last] = value
 
 
 def _first(error: ValidationError) -> str:

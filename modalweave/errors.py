@@ -8,11 +8,11 @@ from graph.errors import GraphError
 from scoring.errors import ScoringError
 
 
-class ConfigError(Exception):
+class ConfigError(ValueError):
     """A config file, key or override that cannot be used."""
 
 
-class RunError(Exception):
+class RunError(ValueError):
     """A stage whose input is not there yet, or does not belong to this run."""
 
 

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -20,6 +21,11 @@ def warn(sentences: Iterable[str]) -> None:
     """One line each on stderr: the result stands, but may not be what was meant."""
     for sentence in sentences:
         print(f"modalweave: warning: {printable(one_line(sentence, None))}", file=sys.stderr)
+
+
+def _draws_in_notebooks() -> bool:
+    """Whether this is a notebook with the widgets that a moving bar needs."""
+    return err.is_jupyter and find_spec("ipywidgets") is not None
 
 
 class Stages:
@@ -39,7 +45,7 @@ class Stages:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
         )
-        shown = not self._quiet and sys.stderr.isatty()
+        shown = not self._quiet and (sys.stderr.isatty() or _draws_in_notebooks())
         with ProgressBar(*columns, console=err, disable=not shown) as bars:
             task = bars.add_task(label, total=None)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from graph import open_store
 from graph.store import GraphStore
-from modalweave.errors import ConfigError
+from modalweave.errors import ConfigError, RunError
 from modalweave.results.jobs import Retracted
 from modalweave.workspace import Workspace
 
@@ -37,6 +37,12 @@ def connect(
 def is_built(config: "RunConfig") -> bool:
     """Whether the run's own graph is there; of a store elsewhere only opening it can tell."""
     return config.store != "ladybug" or Workspace(config.workspace).graph.exists()
+
+
+def require_built(config: "RunConfig") -> None:
+    """Raises `RunError` where the run's own graph is not there."""
+    if not is_built(config):
+        raise RunError(f"{config.store_address} is not there; run `modalweave build` first")
 
 
 def retract_model(address: str | None, config: Path | None, model_id: str) -> Retracted:

@@ -1,5 +1,6 @@
 """The folder of a run: every path of its products, in one place."""
 
+from os import PathLike
 from pathlib import Path
 
 
@@ -10,7 +11,7 @@ class Workspace:
     'runs/shop/bundle'
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | PathLike[str]) -> None:
         self.root = Path(root)
         self.config = self.root / "config.yaml"
         """The resolved config, every default written out."""

@@ -26,6 +26,24 @@ app = typer.Typer(
 explore.register(app)
 experiments.register(app)
 
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import modalweave
+
+        print(modalweave.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad row instead of quarantining it.")]
 
 

@@ -8,14 +8,13 @@ from modalweave.config import RunConfig
 from modalweave.errors import RunError
 from modalweave.progress import Stages
 from modalweave.stages.vector_lookup import local_vectors
-from modalweave.stores import connect, is_built
+from modalweave.stores import connect, require_built
 from modalweave.workspace import Workspace
 
 
 def read_graph(config: RunConfig, stages: Stages) -> HeteroData:
     """The store's graph as tensors. Raises `RunError` where nothing was built yet."""
-    if not is_built(config):
-        raise RunError(f"{config.store_address} is not there; run `modalweave build` first")
+    require_built(config)
     with (
         stages.stage("graph", "Reading the graph"),
         connect(config.store_address, config, read_only=True) as store,

@@ -18,7 +18,7 @@ from gnn.matrices import interactions
 from gnn.registry import make_recommender
 from gnn.validation import Validation
 from graph.hetero import graph_hash
-from modalweave.config import RunConfig, dump_config, parse_config
+from modalweave.config import RunConfig, dump_config, parse_config, set_key
 from modalweave.errors import ConfigError, RunError
 from modalweave.progress import Stages
 from modalweave.results.study import Trial, TuneResult
@@ -108,11 +108,7 @@ def _with(config: RunConfig, settings: Mapping[str, JsonValue]) -> RunConfig:
     """The config with dotted keys set. Raises `ConfigError` for a key or value that it does not take."""
     raw = config.model_dump(mode="json", exclude_unset=True)
     for dotted, value in settings.items():
-        *parents, last = dotted.split(".")
-        target = raw
-        for parent in parents:
-            target = target.setdefault(parent, {})
-        target[last] = value
+        set_key(raw, dotted, value)
     return parse_config(raw, where="tune.space")
 
 

@@ -1,0 +1,177 @@
+"""A trained model by itself: no store and no config, ids in and tables out."""
+
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+
+from gnn.bundle.bundle import Bundle, load_bundle
+from gnn.errors import GnnError
+from gnn.scorers.base import DotScorer
+from gnn.scorers.likeness import likeness
+from gnn.scorers.ranking import top_items, user_blocks
+from modalweave.errors import RunError
+
+RECOMMENDATIONS = pl.Schema(
+    {
+        "user_id": pl.String,
+        "item_id": pl.String,
+        "title": pl.String,
+        "rank": pl.Int32,
+        "score": pl.Float32,
+        "source": pl.String,
+    }
+)
+"""`rank` counts from 1; `source` says what ranked the list: `model` or `popularity`."""
+
+SIMILAR = pl.Schema({"item_id": pl.String, "title": pl.String, "rank": pl.Int32, "score": pl.Float64})
+"""`rank` counts from 1; `score` compares items of one list only."""
+
+
+class Model:
+    """A trained model in memory.
+
+    >>> model = mw.load("runs/shop/bundle")           # doctest: +SKIP
+    >>> model.recommend(["u7"], k=5)                  # doctest: +SKIP
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._users = {name: number for number, name in enumerate(bundle.user_ids)}
+        self._items = {name: number for number, name in enumerate(bundle.item_ids)}
+
+    def __repr__(self) -> str:
+        kind = self._bundle.manifest.get("model")
+        return f"Model({kind}, {len(self.users):,} users, {len(self.items):,} items, {self.hash[:12]})"
+
+    @property
+    def users(self) -> Sequence[str]:
+        """Ids of the users it knows: `model.users[:3]`."""
+        return self._bundle.user_ids
+
+    @property
+    def items(self) -> Sequence[str]:
+        """Ids of the items it knows: `model.items[:3]`."""
+        return self._bundle.item_ids
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the model, as `scores/` and links in a graph name it: `model.hash[:12]`."""
+        return self._bundle.hash
+
+    def recommend(self, users: str | Iterable[str], k: int = 10) -> pl.DataFrame:
+        """The `k` best items that a user has not chosen yet, best first, user by user in the order given.
+
+        A user without training history gets what most people chose, and `source` says `popularity`. Titles are
+        in the graph, so `title` is null here. Raises `RunError` that names the users it does not know.
+
+            model.recommend(["u7", "u8"], k=5)      # user_id, item_id, title, rank, score, source
+        """
+        wanted = _ids(users)
+        rows, depth = torch.from_numpy(self._rows(wanted, "user")), _count(k)
+        seen = self._bundle.seen
+        items, scores = top_items(self._bundle.scorer, rows, seen, depth)
+        fresh = np.diff(seen.indptr)[rows.numpy()] == 0
+        if fresh.any():
+            items[fresh], scores[fresh] = top_items(self._popularity(), rows[torch.from_numpy(fresh)], seen, depth)
+        at, place = np.nonzero(items >= 0)
+        return pl.DataFrame(
+            {
+                "user_id": [wanted[row] for row in at],
+                "item_id": [self.items[item] for item in items[at, place]],
+                "title": [None] * len(at),
+                "rank": place + 1,
+                "score": scores[at, place],
+                "source": ["popularity" if fresh[row] else "model" for row in at],
+            },
+            schema_overrides=RECOMMENDATIONS,
+        )
+
+    def score(self, pairs: pl.DataFrame | Iterable[tuple[str, str]]) -> pl.DataFrame:
+        """The model's score of each pair; it compares items of one user only.
+
+        Raises `RunError` that names the users or items it does not know.
+
+            model.score([("u7", "42"), ("u7", "43")])      # user_id, item_id, score
+        """
+        table = pairs.select("user_id", "item_id").rows() if isinstance(pairs, pl.DataFrame) else list(pairs)
+        users, items = [str(user) for user, _ in table], [str(item) for _, item in table]
+        rows, columns = self._rows(users, "user"), self._rows(items, "item")
+        once, places = np.unique(rows, return_inverse=True)
+        values = np.empty(len(rows), dtype=np.float32)
+        for start, block in user_blocks(torch.from_numpy(once), len(self.items)):
+            inside = np.flatnonzero((places >= start) & (places < start + len(block)))
+            with torch.no_grad():
+                scores = self._bundle.scorer.scores(block).float()
+            values[inside] = scores[places[inside] - start, columns[inside]].numpy()
+        return pl.DataFrame(
+            {"user_id": users, "item_id": items, "score": values},
+            schema={"user_id": pl.String, "item_id": pl.String, "score": pl.Float32},
+        )
+
+    def similar(self, item: str, k: int = 10) -> pl.DataFrame:
+        """The `k` items the model takes for most alike, best first, the item itself left out.
+
+        Raises `RunError` for an item it does not know, or where it tells no items apart.
+
+            model.similar("42", k=5)      # item_id, title, rank, score
+        """
+        (row,) = self._rows([str(item)], "item")
+        try:
+            scores = likeness(self._bundle.scorer, int(row)).numpy()
+        except GnnError as error:
+            raise RunError(str(error)) from error
+        order = np.argsort(-scores, kind="stable")
+        best = order[order != row][: _count(k)]
+        return similar_table([self.items[n] for n in best], [None] * len(best), scores[best])
+
+    def _popularity(self) -> DotScorer:
+        """How many chose each item."""
+        counts = torch.from_numpy(self._bundle.seen.getnnz(axis=0).astype(np.float32))
+        return DotScorer(torch.ones(len(self.users), 1), counts[:, None])
+
+    def _rows(self, ids: Sequence[str], what: str) -> np.ndarray:
+        known = self._users if what == "user" else self._items
+        check_known(ids, known, what, f"the model knows {len(known):,} {what}s; train again to add new ones")
+        return np.array([known[name] for name in ids], dtype=np.int64)
+
+
+def load(path: str | PathLike[str]) -> Model:
+    """A model from the folder that training wrote, every file checked against its hash; no store, no config.
+
+        model = mw.load("runs/shop/bundle")
+        model.recommend(["u7"], k=5)
+
+    Raises `gnn.errors.BundleError` in one line where the folder is no bundle or a file was altered.
+    """
+    return Model(load_bundle(Path(path)))
+
+
+def check_known(ids: Iterable[str], known: Iterable[str], what: str, way_out: str) -> None:
+    """Raises `RunError` that names the first ids that are not among the known ones."""
+    there = known if isinstance(known, dict | set) else set(known)
+    unknown = list(dict.fromkeys(name for name in ids if name not in there))
+    if unknown:
+        named = ", ".join(map(repr, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+        raise RunError(f"unknown {what}{'s' * (len(unknown) > 1)} {named}: {way_out}")
+
+
+def similar_table(items: Sequence[str], titles: Sequence[str | None], scores: Iterable[float]) -> pl.DataFrame:
+    """A ranked list of items."""
+    ranks = range(1, len(items) + 1)
+    columns = {"item_id": items, "title": titles, "rank": ranks, "score": [float(score) for score in scores]}
+    return pl.DataFrame(columns, schema=SIMILAR)
+
+
+def _ids(users: str | Iterable[str]) -> list[str]:
+    """Each once, in order; one id may be given alone."""
+    return list(dict.fromkeys([users] if isinstance(users, str) else map(str, users)))
+
+
+def _count(k: int) -> int:
+    if k < 1:
+        raise RunError(f"k is {k}; give 1 or more")
+    return k
