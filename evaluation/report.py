@@ -6,6 +6,7 @@ from typing import Any
 
 from common.files import write_text
 from common.page import Bar, Bars, Block, Cell, Paragraph, Section, Table, render
+from evaluation.effects import ALPHA
 from evaluation.errors import EvaluationError
 
 _GROUPS: Mapping[str, tuple[str, str]] = {
@@ -51,12 +52,14 @@ def write_report(path: Path, result: Mapping[str, Any], *, title: str, notes: Se
 def _blocks(result: Mapping[str, Any], notes: Sequence[str]) -> list[Block]:
     models = {"this model": result["metrics"], **result.get("baselines", {})}
     depth = max(result["k"])
-    out: list[Block] = [*map(Paragraph, [*_summary(models, depth, result["split"]), *notes])]
+    out: list[Block] = [
+        *map(Paragraph, [*_summary(models, depth, result["split"], result.get("comparisons", ())), *notes])
+    ]
     shown = [name for name in (f"recall@{depth}", f"ndcg@{depth}") if name in result["metrics"]]
     charts = [_model_bars(models, name) for name in shown]
     out.append(Section("Metrics", [*charts, _metrics_table(models)]))
-    if result.get("comparisons"):
-        out.append(Section("Is the difference real?", [_comparison_table(result["comparisons"])]))
+    if compared := result.get("comparisons"):
+        out.append(Section("Is the difference real?", [_comparison_table(compared)]))
     for group, slices in result.get("slices", {}).items():
         out.append(_slice_section(group, slices, depth))
     used = {name.partition("@")[0] for name in result["metrics"]}
@@ -68,11 +71,11 @@ def _blocks(result: Mapping[str, Any], notes: Sequence[str]) -> list[Block]:
     return out
 
 
-def _summary(models: Mapping[str, Any], depth: int, split: str) -> list[str]:
+def _summary(models: Mapping[str, Any], depth: int, split: str, comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
     name = f"recall@{depth}"
     ours = models["this model"].get(name)
     if ours is None:
-        return []
+        return _behind(models, comparisons)
     low, high = ours.get("ci95", (ours["mean"], ours["mean"]))
     text = [
         f"Of a user's held-out items ({split} split), on average {ours['mean']:.1%} are among the first {depth} "
@@ -82,11 +85,41 @@ def _summary(models: Mapping[str, Any], depth: int, split: str) -> list[str]:
     del rivals["this model"]
     if rivals:
         best = max(rivals, key=lambda rival: rivals[rival])
-        ratio = ours["mean"] / rivals[best] if rivals[best] else float("inf")
-        word = "times as much as" if ratio >= 1 else "of what is reached by"
-        factor = f"{ratio:.2f}" if ratio >= 1 else f"{ratio:.0%}"
-        text.append(f"That is {factor} {word} the best baseline, {best} ({rivals[best]:.1%}).")
-    return [" ".join(text)]
+        text.append(f"{_ratio(ours['mean'], rivals[best])} the best baseline, {best} ({rivals[best]:.1%}).")
+        text += [_chance(row) for row in comparisons if (row["baseline"], row["metric"]) == (best, name)]
+    return [" ".join(text), *_behind(models, comparisons)]
+
+
+def _ratio(ours: float, best: float) -> str:
+    if not best:
+        return "That is more than is reached by" if ours else "That is no more than is reached by"
+    ratio = ours / best
+    return f"That is {ratio:.2f} times as much as" if ratio >= 1 else f"That is {ratio:.0%} of what is reached by"
+
+
+def _chance(row: Mapping[str, Any]) -> str:
+    p = max(row["p_bootstrap"], row["p_wilcoxon"])
+    said = "is more than chance would give" if _claimed(row) else "may be chance"
+    low, high = row["ci95"]
+    found = f"{row['difference']:+.2%} ({low:+.2%} to {high:+.2%})"
+    return f"Over the same users the difference of {found} {said} (p = {p:.2g})."
+
+
+def _behind(models: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where a baseline has the higher mean, whatever the headline says."""
+    ours, said = models["this model"], []
+    surely = {(row["baseline"], row["metric"]) for row in comparisons if _claimed(row)}
+    for rival, values in models.items():
+        found = [name for name in ours if name in values and ours[name]["mean"] < values[name]["mean"]]
+        if found:
+            marked = [f"{name} (more than chance)" if (rival, name) in surely else name for name in found]
+            said.append(f"It is behind {rival} in {', '.join(marked)}.")
+    return said
+
+
+def _claimed(row: Mapping[str, Any]) -> bool:
+    """Both tests, after Holm's correction."""
+    return bool(max(row["p_bootstrap"], row["p_wilcoxon"]) < ALPHA)
 
 
 def _model_bars(models: Mapping[str, Any], name: str) -> Bars:
@@ -111,10 +144,11 @@ def _comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> Table:
             (f"{row['difference']:+.4f}", f"{row['ci95'][0]:+.4f} to {row['ci95'][1]:+.4f}"),
             f"{row['p_bootstrap']:.4f}",
             f"{row['p_wilcoxon']:.2g}",
+            ("ahead" if row["difference"] > 0 else "behind") if _claimed(row) else "may be chance",
         ]
         for row in comparisons
     ]
-    headers = ["comparison", "difference", "p (bootstrap)", "p (Wilcoxon)"]
+    headers = ["comparison", "difference", "p (bootstrap)", "p (Wilcoxon)", "this model is"]
     return Table(headers, rows, "Paired over users; p-values Holm-corrected over all rows")
 
 

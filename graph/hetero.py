@@ -16,7 +16,7 @@ from torch_geometric.data import HeteroData
 
 from common.progress import Progress
 from graph.errors import StoreError
-from graph.schema import HAS, MEDIA_LABELS, EdgeType, GraphSchema
+from graph.schema import HAS, MEDIA_LABELS, EdgeType, GraphSchema, NodeKind
 from graph.store import GraphStore
 
 INTERACTED = EdgeType("User", "INTERACTED", "Item")
@@ -53,6 +53,7 @@ def read_hetero(
       less) is in `.not_liked_label_index` int64 `[2, n]` only, whatever its split
     * `SIMILAR`: `.edge_index`, `.score` float32; `RELATED`: `.edge_index`, `.relation` int64 codes into
       `data.relations` (sorted names); `FOLLOWS` and `HAS_*`: `.edge_index`
+    * `data.schema_hash`: of the schema of this graph, its attributes and vector lengths included
 
     `vectors` is asked for the vectors of each media label before the store is, which sends them slowly.
     `progress(done, total)` is called after each node and edge type. Raises `StoreError` for an interaction
@@ -83,6 +84,7 @@ def read_hetero(
         data[edge].score = _tensor(frame["score"].fill_null(0.0), np.float32)
         advance()
     _add_relations(store, indices, data, advance)
+    data.schema_hash = _schema(store, data).hash()
     return data
 
 
@@ -100,6 +102,17 @@ def graph_hash(data: HeteroData) -> str:
             else:
                 digest.update(json.dumps(value).encode())
     return digest.hexdigest()
+
+
+def _schema(store: GraphStore, data: HeteroData) -> GraphSchema:
+    """The schema of this very graph: with its users' and items' attributes and its vectors' lengths."""
+    schema = GraphSchema()
+    for label in ("User", "Item"):
+        found, own = store.attributes(label), schema.nodes[label].properties
+        kind = NodeKind(label, pa.schema([*own, *(found.field(name) for name in sorted(found.names))]))
+        schema = GraphSchema({**schema.nodes, label: kind}, schema.relationships)
+    lengths = {label: int(data[label].x.shape[1]) for label in MEDIA_LABELS.values()}
+    return schema.with_dimensions({label: length for label, length in lengths.items() if length})
 
 
 def _read_nodes(store: GraphStore, label: str, data: HeteroData, vectors: VectorLookup | None = None) -> pl.DataFrame:

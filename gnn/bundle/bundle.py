@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.sparse as sp
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save_file
 
+from common.files import sha256_of, sync
+from common.text import one_line
 from gnn.bundle.model_card import model_card
 from gnn.bundle.tensors import (
     csr_from_tensors,
@@ -30,15 +32,14 @@ from gnn.bundle.tensors import (
     terms_to_tensors,
     with_terms,
 )
+from gnn.bundle.verified import MANIFEST, REQUIRED, Content, arrays, verified_files
 from gnn.errors import BundleError
 from gnn.scorers.base import Scorer
 
 FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
 
 _MAX_MANIFEST = 4 << 20
 TERMS = "terms.safetensors"
-_REQUIRED = ("model.safetensors", "seen.safetensors", "users.parquet", "items.parquet")
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ def save_bundle(
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         tensors, structure = scorer_to_tensors(scorer)
-        write_file(folder / "model.safetensors", save(tensors))
+        write_tensors(folder / "model.safetensors", tensors)
         if terms := terms_to_tensors(scorer):
-            write_file(folder / TERMS, save(terms))
-        write_file(folder / "seen.safetensors", save(csr_to_tensors(seen, "seen")))
+            write_tensors(folder / TERMS, terms)
+        write_tensors(folder / "seen.safetensors", csr_to_tensors(seen, "seen"))
         _write_ids(folder / "users.parquet", "user_id", user_ids)
         _write_ids(folder / "items.parquet", "item_id", item_ids)
         digest = seal(folder, {**manifest, "scorer": structure, "users": len(user_ids), "items": len(item_ids)})
@@ -93,15 +94,18 @@ def seal(folder: Path, manifest: Mapping[str, Any]) -> str:
     """Write README.md and manifest.json (with the SHA-256 of every other file) into a folder; the bundle's hash."""
     content = {**manifest, "format_version": FORMAT_VERSION}
     content.pop("files", None)
-    write_file(folder / "README.md", model_card(content).encode())
+    (folder / "README.md").write_bytes(model_card(content).encode())
     names = sorted(p.name for p in folder.iterdir() if p.name != MANIFEST)
-    content["files"] = {name: _sha256((folder / name).read_bytes()) for name in names}
+    content["files"] = {name: sha256_of(folder / name) for name in names}
     try:
         text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise BundleError(f"manifest of {folder.name}: {error}; give plain JSON values, no NaN") from error
-    write_file(folder / MANIFEST, text.encode())
-    return _sha256(text.encode())
+    (folder / MANIFEST).write_bytes(text.encode())
+    # on disk before the rename that follows publishes them
+    for path in (*(folder / name for name in names), folder / MANIFEST, folder):
+        sync(path)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
@@ -112,15 +116,15 @@ def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
     """
     path = Path(path)
     manifest, digest = read_manifest(path)
-    files = _verified_files(path, manifest, (*_REQUIRED, TERMS) if terms else _REQUIRED)
+    files = verified_files(path, manifest["files"], (*REQUIRED, TERMS) if terms else REQUIRED)
     users = _read_ids(path, files["users.parquet"], "users.parquet", "user_id")
     items = _read_ids(path, files["items.parquet"], "items.parquet", "item_id")
     try:
-        scorer = scorer_from_tensors(load(files["model.safetensors"]), manifest.get("scorer"))
+        scorer = scorer_from_tensors(arrays(files["model.safetensors"]), manifest.get("scorer"))
         if TERMS in files:
-            scorer = with_terms(scorer, load(files[TERMS]))
-        seen = csr_from_tensors(load(files["seen.safetensors"]), "seen")
-    except (SafetensorError, ValueError, KeyError) as error:
+            scorer = with_terms(scorer, arrays(files[TERMS]))
+        seen = csr_from_tensors(arrays(files["seen.safetensors"]), "seen")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{path}: a safetensors file cannot be read ({error}); train again") from error
     try:
         _check_shapes(scorer, users, items, seen)
@@ -146,33 +150,7 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
     version = manifest.get("format_version")
     if version != FORMAT_VERSION:
         raise BundleError(f"{path}: bundle format {version!r}, this version reads {FORMAT_VERSION}; train again")
-    return manifest, _sha256(raw)
-
-
-def _verified_files(path: Path, manifest: Mapping[str, Any], kept: Sequence[str]) -> dict[str, bytes]:
-    """The bytes of the files to keep; of those listed nothing is missing, extra or altered."""
-    listed = manifest["files"]
-    for name in listed:
-        if PurePosixPath(name).name != name or name in ("", ".", "..", MANIFEST) or "\\" in name or "\0" in name:
-            raise BundleError(f"{path}: {MANIFEST} names {name!r}, which is no plain file name; train again")
-    present = {entry.name for entry in path.iterdir()} - {MANIFEST}
-    missing = sorted((set(listed) | set(_REQUIRED)) - (present & set(listed)))
-    if missing:
-        raise BundleError(f"{path}: {missing[0]} is missing; copy the whole bundle again or train again")
-    extra = sorted(present - set(listed))
-    if extra:
-        raise BundleError(f"{path}: {extra[0]!r} is not listed in {MANIFEST}; remove it or train again")
-    files = {}
-    for name, digest in listed.items():
-        file = path / name
-        if file.is_symlink() or not file.is_file():
-            raise BundleError(f"{path}: {name} is no regular file; copy the whole bundle again")
-        content = file.read_bytes()
-        if _sha256(content) != digest:
-            raise BundleError(f"{path}: {name} does not match its hash; copy the whole bundle again or train again")
-        if name in kept:
-            files[name] = content
-    return files
+    return manifest, hashlib.sha256(raw).hexdigest()
 
 
 def _check_shapes(scorer: Scorer, users: Sequence[str], items: Sequence[str], seen: sp.csr_matrix) -> None:
@@ -200,11 +178,13 @@ def put_in_place(folder: Path, path: Path) -> None:
     """Put the finished folder in place; the old bundle is moved aside first and removed last."""
     if not path.exists():
         os.replace(folder, path)
+        sync(path.parent)
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
     os.replace(path, aside / "bundle")
     try:
         os.replace(folder, path)
+        sync(path.parent)  # before the old one goes
     except OSError:
         os.replace(aside / "bundle", path)
         raise
@@ -217,9 +197,9 @@ def _write_ids(path: Path, column: str, ids: Sequence[str]) -> None:
     pq.write_table(pa.table({"index": index, column: pa.array(list(ids), pa.string())}), path)
 
 
-def _read_ids(path: Path, content: bytes, name: str, column: str) -> list[str]:
+def _read_ids(path: Path, content: Content, name: str, column: str) -> list[str]:
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        table = pq.read_table(pa.BufferReader(pa.py_buffer(content)))
     except pa.ArrowException as error:
         raise BundleError(f"{path}: {name} cannot be read ({str(error).splitlines()[0]}); train again") from error
     if table.column_names != ["index", column] or table["index"].to_pylist() != list(range(len(table))):
@@ -227,13 +207,9 @@ def _read_ids(path: Path, content: bytes, name: str, column: str) -> list[str]:
     return [str(value) for value in table[column].to_pylist()]
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write and flush to disk, so that the rename that follows can only publish whole files."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as a safetensors file, without a copy of them in memory."""
+    try:
+        save_file(dict(tensors), path)
+    except SafetensorError as error:
+        raise BundleError(f"{path}: cannot be written ({one_line(error)}); make room and train again") from error

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import numpy as np
 import scipy.sparse as sp
 import torch
-from safetensors.numpy import save
 
-from gnn.bundle.bundle import Bundle, check_replaceable, load_bundle, put_in_place, seal, write_file
+from common.files import sha256_of
+from gnn.bundle.bundle import Bundle, check_replaceable, load_bundle, put_in_place, seal, write_tensors
 from gnn.bundle.onnx_graph import OnnxScorer, scorer_to_onnx
 from gnn.bundle.tensors import Tensors, scorer_from_tensors, scorer_to_tensors
-from gnn.errors import GnnError
+from gnn.errors import BundleError, GnnError
 from gnn.scorers.base import Scorer
 from gnn.scorers.ranking import top_items
 
@@ -44,11 +44,13 @@ def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Preci
         tensors = _lowered(tensors, precision)
         for name in ("seen.safetensors", "users.parquet", "items.parquet"):
             shutil.copyfile(Path(path) / name, folder / name)
-        write_file(folder / "model.safetensors", save(tensors))
+            if sha256_of(folder / name) != bundle.manifest["files"][name]:
+                raise BundleError(f"{path}: {name} changed while it was exported; export again")
+        write_tensors(folder / "model.safetensors", tensors)
         agreement = {"bundle": _agreement(bundle, scorer_from_tensors(tensors, structure))}
         if onnx:
             model = scorer_to_onnx(bundle.scorer, tensors, structure)
-            write_file(folder / "scorer.onnx", model)
+            (folder / "scorer.onnx").write_bytes(model)
             agreement["onnx"] = _agreement(bundle, OnnxScorer(model, bundle.scorer))
         manifest = {**bundle.manifest, "precision": precision, "agreement": agreement, "source": bundle.hash}
         digest = seal(folder, manifest)

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-_SHOWN = ("model", "dataset_fingerprint", "graph_schema_hash", "users", "items", "seed", "seconds")
+_SHOWN = ("model", "dataset", "dataset_fingerprint", "graph_schema", "users", "items", "seed", "precision", "source")
 
 
 def model_card(manifest: Mapping[str, Any]) -> str:
     """Markdown: what the model is, what it was trained on, how good it is, how to use it and its limits."""
-    name = manifest.get("name") or manifest.get("model") or "recommender"
+    name = manifest.get("dataset") or manifest.get("model") or "recommender"
     lines = [f"# Recommender bundle: {_plain(name)}", ""]
     lines += ["Scores every item of a catalogue for every user it was trained on. Written by Modalweave.", ""]
     lines += ["| fact | value |", "|---|---|"]
     lines += [f"| {key} | {_plain(manifest[key])} |" for key in _SHOWN if manifest.get(key) is not None]
     lines += [f"| scorer | {_plain(_structure(manifest.get('scorer')))} |", ""]
-    lines += _metric_lines(manifest.get("metrics"))
+    lines += _metric_lines(manifest.get("metrics"), manifest.get("split"))
     lines += ["## Use", "", "    modalweave score BUNDLE --out scores --top-k 20", ""]
     lines += ["`user_vectors[u] @ item_vectors.T` (dot), `history[u] @ weights` (item_item) or their weighted sum;"]
     lines += [
@@ -36,13 +36,14 @@ def _structure(scorer: Any) -> str:
     return str(scorer.get("kind"))
 
 
-def _metric_lines(metrics: Any) -> list[str]:
+def _metric_lines(metrics: Any, split: Any) -> list[str]:
     """A table of `{"recall@20": {"mean": .., "ci95": [lo, hi]}}`, or of plain numbers."""
     if isinstance(metrics, Mapping) and isinstance(metrics.get("metrics"), Mapping):
         metrics = metrics["metrics"]
     if not isinstance(metrics, Mapping) or not metrics:
         return []
-    lines = ["## Measured on held-out interactions", "", "| metric | mean | 95 % interval |", "|---|---|---|"]
+    which = f" ({_plain(split)} split)" if split else ""
+    lines = [f"## Measured on held-out interactions{which}", "", "| metric | mean | 95 % interval |", "|---|---|---|"]
     for key, value in sorted(metrics.items()):
         if isinstance(value, Mapping) and isinstance(value.get("mean"), int | float):
             low, high = value.get("ci95") or (None, None)

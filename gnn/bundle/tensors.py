@@ -124,7 +124,9 @@ def csr_from_tensors(tensors: Mapping[str, np.ndarray], name: str) -> sp.csr_mat
     sound = sound and bool((np.diff(indptr) >= 0).all())
     if not sound or (len(indices) and (indices.min() < 0 or indices.max() >= columns)):
         raise BundleError(f"{name} is no valid sparse matrix of {rows} x {columns}; train again")
-    return sp.csr_matrix((data.astype(np.float32), indices.astype(np.int32), indptr), shape=(rows, columns))
+    return sp.csr_matrix(
+        (data.astype(np.float32, copy=False), indices.astype(np.int32, copy=False), indptr), shape=(rows, columns)
+    )
 
 
 def _sum_from_tensors(

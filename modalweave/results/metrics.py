@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from pydantic import JsonValue
 
@@ -95,6 +95,23 @@ class TrainResult(Measurement):
     """Hash of the bundle."""
 
 
+@dataclass(frozen=True)
+class Comparison(Record):
+    """The model against a baseline on the same users, in one metric; p-values Holm-corrected over all comparisons."""
+
+    baseline: str
+    metric: str
+    difference: float
+    ci95: tuple[float, float]
+    p_bootstrap: float
+    p_wilcoxon: float
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """From a row of `evaluation.significance.compare`."""
+        return cls(**{**row, "ci95": tuple(row["ci95"])})
+
+
 @dataclass(frozen=True, repr=False)
 class EvaluateResult(Measurement):
     """The bundle on held-out interactions, beside popularity.
@@ -106,3 +123,5 @@ class EvaluateResult(Measurement):
     bundle: str
     baselines: Mapping[str, Metrics]
     """Name -> the same metrics."""
+    comparisons: tuple[Comparison, ...] = ()
+    """Recall and NDCG at every depth, tested against each baseline."""

@@ -13,6 +13,7 @@ from evaluation.bootstrap import summarise
 from evaluation.config import EvaluationConfig
 from evaluation.metrics import evaluated_users, user_metrics
 from evaluation.report import write_report
+from evaluation.significance import compare
 from evaluation.slices import slice_metrics
 from gnn.config import GNNConfig
 from gnn.matrices import Split, held_out, interactions
@@ -24,7 +25,7 @@ from graph.schema import HAS, MEDIA_LABELS, MODALITIES
 from modalweave.config import RunConfig
 from modalweave.errors import RunError
 from modalweave.progress import Stages
-from modalweave.results.metrics import EvaluateResult, Slice, metrics_of
+from modalweave.results.metrics import Comparison, EvaluateResult, Slice, metrics_of
 from modalweave.results.record import JsonObject
 from modalweave.stages.inputs import read_bundle, read_graph
 from modalweave.workspace import Workspace
@@ -46,7 +47,8 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
         measured = measure(bundle.scorer, data, split, config.evaluation, seed=config.seed)
         by_slice = slices(measured, data, split, config.evaluation, seed=config.seed)
         popular = make_recommender(GNNConfig(model="popularity")).fit(data, seed=config.seed)
-        baseline = measure(popular, data, split, config.evaluation, seed=config.seed).summary
+        baseline = measure(popular, data, split, config.evaluation, seed=config.seed)
+        compared = comparisons(measured, {"popularity": baseline}, config.evaluation, seed=config.seed)
     result = EvaluateResult(
         split=split,
         k=tuple(config.evaluation.k),
@@ -57,7 +59,8 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
         device=device_of(config),
         graph=fingerprint,
         bundle=bundle.hash,
-        baselines={"popularity": metrics_of(baseline)},
+        baselines={"popularity": metrics_of(baseline.summary)},
+        comparisons=compared,
     )
     write_json(workspace.metrics, result.to_json())
     write_report(workspace.report, result.to_json(), title=config.name)
@@ -118,6 +121,16 @@ def slices(
         group: {name: Slice(s["users"], s["positives"], metrics_of(s["metrics"])) for name, s in parts.items()}
         for group, parts in found.items()
     }
+
+
+def comparisons(
+    measured: Measured, baselines: Mapping[str, Measured], config: EvaluationConfig, *, seed: int
+) -> tuple[Comparison, ...]:
+    """Recall and NDCG at every depth, paired over users, tested against each baseline and corrected over all."""
+    metrics = [name for name in measured.values if name.startswith(("recall@", "ndcg@"))]
+    values = {name: other.values for name, other in baselines.items()}
+    rows = compare(measured.values, values, metrics, seed=seed, resamples=config.resamples)
+    return tuple(map(Comparison.of, rows))
 
 
 def items_with(data: HeteroData, modality: str) -> Bool[np.ndarray, "items"]:

@@ -11,7 +11,6 @@ from gnn.matrices import interactions
 from gnn.registry import chosen, make_recommender
 from gnn.scorers.base import Scorer
 from graph.hetero import graph_hash
-from graph.schema import GraphSchema
 from modalweave.config import RunConfig, dump_config
 from modalweave.progress import Stages
 from modalweave.results.metrics import TrainResult, metrics_of
@@ -70,7 +69,8 @@ def _save(config: RunConfig, scorer: Scorer, data: HeteroData, facts: JsonObject
     manifest = {
         "model": config.gnn.model,
         "dataset": config.name,
-        "graph_schema": GraphSchema().hash(),
+        "graph_schema": data.schema_hash,
+        "split": "valid",
         "seed": config.seed,
         **facts,
     }

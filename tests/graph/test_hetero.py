@@ -39,6 +39,9 @@ class Interactions:
         self.rows = rows
         self.ids = {"User": [f"u{u}" for u in range(users)], "Item": [f"i{i}" for i in range(items)]}
 
+    def attributes(self, label: str) -> pa.Schema:
+        return pa.schema([])
+
     def read_nodes(self, label: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
         if label in self.ids:
             yield from pa.table({"id": self.ids[label]}).to_batches()

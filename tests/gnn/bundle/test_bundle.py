@@ -163,7 +163,7 @@ def test_a_failed_write_leaves_the_old_bundle(tmp_path: Path, monkeypatch: pytes
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_file", full)
+    monkeypatch.setattr(module, "sync", full)
     with pytest.raises(OSError, match="No space"):
         _save(path, PARTS["dot"])
     assert load_bundle(path).hash == digest

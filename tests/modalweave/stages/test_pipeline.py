@@ -50,6 +50,44 @@ def test_the_model_finds_the_taste_that_popularity_cannot(trained: Path) -> None
     assert metrics["metrics"]["recall@5"]["mean"] > 2 * metrics["baselines"]["popularity"]["recall@5"]["mean"]
 
 
+def test_the_report_tests_the_difference_to_popularity(trained: Path) -> None:
+    workspace = trained.parent / "run"
+    metrics = json.loads((workspace / "metrics.json").read_text())
+    rows = {row["metric"]: row for row in metrics["comparisons"]}
+    assert set(rows) == {"recall@5", "recall@10", "ndcg@5", "ndcg@10"}
+    ours, theirs = metrics["metrics"]["recall@5"], metrics["baselines"]["popularity"]["recall@5"]
+    assert rows["recall@5"]["baseline"] == "popularity"
+    assert rows["recall@5"]["difference"] == pytest.approx(ours["mean"] - theirs["mean"])
+    assert rows["recall@5"]["p_wilcoxon"] < 1e-6
+    assert rows["recall@5"]["p_bootstrap"] == pytest.approx(4 / 51)  # the least that 50 resamples and 4 tests can give
+    page = (workspace / "report.html").read_text()
+    assert "Is the difference real?" in page
+    assert "Over the same users the difference of +" in page
+
+
+def test_the_card_says_what_the_manifest_holds(trained: Path) -> None:
+    from graph import open_store
+    from graph.schema import GraphSchema
+
+    bundle = trained.parent / "run" / "bundle"
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    card = (bundle / "README.md").read_text()
+    for key in ("model", "dataset", "dataset_fingerprint", "graph_schema", "users", "items", "seed"):
+        assert f"| {key} | {manifest[key]} |" in card, key
+    assert card.startswith(f"# Recommender bundle: {manifest['dataset']}")
+    assert "Measured on held-out interactions (valid split)" in card
+    with open_store(f"ladybug:{trained.parent / 'run' / 'graph'}") as store:
+        own = GraphSchema().with_dimensions({"Image": len(_vector(store))})
+        for label in ("User", "Item"):
+            own = own.with_attributes(label, store.attributes(label))
+    assert manifest["graph_schema"] == own.hash() != GraphSchema().hash()
+
+
+def _vector(store: Any) -> list[float]:
+    (row,) = store.query("MATCH (i:Image) RETURN i.embedding AS vector LIMIT 1").to_pylist()
+    return row["vector"]
+
+
 def test_recommendations_never_repeat_training_items(trained: Path) -> None:
     workspace = trained.parent / "run"
     scores = pq.read_table(workspace / "scores" / "part-00000.parquet").to_pylist()
