@@ -18,9 +18,9 @@ from modalweave.results.metrics import EvaluateResult, Metric, Slice, metrics_of
 from modalweave.results.record import Record
 
 KEYS = {
-    "build": "nodes relationships written replaced removed stale quarantined coverage seconds warnings details",
+    "build": "nodes relationships written replaced removed stale quarantined coverage seconds refused warnings details",
     "train": "split k metrics slices seconds seed device peak_memory_mb approximations graph chosen bundle",
-    "evaluate": "split k metrics slices seconds seed device graph bundle baselines",
+    "evaluate": "split k metrics slices seconds seed device graph bundle baselines comparisons",
     "score": "bundle options users rows parts out seconds",
     "export": "bundle source precision bytes agreement",
     "cache": "folder bytes removed_bytes encoders",

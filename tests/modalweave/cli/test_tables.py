@@ -7,29 +7,43 @@ import pytest
 from rich.console import Console
 
 from modalweave.cli import experiment_tables, explanation_tables, tables
+from modalweave.results.build import BuildResult, BulkImport, Check, DoctorReport, Plan, PlanPart
+from modalweave.results.explanation import ExplainedPath, Explanation, HistoryShare, ScoreParts
+from modalweave.results.jobs import ScoreResult
+from modalweave.results.metrics import EvaluateResult, Metric
+from modalweave.results.study import (
+    ListedVariant,
+    SeededMetric,
+    StudyResult,
+    StudyVariant,
+    Trial,
+    TuneResult,
+    VariantList,
+)
 
 EVIL = "\x1b[31mred [bold]x[/] \\[dim] :heart:"
 SHOWN = EVIL.replace("\x1b", "\ufffd")
-VALUE = {"mean": 0.25, "ci95": [0.2, 0.3]}
+VALUE = Metric(0.25, 0.2, 0.3)
 
-_MODEL = {
-    "score": 1.0,
-    "exact": True,
-    "others": 0.5,
-    "rest": {EVIL: 0.5},
-    "history": [{"title": EVIL, "contribution": 0.5, "share": 0.5, "by": {EVIL: 0.5}}],
-}
-_PATH = {"kind": "media", "modality": "image", "score": 1.0, "share": 0.5, "sentence": EVIL}
-_BUILD: dict[str, Any] = {
-    "nodes": {EVIL: 1},
-    "relationships": {},
-    "coverage": {EVIL: 1.0},
-    "written": 1,
-    "quarantined": 0,
-    "warnings": [EVIL],
-    "stale": {EVIL: 2},
-    "import": {"next": EVIL},
-}
+_MODEL = ScoreParts("b", "m", 1.0, True, (HistoryShare("i", EVIL, 0.5, 0.5, {EVIL: 0.5}),), 0.5, {EVIL: 0.5})
+_PATH = ExplainedPath("media", (), 1.0, EVIL, "", {}, "", "image", 0.5)
+_BUILD = BuildResult(
+    nodes={EVIL: 1},
+    relationships={},
+    written=1,
+    stale={EVIL: 2},
+    bulk=BulkImport("folder", False, EVIL),
+    quarantined=0,
+    coverage={EVIL: 1.0},
+    seconds={},
+    refused=(),
+    warnings=(EVIL,),
+    details={},
+)
+_METRICS = EvaluateResult(EVIL, (20,), {EVIL: VALUE}, {}, {}, 0, "cpu", "g", "b", {EVIL: {EVIL: VALUE}})
+_SCORES = ScoreResult(
+    bundle="b", options={}, users=1, rows=1, parts={}, out=EVIL, seconds={}, written_back=1, store=EVIL
+)
 _STATS = {
     "degree": {EVIL: {"mean": 1.0, "median": 1.0, "max": 1, "isolated": 0.0}},
     "nodes": 1,
@@ -39,30 +53,45 @@ _STATS = {
     "communities": None,
     "pagerank": [(EVIL, EVIL, 0.5)],
 }
-_VARIANT = {"name": EVIL, "label": EVIL, "gnn": {}, "metrics": {EVIL: VALUE}, "seconds": 1.0, "memory_mb": 1}
-_STUDY = {"findings": [EVIL], "variants": [_VARIANT], "split": EVIL, "workspace": EVIL, "markdown": EVIL}
-_TRIAL = {"number": 0, "quality": 0.5, "seconds": 1.0, "settings": {EVIL: EVIL}}
-_PART = {"name": EVIL, "memory_mb": 1, "seconds": 1.0, "setting": EVIL}
+_STUDY = StudyResult(
+    name=EVIL,
+    split=EVIL,
+    metric=EVIL,
+    seeds=(0,),
+    users=1,
+    device="cpu",
+    graph="g",
+    command="",
+    findings=(EVIL,),
+    variants=(StudyVariant(EVIL, EVIL, {}, {EVIL: SeededMetric(0.25, 0.2, 0.3, None)}, 1.0, 1, 0),),
+    effects=(),
+    slices=(),
+    slice_questions=(),
+    knocked_out=(),
+    carried={},
+    gates={},
+    agreement=(),
+    markdown=EVIL,
+    workspace=EVIL,
+)
+_TRIAL = Trial(0, 0.5, {EVIL: EVIL}, 1.0)
+_PLAN = Plan(
+    sizes={}, parts=(PlanPart(EVIL, 1, 1.0, EVIL),), memory_mb=1, available_mb=1, seconds=1.0, fits=True, verdict=EVIL
+)
 CASES: dict[str, tuple[Callable[[Any], None], Any]] = {
     "build": (tables.build, _BUILD),
-    "metrics": (tables.metrics, {"split": EVIL, "metrics": {EVIL: VALUE}, "baselines": {EVIL: {EVIL: VALUE}}}),
-    "scores": (tables.scores, {"rows": 1, "parts": {}, "out": EVIL, "written_back": 1, "store": EVIL}),
+    "metrics": (tables.metrics, _METRICS),
+    "scores": (tables.scores, _SCORES),
     "pairs": (tables.pairs, {EVIL: EVIL}),
     "rows": (tables.rows, {"columns": [EVIL], "rows": [{EVIL: EVIL}, {EVIL: 0.5}]}),
     "stats": (tables.stats, _STATS),
-    "doctor": (tables.doctor, {"checks": [{"name": EVIL, "state": "ok", "found": EVIL, "fix": EVIL}]}),
-    "explanation": (
-        explanation_tables.explanation,
-        {"user": EVIL, "item": EVIL, "model": _MODEL, "paths": [_PATH], "cypher": []},
-    ),
-    "no path": (
-        explanation_tables.explanation,
-        {"user": EVIL, "item": EVIL, "model": None, "note": EVIL, "paths": [], "cypher": []},
-    ),
-    "variants": (experiment_tables.variants, {"variants": [_VARIANT]}),
+    "doctor": (tables.doctor, DoctorReport(True, (Check(EVIL, "ok", EVIL, EVIL),))),
+    "explanation": (explanation_tables.explanation, Explanation(EVIL, EVIL, (_PATH,), _MODEL, None, (), {})),
+    "no path": (explanation_tables.explanation, Explanation(EVIL, EVIL, (), None, EVIL, (), {})),
+    "variants": (experiment_tables.variants, VariantList((ListedVariant(EVIL, EVIL, {}),))),
     "study": (experiment_tables.study, _STUDY),
-    "tune": (experiment_tables.tune, {"trials": [_TRIAL], "config": EVIL}),
-    "plan": (experiment_tables.plan, {"parts": [_PART], "verdict": EVIL}),
+    "tune": (experiment_tables.tune, TuneResult(_TRIAL, (_TRIAL,), EVIL)),
+    "plan": (experiment_tables.plan, _PLAN),
 }
 
 
@@ -83,7 +112,7 @@ def test_names_are_shown_as_they_are(
 
 def test_colours_are_the_programs_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(tables, "out", Console(width=200, force_terminal=True, color_system="standard"))
-    tables.doctor({"checks": [{"name": "torch", "state": "failed", "found": "[green]2.6", "fix": ""}]})
+    tables.doctor(DoctorReport(False, (Check("torch", "failed", "[green]2.6"),)))
     shown = capsys.readouterr().out
     assert "\x1b[31mfailed" in shown
     assert "[green]2.6" in shown
