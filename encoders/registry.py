@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
+from common.problems import sentence
 from common.registry import Registry, UnknownName
 from encoders.errors import EncoderError
 
@@ -95,5 +96,5 @@ def _config(name: str, model: type[BaseModel], settings: Mapping[str, Any]) -> B
         where = ".".join(str(part) for part in first["loc"])
         near = difflib.get_close_matches(where, model.model_fields, n=1)
         known = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(model.model_fields) or 'no settings'}"
-        message = "no such setting; " + known if first["type"] == "extra_forbidden" else first["msg"]
+        message = "no such setting; " + known if first["type"] == "extra_forbidden" else sentence(error)
         raise EncoderError(f"encoder {name}: {where}: {message}") from error

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ByteSize, Field, NonNegativeInt, ValidationError, field_validator, model_validator
 
+from common.problems import place, sentence
 from encoders import DEFAULTS, DecodeLimits, EncoderError, checked_spec
 from etl.config import NeighbourConfig, SourceConfig, SplitConfig
 from evaluation.config import EvaluationConfig
@@ -131,8 +132,12 @@ def read_config(path: Path) -> dict[str, Any]:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such config file") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a folder; name the config file in it, e.g. {path / 'config.yaml'}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not readable as YAML: {_unreadable(error)}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: a config is a mapping with at least 'source', not {type(raw).__name__}")
     return raw
@@ -178,7 +183,7 @@ def set_key(raw: dict[str, Any], dotted: str, value: object) -> None:
 
 def _first(error: ValidationError) -> str:
     problem = error.errors()[0]
-    where = [str(part) for part in problem["loc"]]
+    where = place(problem)
     if problem["type"] == "extra_forbidden":
         known = sorted(set(_keys(RunConfig)))
         near = difflib.get_close_matches(where[-1], _siblings(where[:-1]) or known, n=1, cutoff=0.4)
@@ -186,8 +191,20 @@ def _first(error: ValidationError) -> str:
         return f"unknown key {'.'.join(where)!r} (value {problem['input']!r}){hint}"
     if problem["type"] == "missing":
         return f"key {'.'.join(where)!r} is missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{'.'.join(where)}: {message} (value {problem['input']!r})" if where else message
+    if not where:
+        return problem["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(where)}: {sentence(error)}"
+
+
+def _unreadable(error: yaml.YAMLError) -> str:
+    """Where a file stops being YAML, and what it is most often."""
+    mark, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", ""))
+    at = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "the file"
+    if "\\t" in problem:
+        return f"{at} holds a tab; indent with spaces"
+    if "mapping values" in problem:
+        return f"{at} holds a second ':'; put a value with ': ' in it in quotes, and one key on a line"
+    return f"{at} breaks off; look at its quotes, brackets and indentation, and those of the line before"
 
 
 def _siblings(path: Iterable[str]) -> list[str]:

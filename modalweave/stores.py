@@ -45,6 +45,13 @@ def require_built(config: "RunConfig") -> None:
         raise RunError(f"{config.store_address} is not there; run `modalweave build` first")
 
 
+def check_target(address: str) -> None:
+    """Refuse a store that holds no graph before hours of work for it; nothing is made."""
+    with connect(address, read_only=True) as store:
+        if not store.counts().nodes["User"]:
+            raise RunError(f"{address} holds no users to link items to; build the graph into it first")
+
+
 def retract_model(address: str | None, config: Path | None, model_id: str) -> Retracted:
     """Delete a model's RECOMMENDED links from the store of an address or a config."""
     if address is None:
@@ -55,5 +62,6 @@ def retract_model(address: str | None, config: Path | None, model_id: str) -> Re
         address = load_config(config).store_address
     from scoring.writeback import retract
 
+    connect(address, config, read_only=True).close()  # a store that is not there is not made
     with connect(address, config) as store:
         return Retracted(address, model_id, retract(store, model_id))

@@ -256,7 +256,9 @@ def main() -> None:
         print("modalweave: interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
     except _expected() as error:
-        print(f"modalweave: {printable(one_line(error, None))}", file=sys.stderr)
+        from modalweave.errors import told
+
+        print(f"modalweave: {printable(one_line(told(error), None))}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from modalweave.config import RunConfig
 from modalweave.progress import Stages
 from modalweave.results.jobs import ScorePart, ScoreResult
-from modalweave.stores import connect
+from modalweave.stores import check_target, connect
 from modalweave.workspace import Workspace
 from scoring.config import ScoringConfig
 from scoring.job import run_job
@@ -35,6 +35,8 @@ def score(
 
     `fresh` starts over where the folder holds another job's parts, as a run's own `scores/` does after training.
     """
+    if write_back is not None:
+        check_target(write_back)
     users = read_users(users_file) if users_file is not None else None
     with stages.stage("score", "Scoring") as report:
         job = ScoringConfig.model_validate(options)

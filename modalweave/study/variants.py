@@ -7,6 +7,7 @@ from types import MappingProxyType
 from pydantic import JsonValue, ValidationError
 from torch_geometric.data import HeteroData
 
+from common.problems import sentence
 from gnn.automatic import Auto
 from gnn.closed_form.config import EASEConfig
 from gnn.config import GNNConfig
@@ -123,9 +124,8 @@ def variants(
         try:
             found.append(network(name, name, **changes))
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ConfigError(f"study.own.{name}: {place} {changes.get(place)!r}: {first['msg']}") from error
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise ConfigError(f"study.own.{name}: {where} {sentence(error).removeprefix('value ')}") from error
     return found
 
 

@@ -101,3 +101,80 @@ def test_wrong_usage_is_exit_2(config: Path, modalweave: Run) -> None:
     assert modalweave("evaluate", config, "--split", "nope").code == 2
     assert modalweave("cypher").code == 2
     assert modalweave("build").code == 2
+
+
+def test_a_config_that_is_a_folder(config: Path, modalweave: Run) -> None:
+    refused(modalweave("build", config.parent), f"{config.parent} is a folder; name the config file in it")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: a: b\n", "line 1, column 8 holds a second ':'"),
+        ("name: x\n\tseed: 1\n", "line 2, column 1 holds a tab; indent with spaces"),
+        ("name: 'x\nseed: 1\n", "not readable as YAML: "),
+        ("name: [x\n", "not readable as YAML: "),
+    ],
+)
+def test_a_config_that_is_no_yaml(config: Path, modalweave: Run, text: str, said: str) -> None:
+    config.write_text(text)
+    refused(modalweave("build", config), str(config), said)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("seed=many", "seed: value 'many' is no whole number"),
+        ("seed=-1", "seed: value -1 must be 0 or more"),
+        ("neighbours.k=0", "neighbours.k: value 0 must be over 0"),
+        ("neighbours.min_score=2", "neighbours.min_score: value 2 must be 1 or less"),
+        ("source.format=foldr", "source.format 'foldr' is unknown; use one of folder"),
+        ("evaluation.k=ten", "evaluation.k: value 'ten' is no list; write it as [a, b]"),
+        ("gnn.model=7", "gnn.model"),
+        ("tensorboard=perhaps", "tensorboard: value 'perhaps' is neither true nor false"),
+        ("max_db_size=large", "max_db_size: value 'large' is no size; write it as 64GB"),
+        ("max_db_size=5", "max_db_size: value 5 must be 16777216 or more"),
+        ("encoders.text=[1]", "encoders.text: value [1] is no text and holds no keys of its own"),
+        ("limits=3", "limits: value 3 holds no keys of its own"),
+    ],
+)
+def test_a_wrong_value_in_plain_words(config: Path, modalweave: Run, override: str, said: str) -> None:
+    outcome = modalweave("build", config, "--set", override)
+    refused(outcome, said)
+    for leak in ("Input", "should be", "pattern", "parse", "validation"):
+        assert leak not in outcome.err
+
+
+@pytest.mark.parametrize("place", ["/proc/x", "FILE/x"])
+def test_a_workspace_that_cannot_be_written(config: Path, modalweave: Run, place: str) -> None:
+    place = place.replace("FILE", str(config))
+    outcome = modalweave("build", config, "--set", f"workspace={place}")
+    refused(outcome, place, "name another path")
+    assert "Errno" not in outcome.err
+
+
+@pytest.mark.parametrize("target", ["ladybug:{0}/none/graph", "nowhere", "bolt://127.0.0.1:9"])
+def test_a_store_to_write_back_to_is_looked_at_before_anything_is_scored(
+    config: Path, modalweave: Run, tmp_path: Path, target: str
+) -> None:
+    address = target.format(tmp_path)
+    refused(modalweave("score", tmp_path / "no-bundle", "--out", tmp_path / "out", "--write-back", address), address)
+    refused(modalweave("retract", "--model", "m", "--store", address), address)
+    assert not (tmp_path / "none").exists() and not (tmp_path / "out").exists()
+
+
+def test_a_store_without_a_graph_takes_no_links(config: Path, modalweave: Run, tmp_path: Path) -> None:
+    from graph import open_store
+
+    address = f"ladybug:{tmp_path / 'empty'}"
+    open_store(address).close()
+    outcome = modalweave("score", tmp_path / "no-bundle", "--out", tmp_path / "out", "--write-back", address)
+    refused(outcome, address, "build the graph into it first")
+
+
+def test_a_name_that_the_graph_lacks_is_a_warning_with_the_nearest(config: Path, modalweave: Run) -> None:
+    assert modalweave("build", config).code == 0
+    outcome = modalweave("cypher", "MATCH (i:Item) RETURN i.tilte LIMIT 1", config, "--json")
+    assert outcome.code == 0 and outcome.json()["rows"] == [{"i.tilte": None}]
+    assert outcome.err == "modalweave: warning: the graph has no property 'tilte'; did you mean 'title'?\n"
+    refused(modalweave("cypher", "MATCH (i:Itme) RETURN i.id", config), "'Itme'; did you mean 'Item'?")
