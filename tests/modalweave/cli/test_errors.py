@@ -128,7 +128,7 @@ def test_a_config_that_is_no_yaml(config: Path, modalweave: Run, text: str, said
         ("seed=-1", "seed: value -1 must be 0 or more"),
         ("neighbours.k=0", "neighbours.k: value 0 must be over 0"),
         ("neighbours.min_score=2", "neighbours.min_score: value 2 must be 1 or less"),
-        ("source.format=foldr", "source.format 'foldr' is unknown; use one of folder"),
+        ("source.format=foldr", "source format 'foldr' is unknown; did you mean 'folder'"),
         ("evaluation.k=ten", "evaluation.k: value 'ten' is no list; write it as [a, b]"),
         ("gnn.model=7", "gnn.model"),
         ("tensorboard=perhaps", "tensorboard: value 'perhaps' is neither true nor false"),
