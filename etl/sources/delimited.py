@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
@@ -63,7 +64,8 @@ def read_csv(
         table = _parse(body, head, quoted)
     except (pa.ArrowException, OSError) as error:
         raise _broken(data, body, head, label, quoted, error) from error
-    table = named(table, label, _segments(body, head, label, len(table), quoted))
+    segments = _segments(body, head, label, len(table), quoted)
+    table = named(_without_blank_end(table), label, segments)
     return table.replace_schema_metadata({**table.schema.metadata, b"delimiter": head.delimiter.encode()})
 
 
@@ -86,6 +88,14 @@ def _parse(body: memoryview, head: _Head, quoted: bool) -> pa.Table:
             column_types=kinds, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
         ),
     )
+
+
+def _without_blank_end(table: pa.Table) -> pa.Table:
+    """Spreadsheets export rows of nothing but delimiters below the last one."""
+    if not len(table) or any(column[-1].is_valid for column in table.columns):
+        return table
+    filled = [np.flatnonzero(column.is_valid().to_numpy()).max(initial=-1) for column in table.columns]
+    return table.slice(0, int(max(filled)) + 1)
 
 
 def _decoded(data: bytes, label: str, fallback: str | None) -> bytes:

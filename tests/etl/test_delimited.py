@@ -31,6 +31,8 @@ def test_quoted_cells_survive_as_written_and_empty_ones_are_none(tmp_path: Path,
         writer.writerow(["a", "b"])
         writer.writerows(rows)
     table = read_csv(path, "x.csv")
+    while rows and not any(rows[-1]):
+        rows.pop()
     assert list(zip(*table.to_pydict().values(), strict=True)) == [tuple(c or None for c in row) for row in rows]
 
 
@@ -69,6 +71,11 @@ def test_the_delimiter_is_found_by_the_columns_that_are_known(delimiter: str) ->
 def test_a_delimiter_that_is_set_and_excels_own_line() -> None:
     assert _read(b"user_id~item_id\nu~i\n", delimiter="~") == {"user_id": ["u"], "item_id": ["i"]}
     assert _read(b"sep=;\r\nuser_id;item_id\r\nu;i\r\n") == {"user_id": ["u"], "item_id": ["i"]}
+
+
+def test_rows_of_delimiters_below_the_last_one_are_no_rows() -> None:
+    assert _read(b"user_id;item_id\nu;i\n;\nv;\n;\n;\n") == {"user_id": ["u", None, "v"], "item_id": ["i", None, None]}
+    assert _read(b"user_id;item_id\n;\n;\n") == {"user_id": [], "item_id": []}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
