@@ -7,7 +7,9 @@ import pyarrow as pa
 import pytest
 
 from graph import EdgeType, GraphSchema, GraphStore, QueryRefused, SchemaError, StoreError
+from graph.cookbook.nearest_media import similar_to_vector
 from graph.hetero import graph_hash, read_hetero
+from graph.vocabulary import vocabulary
 from tests.graph.tiny_graph import (
     EDGE_COUNTS,
     EDGES,
@@ -75,6 +77,26 @@ class StoreCases:
         counts = store.counts()
         assert counts.nodes == NODE_COUNTS
         assert counts.relationships == EDGE_COUNTS
+
+    def test_it_tells_names_beside_the_schemas_own(self, store: GraphStore) -> None:
+        write_tiny(store)
+        names = vocabulary(store)
+        assert {"User", "Item", "Image"} <= set(names.labels)
+        assert {"INTERACTED", "SIMILAR"} <= set(names.types)
+        assert {"title", "embedding", "year", "age"} <= set(names.properties)  # the last two are the dataset's own
+        assert all(list(found) == sorted(set(found)) for found in (names.labels, names.types, names.properties))
+
+    def test_media_near_a_vector_best_first(self, store: GraphStore) -> None:
+        write_tiny(store)
+        found = similar_to_vector(store, "Image", [1.0, 0.75], 5)
+        assert found["id"].to_pylist() == ["p1", "p2"]  # p3 has no vector
+        assert found["score"].to_pylist() == pytest.approx([0.8, 0.6], abs=1e-5)
+        assert similar_to_vector(store, "Image", [0.1, 1.0], 1)["id"].to_pylist() == ["p2"]
+        assert similar_to_vector(store, "Text", [0.1, 1.0], 1).num_rows == 0
+
+    def test_what_indexes_it_wants_are_online(self, store: GraphStore) -> None:
+        store.create_schema(SCHEMA)
+        assert set(store.index_states().values()) <= {"ONLINE"}
 
     def test_a_second_build_writes_nothing(self, store: GraphStore) -> None:
         write_tiny(store)
