@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graph import StoreError, open_store
+from graph import GraphSchema, SchemaError, StoreError, open_store
 from graph.neo4j.bulk_import import LOG, check_local, run_import, write_files
 from graph.neo4j.store import Neo4jStore
 from graph.store import GraphStore
@@ -108,3 +108,14 @@ def test_the_command_for_another_machine_names_every_file(tmp_path: Path) -> Non
     assert named == {path.name for path in tmp_path.glob("*.csv")}
     assert files.nodes == {k: n for k, n in NODE_COUNTS.items() if n} and not files.multiline
     assert files.relationships == {k: n for k, n in EDGE_COUNTS.items() if n}
+
+
+def test_a_name_that_the_header_would_misread_is_refused_and_others_go(tmp_path: Path) -> None:
+    for name in ("价格", "a b", "a`b"):
+        table = pa.table({"id": ["1"], name: [2.5]})
+        schema = GraphSchema().with_attributes("Item", table.schema)
+        write_files(tmp_path, schema, [("Item", table)], [])
+        assert f"{name}:double" in (tmp_path / "Item.csv").read_text(encoding="utf-8")
+    table = pa.table({"id": ["1"], "size:cm": ["2"]})
+    with pytest.raises(SchemaError, match=r"Item\.size:cm: neo4j-admin takes no .* in a name; build without --bulk"):
+        write_files(tmp_path, GraphSchema().with_attributes("Item", table.schema), [("Item", table)], [])
