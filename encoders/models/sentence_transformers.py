@@ -18,7 +18,7 @@ from common.vectors import unit_rows
 from encoders.base import EncoderBase, make_fingerprint
 from encoders.device import Dtype, dtype_name, pick_device
 from encoders.models.hub import Snapshot, loading, read_json, snapshot
-from encoders.text import TextPreparer
+from encoders.text import TextPreparer, lost_share
 
 Pooling = Literal["mean", "cls", "last"]
 
@@ -100,6 +100,23 @@ class SentenceEncoder(EncoderBase):
             for chunk, vector in zip(chunks, unit_rows(found), strict=True):
                 vectors[chunk.owner] += vector.astype(np.float64) * chunk.tokens
         return unit_rows(vectors)
+
+    def lost(self, texts: Sequence[str]) -> list[float]:
+        """The share of each text's letters that the tokenizer does not know; no weights are read for it."""
+        if self._model is not None:
+            tokenizer = self._model.tokenizer
+        else:
+            import transformers
+
+            with loading(self.name, "AutoTokenizer", self._found):
+                tokenizer = transformers.AutoTokenizer.from_pretrained(str(self._found.folder), local_files_only=True)
+        if not getattr(tokenizer, "is_fast", False):
+            return [0.0] * len(texts)
+        found = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return [
+            lost_share(text, spans, [number == tokenizer.unk_token_id for number in numbers])
+            for text, spans, numbers in zip(texts, found["offset_mapping"], found["input_ids"], strict=True)
+        ]
 
     def _load(self) -> None:
         self._device = pick_device(self._device)

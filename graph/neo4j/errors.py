@@ -96,7 +96,7 @@ def _tls_problem(address: str) -> str | None:
             context.wrap_socket(plain, server_hostname=parts.hostname).close()
     except ssl.SSLCertVerificationError as error:
         way = (
-            f"use {parts.scheme.removesuffix('+s')}+ssc:// to take it as it is, or set SSL_CERT_FILE to its authority's"
+            f"use {parts.scheme.removesuffix('+s')}+ssc:// to take it as it is, or let SSL_CERT_FILE name its authority"
         )
         return f"the server's certificate is not trusted ({error.verify_message}); {way}"
     except ssl.SSLError as error:

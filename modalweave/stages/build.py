@@ -29,6 +29,7 @@ from modalweave.config import RunConfig
 from modalweave.progress import Stages
 from modalweave.results.build import BuildResult, CacheReport, LoadResult, Refused
 from modalweave.stages.bulk_load import BulkOptions, admin_command, bulk_load
+from modalweave.stages.unread_texts import unread_texts
 from modalweave.stages.vector_lookup import keep_given
 from modalweave.stores import connect
 from modalweave.workspace import Workspace
@@ -70,7 +71,7 @@ def build(
             loaded, notes = _online(config, tables, media, prune, report)
     with stages.stage("coverage", "Coverage report"):
         covered = _coverage(tables, media, rejected)
-        covered["warnings"] += notes
+        covered["warnings"] += [*notes, *unread_texts(encoders["text"], media)]
         write_whole(workspace.quarantine, lambda path: pq.write_table(rejected, path))
         write_coverage(workspace.coverage_page, covered, title=f"Coverage of {config.name}")
     write_json(workspace.coverage, covered)
