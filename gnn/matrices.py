@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -22,6 +23,14 @@ def interactions(data: HeteroData) -> sp.csr_matrix:
     if "weight" in store:
         edges = edges[:, store.weight > 0]
     return _binary(edges, shape)
+
+
+def known_pairs(data: HeteroData) -> sp.csr_matrix:
+    """Users x items, float32, 1 for every pair that is known whatever its split, seen and not liked ones included."""
+    store = data[_EDGE]
+    shape = (int(data["User"].num_nodes), int(data["Item"].num_nodes))
+    names = ("edge_index", "valid_label_index", "test_label_index", "not_liked_label_index")
+    return _binary(torch.cat([store[name] for name in names if name in store], dim=1), shape)
 
 
 def held_out(data: HeteroData, split: Split) -> sp.csr_matrix:

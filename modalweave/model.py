@@ -10,7 +10,6 @@ import torch
 
 from gnn.bundle.bundle import Bundle, load_bundle
 from gnn.errors import GnnError
-from gnn.scorers.base import DotScorer
 from gnn.scorers.likeness import likeness
 from gnn.scorers.ranking import top_items, user_blocks
 from modalweave.errors import RunError
@@ -73,10 +72,8 @@ class Model:
         wanted = _ids(users)
         rows, depth = torch.from_numpy(self._rows(wanted, "user")), _count(k)
         seen = self._bundle.seen
-        items, scores = top_items(self._bundle.scorer, rows, seen, depth)
-        fresh = np.diff(seen.indptr)[rows.numpy()] == 0
-        if fresh.any():
-            items[fresh], scores[fresh] = top_items(self._popularity(), rows[torch.from_numpy(fresh)], seen, depth)
+        items, scores = top_items(self._bundle.served, rows, seen, depth)
+        sources = self._bundle.served.sources(rows.numpy())
         at, place = np.nonzero(items >= 0)
         return pl.DataFrame(
             {
@@ -85,7 +82,7 @@ class Model:
                 "title": [None] * len(at),
                 "rank": place + 1,
                 "score": scores[at, place],
-                "source": ["popularity" if fresh[row] else "model" for row in at],
+                "source": [sources[row] for row in at],
             },
             schema_overrides=RECOMMENDATIONS,
         )
@@ -105,7 +102,7 @@ class Model:
         for start, block in user_blocks(torch.from_numpy(once), len(self.items)):
             inside = np.flatnonzero((places >= start) & (places < start + len(block)))
             with torch.no_grad():
-                scores = self._bundle.scorer.scores(block).float()
+                scores = self._bundle.served.scores(block).float()
             values[inside] = scores[places[inside] - start, columns[inside]].numpy()
         return pl.DataFrame(
             {"user_id": users, "item_id": items, "score": values},
@@ -127,11 +124,6 @@ class Model:
         order = np.argsort(-scores, kind="stable")
         best = order[order != row][: _count(k)]
         return similar_table([self.items[n] for n in best], [None] * len(best), scores[best])
-
-    def _popularity(self) -> DotScorer:
-        """How many chose each item."""
-        counts = torch.from_numpy(self._bundle.seen.getnnz(axis=0).astype(np.float32))
-        return DotScorer(torch.ones(len(self.users), 1), counts[:, None])
 
     def _rows(self, ids: Sequence[str], what: str) -> np.ndarray:
         known = self._users if what == "user" else self._items

@@ -15,8 +15,17 @@ from gnn.bundle.bundle import Bundle
 from gnn.scorers.ranking import top_items
 from scoring.errors import ScoringError
 
-SCHEMA = pa.schema([("user_id", pa.string()), ("item_id", pa.string()), ("rank", pa.int32()), ("score", pa.float32())])
-"""Columns of every part; `rank` counts from 1. Users without candidates have no rows."""
+SCHEMA = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("item_id", pa.string()),
+        ("rank", pa.int32()),
+        ("score", pa.float32()),
+        ("source", pa.string()),
+    ]
+)
+"""Columns of every part; `rank` counts from 1, `source` is what ranked the list: `model`, or `popularity` for a user
+without a history. Users without candidates have no rows."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ def part_name(number: int) -> str:
 
 def write_part(bundle: Bundle, users: Int[np.ndarray, "shard"], top_k: int, path: Path) -> Part:
     """Score the users (indices) against all items and write their lists; equal input gives equal bytes."""
-    items, scores = top_items(bundle.scorer, torch.from_numpy(users), bundle.seen, top_k)
+    items, scores = top_items(bundle.served, torch.from_numpy(users), bundle.seen, top_k)
     kept = items >= 0
     rows, columns = np.nonzero(kept)
     user_ids, item_ids = (pa.array(ids, pa.string()) for ids in (bundle.user_ids, bundle.item_ids))
@@ -44,6 +53,7 @@ def write_part(bundle: Bundle, users: Int[np.ndarray, "shard"], top_k: int, path
             item_ids.take(pa.array(items[kept])),
             pa.array((columns + 1).astype(np.int32)),
             pa.array(scores[kept]),
+            pa.array(bundle.served.sources(users[rows]), pa.string()),
         ],
         schema=SCHEMA,
     )

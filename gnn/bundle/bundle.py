@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from common.files import sha256_of, sync
 from common.text import one_line
 from gnn.bundle.model_card import model_card
 from gnn.bundle.tensors import (
+    Tensors,
     csr_from_tensors,
     csr_to_tensors,
     scorer_from_tensors,
@@ -35,6 +37,7 @@ from gnn.bundle.tensors import (
 from gnn.bundle.verified import MANIFEST, REQUIRED, Content, arrays, verified_files
 from gnn.errors import BundleError
 from gnn.scorers.base import Scorer
+from gnn.scorers.served import ServedScorer
 
 FORMAT_VERSION = 1
 
@@ -50,10 +53,17 @@ class Bundle:
     user_ids: list[str]
     item_ids: list[str]
     seen: sp.csr_matrix
-    """Users x items, 1 where the pair was in train: never recommended."""
+    """Users x items, 1 where the pair was known when the model was fitted, whatever its split: never recommended."""
+    history: sp.csr_matrix
+    """Users x items, 1 where the pair was in train: what the scores are made of."""
     manifest: dict[str, Any]
     hash: str
     """SHA-256 of `manifest.json`, and through it of every file."""
+
+    @cached_property
+    def served(self) -> ServedScorer:
+        """The scorer with what is popular for the users without a history."""
+        return ServedScorer(self.scorer, self.history)
 
 
 def save_bundle(
@@ -64,14 +74,18 @@ def save_bundle(
     item_ids: Sequence[str],
     seen: sp.csr_matrix,
     manifest: Mapping[str, Any],
+    history: sp.csr_matrix | None = None,
 ) -> str:
     """Write a bundle and return its hash; `manifest` adds model, config, metrics, graph hash and the like.
+
+    `seen` are the pairs never to recommend, `history` those that the scorer was fitted on where they are fewer.
 
     Everything is written to a temporary folder beside `path` and renamed, so a kill leaves the old bundle or the
     new one. An existing folder is replaced only if it is a bundle (or empty). Equal input gives equal bytes.
     """
     path = Path(path)
-    _check_shapes(scorer, user_ids, item_ids, seen)
+    for pairs in (seen, seen if history is None else history):
+        _check_shapes(scorer, user_ids, item_ids, pairs)
     check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -80,7 +94,7 @@ def save_bundle(
         write_tensors(folder / "model.safetensors", tensors)
         if terms := terms_to_tensors(scorer):
             write_tensors(folder / TERMS, terms)
-        write_tensors(folder / "seen.safetensors", csr_to_tensors(seen, "seen"))
+        write_tensors(folder / "seen.safetensors", _pairs_to_tensors(seen, history))
         _write_ids(folder / "users.parquet", "user_id", user_ids)
         _write_ids(folder / "items.parquet", "item_id", item_ids)
         digest = seal(folder, {**manifest, "scorer": structure, "users": len(user_ids), "items": len(item_ids)})
@@ -123,14 +137,17 @@ def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
         scorer = scorer_from_tensors(arrays(files["model.safetensors"]), manifest.get("scorer"))
         if TERMS in files:
             scorer = with_terms(scorer, arrays(files[TERMS]))
-        seen = csr_from_tensors(arrays(files["seen.safetensors"]), "seen")
+        pairs = arrays(files["seen.safetensors"])
+        seen = csr_from_tensors(pairs, "seen")
+        history = csr_from_tensors(pairs, "history") if "history.shape" in pairs else seen
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{path}: a safetensors file cannot be read ({error}); train again") from error
     try:
-        _check_shapes(scorer, users, items, seen)
+        for matrix in (seen, history):
+            _check_shapes(scorer, users, items, matrix)
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
-    return Bundle(scorer, users, items, seen, manifest, digest)
+    return Bundle(scorer, users, items, seen, history, manifest, digest)
 
 
 def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
@@ -151,6 +168,14 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
     if version != FORMAT_VERSION:
         raise BundleError(f"{path}: bundle format {version!r}, this version reads {FORMAT_VERSION}; train again")
     return manifest, hashlib.sha256(raw).hexdigest()
+
+
+def _pairs_to_tensors(seen: sp.csr_matrix, history: sp.csr_matrix | None) -> Tensors:
+    """`seen.*`, and `history.*` where that is not the same."""
+    tensors = csr_to_tensors(seen, "seen")
+    own = {} if history is None else csr_to_tensors(history, "history")
+    same = all(np.array_equal(array, tensors[name.replace("history", "seen")]) for name, array in own.items())
+    return tensors if same else tensors | own
 
 
 def _check_shapes(scorer: Scorer, users: Sequence[str], items: Sequence[str], seen: sp.csr_matrix) -> None:

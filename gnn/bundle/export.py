@@ -47,11 +47,11 @@ def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Preci
             if sha256_of(folder / name) != bundle.manifest["files"][name]:
                 raise BundleError(f"{path}: {name} changed while it was exported; export again")
         write_tensors(folder / "model.safetensors", tensors)
-        agreement = {"bundle": _agreement(bundle, scorer_from_tensors(tensors, structure))}
+        agreement = {"bundle": _agreement(bundle, bundle.scorer, scorer_from_tensors(tensors, structure))}
         if onnx:
-            model = scorer_to_onnx(bundle.scorer, tensors, structure)
+            model = scorer_to_onnx(bundle.scorer, tensors, structure, bundle.history)
             (folder / "scorer.onnx").write_bytes(model)
-            agreement["onnx"] = _agreement(bundle, OnnxScorer(model, bundle.scorer))
+            agreement["onnx"] = _agreement(bundle, bundle.served, OnnxScorer(model, bundle.scorer))
         manifest = {**bundle.manifest, "precision": precision, "agreement": agreement, "source": bundle.hash}
         digest = seal(folder, manifest)
         put_in_place(folder, out)
@@ -82,16 +82,16 @@ def _lowered(tensors: Tensors, precision: Precision) -> Tensors:
     return result
 
 
-def _agreement(bundle: Bundle, other: Scorer) -> dict[str, float]:
+def _agreement(bundle: Bundle, original: Scorer, other: Scorer) -> dict[str, float]:
     """How alike the original and another scorer rank the same users."""
-    count = min(_CHECKED_USERS, bundle.scorer.num_users)
-    users = torch.linspace(0, bundle.scorer.num_users - 1, count).long()
-    depth = min(_DEPTH, bundle.scorer.num_items)
-    expected, _ = top_items(bundle.scorer, users, bundle.seen, depth)
+    count = min(_CHECKED_USERS, original.num_users)
+    users = torch.linspace(0, original.num_users - 1, count).long()
+    depth = min(_DEPTH, original.num_items)
+    expected, _ = top_items(original, users, bundle.seen, depth)
     found, _ = top_items(other, users, bundle.seen, depth)
-    shape = (count, bundle.scorer.num_items)
+    shape = (count, original.num_items)
     same = _membership(expected, shape).multiply(_membership(found, shape)).sum()
-    exact = bundle.scorer.scores(users)
+    exact = original.scores(users)
     error = (other.scores(users) - exact).abs().amax(dim=1) / exact.std(dim=1).clamp_min(1e-12)
     return {
         "users": float(count),

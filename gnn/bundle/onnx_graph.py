@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 from onnx import TensorProto, helper, numpy_helper
@@ -13,7 +14,7 @@ from torch import Tensor
 from gnn.bundle.tensors import Tensors, csr_from_tensors
 from gnn.errors import GnnError
 from gnn.scorers.base import ItemItemScorer, Scorer, SumScorer
-from gnn.scorers.popular import popularity
+from gnn.scorers.popular import popularity, without_history
 
 OPSET = 18
 
@@ -21,14 +22,18 @@ _MAX_BYTES = 2_000_000_000
 """A protobuf message ends at 2 GiB."""
 
 
-def scorer_to_onnx(scorer: Scorer, tensors: Tensors, structure: dict[str, Any]) -> bytes:
+def scorer_to_onnx(
+    scorer: Scorer, tensors: Tensors, structure: dict[str, Any], history: sp.csr_matrix | None = None
+) -> bytes:
     """The graph of a scorer whose arrays (at any precision) and structure are given.
 
-    Inputs: `users` int64 [block] where a part has vectors, `history` float32 [block, items] where a part weighs
+    With the `history` that it was fitted on, users without one get what is popular in it. Inputs: `users` int64 [block] where a part has vectors, `history` float32 [block, items] where a part weighs
     histories (sparse weights become dense). Output: `scores` float32 [block, items].
     """
     writer = _Writer(tensors)
-    writer.add(structure, "", "scores", scorer.num_items)
+    writer.add(structure, "", "scores" if history is None else "own", scorer.num_items)
+    if history is not None:
+        writer.serve("own", "scores", history)
     inputs = []
     if writer.uses_users:
         inputs.append(helper.make_tensor_value_info("users", TensorProto.INT64, ["block"]))
@@ -91,6 +96,16 @@ class _Writer:
             weighted = self._node("MatMul", ["history", self._weights(structure, prefix)])
             self._node("Add", [weighted, self._popular(prefix)], output)
 
+    def serve(self, scores: str, output: str, history: sp.csr_matrix) -> None:
+        """Popularity in place of the scores of users without a history."""
+        if self.uses_users:
+            strangers = self._constant("served.strangers", without_history(history).numpy()[:, None])
+            unknown = self._node("Gather", [strangers, "users"], axis=0)
+        else:
+            unknown = self._empty_history("served")
+        popular = self._constant("served.popularity", popularity(history).numpy()[None])
+        self._node("Where", [unknown, popular, scores], output)
+
     def _sum(self, structure: dict[str, Any], prefix: str, output: str, items: int) -> None:
         terms = []
         for number, (part, weight) in enumerate(zip(structure["parts"], structure["weights"], strict=True)):
@@ -123,12 +138,16 @@ class _Writer:
 
     def _popular(self, prefix: str) -> str:
         """Popularity for the rows without a history, 0 for the others."""
-        axes = self._constant(f"{prefix}history.axes", np.array([1], dtype=np.int64))
-        nothing = self._constant(f"{prefix}history.nothing", np.float32(0))
-        unknown = self._node("Equal", [self._node("ReduceL1", ["history", axes]), nothing])
+        unknown = self._empty_history(f"{prefix}history")
         shares = popularity(csr_from_tensors(self.tensors, prefix + "history")).numpy()
         share = self._constant(f"{prefix}popularity", shares[None])
         return self._node("Mul", [self._node("Cast", [unknown], to=TensorProto.FLOAT), share])
+
+    def _empty_history(self, name: str) -> str:
+        """Which rows of the input `history` are empty; `name` starts those of the constants."""
+        axes = self._constant(f"{name}.axes", np.array([1], dtype=np.int64))
+        nothing = self._constant(f"{name}.nothing", np.float32(0))
+        return self._node("Equal", [self._node("ReduceL1", ["history", axes]), nothing])
 
     def _weights(self, structure: dict[str, Any], prefix: str) -> str:
         name = prefix + "weights"

@@ -9,6 +9,7 @@ import torch
 from scipy.optimize import nnls
 
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer, UserTerms
+from gnn.scorers.served import POPULARITY, ServedScorer
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Decomposition:
 def decompose(scorer: Scorer, user: int, item: int, seen: sp.csr_matrix) -> Decomposition:
     """Take `scorer.scores(user)[item]` apart; `seen` holds the training history, users x items.
 
+    - served: popularity where the history is empty, else the scorer's own.
     - `item_item`: `history[h] * weights[h, item]` for each h; popularity where the history is empty. Exact.
     - `dot` with `terms`: each summand of the user's vector times the item's vector. Exact; `rest["user"]` is the
       user's own vector and what the people followed send.
@@ -56,6 +58,11 @@ def decompose(scorer: Scorer, user: int, item: int, seen: sp.csr_matrix) -> Deco
     - `sum`: the parts' own, times their weight, divided by the deviation of the user's scores where it normalises:
       a factor that is taken as it is.
     """
+    if isinstance(scorer, ServedScorer):
+        if scorer.strangers[user]:
+            value = float(scorer.popularity[item])
+            return Decomposition(value, (), {POPULARITY: value})
+        return decompose(scorer.scorer, user, item, seen)
     if isinstance(scorer, ItemItemScorer):
         return _item_item(scorer, user, item)
     if isinstance(scorer, DotScorer):

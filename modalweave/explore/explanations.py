@@ -90,7 +90,7 @@ def _model(
     """What the score is made of, and the share of each item of the history."""
     from gnn.scorers.contributions import decompose
 
-    found = decompose(loaded.scorer, loaded.user_ids.index(user), loaded.item_ids.index(item), loaded.seen)
+    found = decompose(loaded.served, loaded.user_ids.index(user), loaded.item_ids.index(item), loaded.history)
     totals = {loaded.item_ids[number]: value for number, value in found.by_item().items()}
     shares = {name: value / found.score for name, value in totals.items()} if found.score > 0 else {}
     listed = list(totals)[:limit]

@@ -7,7 +7,7 @@ from torch_geometric.data import HeteroData
 from common.files import write_json, write_text
 from common.memory import peak_memory
 from gnn.bundle.bundle import save_bundle
-from gnn.matrices import interactions
+from gnn.matrices import interactions, known_pairs
 from gnn.registry import chosen, make_recommender
 from gnn.scorers.base import Scorer
 from graph.hetero import graph_hash
@@ -79,6 +79,7 @@ def _save(config: RunConfig, scorer: Scorer, data: HeteroData, facts: JsonObject
         scorer,
         user_ids=data["User"].ids,
         item_ids=data["Item"].ids,
-        seen=interactions(data),
+        seen=known_pairs(data),
+        history=interactions(data),
         manifest=manifest,
     )

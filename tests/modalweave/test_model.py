@@ -64,8 +64,8 @@ def test_chosen_items_are_left_out_and_the_rest_is_ranked(tmp_path: Path) -> Non
 def test_without_history_comes_what_most_people_chose(tmp_path: Path) -> None:
     table = loaded(tmp_path, item_item()).recommend(["a", "new"], k=2)
     assert table.filter(user_id="new").select("item_id", "score", "source").rows() == [
-        ("w", 2.0, "popularity"),
-        ("x", 1.0, "popularity"),
+        ("w", 1.0, "popularity"),
+        ("x", 0.5, "popularity"),
     ]
     assert set(table.filter(user_id="a")["source"]) == {"model"}
 

@@ -38,7 +38,7 @@ def read(folder: Path) -> pl.DataFrame:
     return pl.concat([pl.read_parquet(path) for path in sorted(folder.glob("part-*.parquet"))])
 
 
-def brute_force(bundle_dir: Path, top_k: int) -> list[tuple[str, str, int, float]]:
+def brute_force(bundle_dir: Path, top_k: int) -> list[tuple[str, str, int, float, str]]:
     bundle = load_bundle(bundle_dir)
     scores = bundle.scorer.user_vectors.numpy() @ bundle.scorer.item_vectors.numpy().T
     rows = []
@@ -46,7 +46,7 @@ def brute_force(bundle_dir: Path, top_k: int) -> list[tuple[str, str, int, float
         free = [item for item in range(len(row)) if bundle.seen[user, item] == 0]
         best = sorted(free, key=lambda item: (-row[item], item))[:top_k]
         rows += [
-            (bundle.user_ids[user], bundle.item_ids[item], rank, float(row[item]))
+            (bundle.user_ids[user], bundle.item_ids[item], rank, float(row[item]), "model")
             for rank, item in enumerate(best, start=1)
         ]
     return rows
@@ -67,7 +67,8 @@ def test_layout(finished: Path, bundle: Path) -> None:
     assert manifest["options"] == {"top_k": 7, "shard_size": 10, "users_sha256": None}
     assert manifest["rows"] == len(table) == 7 * 55 + 2 and manifest["users"] == 57
     assert manifest["parts"]["part-00000.parquet"]["rows"] == 8 * 7 + 2
-    assert table.schema == {"user_id": pl.String, "item_id": pl.String, "rank": pl.Int32, "score": pl.Float32}
+    columns = {"user_id": pl.String, "item_id": pl.String, "rank": pl.Int32, "score": pl.Float32, "source": pl.String}
+    assert table.schema == columns
     assert "u3" not in table["user_id"] and table.filter(pl.col("user_id") == "u4")["rank"].to_list() == [
         1,
         2,
@@ -261,7 +262,7 @@ def test_scores_are_the_scorers_own(bundle: Path, finished: Path) -> None:
     users = {user: index for index, user in enumerate(loaded.user_ids)}
     items = {item: index for index, item in enumerate(loaded.item_ids)}
     vectors = loaded.scorer
-    for user, item, _, score in read(finished).sample(50, seed=0).rows():
+    for user, item, _, score, _ in read(finished).sample(50, seed=0).rows():
         expected = vectors.user_vectors[users[user]] @ vectors.item_vectors[items[item]]
         np.testing.assert_allclose(score, float(expected), rtol=1e-6)
 

@@ -40,7 +40,8 @@ SEEN = sp.csr_matrix(np.eye(USERS, ITEMS, dtype=np.float32))
 def _save(path: Path, scorer: Scorer = PARTS["sum"], **manifest: object) -> str:
     ids = [f"ü{n}" for n in range(USERS)], [f"i{n}" for n in range(ITEMS)]
     facts = {"model": "test", "metrics": {"recall@20": {"mean": 0.25, "ci95": [0.2, 0.3]}}, **manifest}
-    return save_bundle(path, scorer, user_ids=ids[0], item_ids=ids[1], seen=SEEN, manifest=facts)
+    history = PARTS["dense"].history
+    return save_bundle(path, scorer, user_ids=ids[0], item_ids=ids[1], seen=SEEN, history=history, manifest=facts)
 
 
 @pytest.mark.parametrize("name", list(PARTS))
