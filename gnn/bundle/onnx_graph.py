@@ -27,8 +27,9 @@ def scorer_to_onnx(
 ) -> bytes:
     """The graph of a scorer whose arrays (at any precision) and structure are given.
 
-    With the `history` that it was fitted on, users without one get what is popular in it. Inputs: `users` int64 [block] where a part has vectors, `history` float32 [block, items] where a part weighs
-    histories (sparse weights become dense). Output: `scores` float32 [block, items].
+    With the `history` that it was fitted on, users without one get what is popular in it. Inputs: `users` int64
+    [block] where a part has vectors, `history` float32 [block, items] where a part weighs histories (sparse weights
+    become dense). Output: `scores` float32 [block, items].
     """
     writer = _Writer(tensors)
     writer.add(structure, "", "scores" if history is None else "own", scorer.num_items)
