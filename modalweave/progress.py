@@ -2,6 +2,7 @@
 
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -26,6 +27,15 @@ def warn(sentences: Iterable[str]) -> None:
 def _draws_in_notebooks() -> bool:
     """Whether this is a notebook with the widgets that a moving bar needs."""
     return err.is_jupyter and find_spec("ipywidgets") is not None
+
+
+@contextmanager
+def without_library_warnings() -> Iterator[None]:
+    """Keep back what libraries say to their own developers, or of a notebook's missing widgets."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        yield
 
 
 class Stages:

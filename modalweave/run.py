@@ -65,18 +65,24 @@ class Run:
 
         `strict` stops at the first bad row instead of leaving it out, `prune` removes what the source no longer has.
         """
-        from modalweave.stages.build import build
+        from modalweave.progress import without_library_warnings
 
-        return build(self.config, strict=strict, prune=prune, stages=self._stages())
+        with without_library_warnings():  # some speak when they are imported
+            from modalweave.stages.build import build
+
+            return build(self.config, strict=strict, prune=prune, stages=self._stages())
 
     def train(self) -> "TrainResult":
         """Graph -> trained model in `run.workspace.bundle`, measured on validation; goes on where it was stopped.
 
         run.train().metrics["ndcg@20"]
         """
-        from modalweave.stages.train import train
+        from modalweave.progress import without_library_warnings
 
-        return train(self.config, stages=self._stages())
+        with without_library_warnings():
+            from modalweave.stages.train import train
+
+            return train(self.config, stages=self._stages())
 
     def evaluate(self, split: Literal["test", "valid"] = "test") -> "EvaluateResult":
         """Metrics on held-out interactions with 95 % intervals, slices, and `run.workspace.report`.
@@ -147,7 +153,9 @@ class Run:
 
         `by="image"` searches pictures by words, where one encoder embeds both (`open_clip`).
         """
-        with self._store() as store:
+        from modalweave.progress import without_library_warnings
+
+        with without_library_warnings(), self._store() as store:
             return self._search(store, by, "text", text, k)
 
     def explain(self, user: str, item: str, *, limit: int = 10) -> "Explanation":
