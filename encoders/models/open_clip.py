@@ -6,6 +6,7 @@
 safetensors weights
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -112,6 +113,8 @@ def _load(config: Config, device: str, dtype: str) -> tuple[Any, Any]:
 
     _check(config)
     precision: Literal["pure_bf16", "fp32"] = "pure_bf16" if dtype == "bfloat16" else "fp32"
+    level = logging.root.manager.disable
+    logging.disable()  # the lines on retries and fallbacks; what fails becomes one of our own
     try:
         model = open_clip.create_model(
             config.model, config.pretrained, precision=precision, device=device, require_pretrained=True
@@ -124,6 +127,8 @@ def _load(config: Config, device: str, dtype: str) -> tuple[Any, Any]:
             "give a local "
             ".safetensors file as pretrained, or model: local-dir:FOLDER"
         ) from error
+    finally:
+        logging.disable(level)
 
 
 def _check(config: Config) -> None:

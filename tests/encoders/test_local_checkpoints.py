@@ -1,6 +1,7 @@
 """A user's own open_clip weights beside a known architecture, and what a snapshot says of a transformers model."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -139,3 +140,19 @@ def test_the_packaged_weights_are_checked_before_they_are_read(monkeypatch):
         media = np.array("a frog") if name == "minilm" else np.zeros((224, 224, 3), dtype=np.uint8)
         with pytest.raises(EncoderError, match="does not match its known SHA-256"):
             encoder.encode([media])
+
+
+def test_libraries_keep_quiet_while_weights_are_looked_for(monkeypatch, caplog, capfd):
+    open_clip = pytest.importorskip("open_clip")
+
+    def offline(*_arguments, **_options):
+        logging.getLogger("huggingface_hub").warning("retrying in 1 s")
+        logging.error("failed to download")
+        raise OSError("no network")
+
+    monkeypatch.setattr(open_clip, "create_model", offline)
+    with pytest.raises(EncoderError, match="cannot be loaded: no network; give a local"):
+        make_encoder({"name": "open_clip", "pretrained": "laion2b_s34b_b79k"})
+    assert caplog.text == "" and capfd.readouterr() == ("", "")
+    logging.getLogger("modalweave").warning("loud again")
+    assert "loud again" in caplog.text
