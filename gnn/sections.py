@@ -65,7 +65,7 @@ def _within(section: str, error: ValidationError) -> list[InitErrorDetails]:
     """What is wrong in a section, as seen from outside it."""
     return [
         {
-            "type": PydanticCustomError(found["type"], found["msg"]),
+            "type": PydanticCustomError(found["type"], found["msg"], found.get("ctx")),
             "loc": (section, *found["loc"]),
             "input": found["input"],
         }
