@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from etl.coverage_warnings import plain_warnings
+from etl.drift import drift
 from etl.refused import kinds, refused
 
 Vectors = tuple[Sequence[str], NDArray[np.float32]]
@@ -74,6 +75,7 @@ def coverage(
         "per_user": _profile(train["user_id"]),
         "time": _time_span(frame["timestamp"]),
         "without_time": frame["timestamp"].null_count(),
+        "drift": (moved := drift(liked)) and moved._asdict(),
         "modalities": {
             m: _modality(links[m], catalogue, train) | _facts(facts.get(m), links[m]) | _vectors(vectors.get(m))
             for m in links

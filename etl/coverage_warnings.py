@@ -7,11 +7,20 @@ _LITTLE = 0.5
 _ONE_WAY = 0.9
 _SAME_LISTS = 0.5
 _MANY_ON_ONE = 10
+_DRIFTED = 0.2
+"""Less correlation than chance would leave, from which on it is told."""
 
 
 def plain_warnings(report: Mapping[str, Any]) -> list[str]:
     """One line for each trait of `etl.coverage.coverage`'s dict that deserves attention, gravest first."""
-    return [*_reach(report), *_modalities(report), *_agreement(report), *_skew(report), *_left_out(report)]
+    return [
+        *_reach(report),
+        *_modalities(report),
+        *_agreement(report),
+        *_skew(report),
+        *_drift(report),
+        *_left_out(report),
+    ]
 
 
 def told(entry: Mapping[str, Any]) -> str:
@@ -79,6 +88,16 @@ def _skew(report: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{report['without_time']:,} of {report['interactions']:,} interactions have no timestamp: a split by time "
             "is not possible, unless they get one or go"
+        )
+
+
+def _drift(report: Mapping[str, Any]) -> Iterator[str]:
+    found = report["drift"]
+    if found and found["newest"] < found["chance"] - _DRIFTED:
+        newest, chance = (f"{found[name]:.2f}".replace("0.", ".", 1) for name in ("newest", "chance"))
+        yield (
+            f"what is popular has changed: item counts in the newest tenth of interactions correlate {newest} with the "
+            f"rest, in a random tenth {chance}; split by time, fit anew often, leave gnn.recency on"
         )
 
 

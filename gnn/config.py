@@ -13,11 +13,9 @@ from pydantic import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    model_serializer,
 )
 
+from gnn.closed_form.config import HALF_LIVES, Recency, RecencyConfig
 from gnn.network.config import NetworkConfig
 from gnn.registry import COMPOSITE, RECOMMENDERS, SETTINGS, settings_of
 from gnn.sections import NETWORK, Sectioned
@@ -119,6 +117,10 @@ class GNNConfig(NetworkConfig, Sectioned, extra="allow"):
     model: ModelName = "auto"
     """`auto` compares closed forms and networks on validation and combines them; the others are used as named."""
 
+    recency: Recency = HALF_LIVES
+    """Days after which an interaction counts half in popularity and in the closed forms' histories: one number, several
+    of which each takes the best on validation (none included), or null. A section's own `recency` goes before it."""
+
     ensemble: EnsembleConfig = EnsembleConfig()
     """Settings of the ensemble."""
 
@@ -138,7 +140,10 @@ class GNNConfig(NetworkConfig, Sectioned, extra="allow"):
             return self.network()
         if model == "ensemble":
             return self.ensemble
-        return self.sections.get(model) or settings_of(model)()
+        own = self.sections.get(model) or settings_of(model)()
+        if isinstance(own, RecencyConfig) and {"recency"} & self.model_fields_set - own.model_fields_set:
+            return own.model_copy(update={"recency": self.recency})
+        return own
 
     def network(self) -> NetworkConfig:
         """The network's settings alone."""
@@ -153,10 +158,3 @@ class GNNConfig(NetworkConfig, Sectioned, extra="allow"):
         """Those of this package are there where they are not given, too: a resolved config tells every default."""
         own = {name: settings_of(name) for name in SETTINGS if cls.owner(name)}
         return {n: kind() for n, kind in own.items() if kind.model_fields} | super().read_sections(raw)
-
-    @model_serializer(mode="wrap")
-    def _without_empty(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        """Where defaults are left out, so are the sections that hold nothing else."""
-        written: dict[str, Any] = handler(self)
-        short = info.exclude_unset or info.exclude_defaults
-        return {key: value for key, value in written.items() if not (short and key in self.sections and value == {})}

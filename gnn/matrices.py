@@ -13,6 +13,9 @@ from graph.schema import HAS, MEDIA_LABELS
 Split = Literal["valid", "test"]
 
 _EDGE = ("User", "INTERACTED", "Item")
+_DAY = 86_400
+_FAINTEST = 1e-6
+"""What the oldest interaction counts at least: a history is never empty for its age."""
 
 
 def interactions(data: HeteroData) -> sp.csr_matrix:
@@ -31,6 +34,49 @@ def known_pairs(data: HeteroData) -> sp.csr_matrix:
     shape = (int(data["User"].num_nodes), int(data["Item"].num_nodes))
     names = ("edge_index", "valid_label_index", "test_label_index", "not_liked_label_index")
     return _binary(torch.cat([store[name] for name in names if name in store], dim=1), shape)
+
+
+def histories(data: HeteroData, half_life: float | None = None) -> sp.csr_matrix:
+    """Users x items, float32: how much each training interaction counts, 1 on average; `interactions` where all count
+    alike.
+
+    Strengths count by `log(1 + weight)` (`count_strengths`), and half as much for each `half_life` (days) that an
+    interaction is older than the newest; where a time is unknown (`timed`) age is no matter.
+    """
+    store, alike = data[_EDGE], interactions(data)
+    edges, counts = store.edge_index, np.ones(store.edge_index.shape[1])
+    if "strength" in store:
+        counts = counts * store.strength.double().numpy()
+    if half_life is not None and timed(data):
+        age = store.timestamp.max() - store.timestamp
+        counts = counts * np.maximum(0.5 ** (age.double().numpy() / (half_life * _DAY)), _FAINTEST)
+    if "weight" in store:
+        liked = store.weight > 0
+        edges, counts = edges[:, liked], counts[liked.numpy()]
+    if not len(counts) or counts.min() == counts.max():
+        return alike
+    source, target = edges.numpy()
+    counts = (counts / counts.mean()).astype(np.float32)
+    matrix = sp.csr_matrix((counts, (source, target)), shape=alike.shape)
+    matrix.sum_duplicates()
+    return matrix
+
+
+def count_strengths(data: HeteroData) -> None:
+    """Say in the graph, in place, that its weights are strengths: `.strength` = `log(1 + weight)`, float32.
+
+    Nothing is said where all weights are equal, so that such a graph is the same whatever its weights mean.
+    """
+    store = data[_EDGE]
+    liked = store.weight[store.weight > 0]
+    if len(liked) and bool((liked != liked[0]).any()):
+        store.strength = torch.log1p(store.weight.clamp_min(0).double()).float()
+
+
+def timed(data: HeteroData) -> bool:
+    """Whether every training interaction has a time, and not all the same."""
+    times = data[_EDGE].get("timestamp")
+    return times is not None and len(times) > 0 and bool((times != 0).all()) and bool((times != times[0]).any())
 
 
 def held_out(data: HeteroData, split: Split) -> sp.csr_matrix:

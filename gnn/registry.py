@@ -35,7 +35,7 @@ SETTINGS: Registry[type[BaseModel]] = Registry(
         "graph_filter": "gnn.closed_form.config:GraphFilterConfig",
         "ease": "gnn.closed_form.config:EASEConfig",
         "item_knn": "gnn.closed_form.config:ItemKNNConfig",
-        "popularity": "gnn.components:NoSettings",
+        "popularity": "gnn.closed_form.config:PopularityConfig",
     },
 )
 """Name -> `Config` of recommenders whose settings can be read without loading them; not needed, only faster."""

@@ -7,7 +7,14 @@ the class is made, and what a package outside brings is known later.
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from gnn.registry import COMPOSITE, RECOMMENDERS, settings_of
@@ -34,6 +41,13 @@ class Sectioned(BaseModel, extra="allow"):
     def keys(cls) -> list[str]:
         """All keys it takes."""
         return [*cls.model_fields, *(name for name in RECOMMENDERS if cls.owner(name))]
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Where defaults are left out, so are the sections that hold nothing else."""
+        written: dict[str, Any] = handler(self)
+        short = info.exclude_unset or info.exclude_defaults
+        return {key: value for key, value in written.items() if not (short and key in self.sections and value == {})}
 
     @model_validator(mode="before")
     @classmethod

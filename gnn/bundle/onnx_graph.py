@@ -1,5 +1,6 @@
 """A scorer as an ONNX graph: user indices (and histories, for item-item parts) in, scores over all items out."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ def scorer_to_onnx(
 
     With the `history` that it was fitted on, users without one get what is popular in it. Inputs: `users` int64
     [block] where a part has vectors, `history` float32 [block, items] where a part weighs histories (sparse weights
-    become dense). Output: `scores` float32 [block, items].
+    become dense); a part whose histories count otherwise than the first one's (by age) has an input of its own,
+    `<part>.history`. Output: `scores` float32 [block, items].
     """
     writer = _Writer(tensors)
     writer.add(structure, "", "scores" if history is None else "own", scorer.num_items)
@@ -38,9 +40,8 @@ def scorer_to_onnx(
     inputs = []
     if writer.uses_users:
         inputs.append(helper.make_tensor_value_info("users", TensorProto.INT64, ["block"]))
-    if writer.uses_history:
-        shape: list[str | int | None] = ["block", scorer.num_items]
-        inputs.append(helper.make_tensor_value_info("history", TensorProto.FLOAT, shape))
+    shape: list[str | int | None] = ["block", scorer.num_items]
+    inputs += [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in writer.histories]
     output = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["block", scorer.num_items])
     size = sum(len(t.raw_data) for t in writer.initializers)
     if size > _MAX_BYTES:
@@ -60,7 +61,7 @@ class OnnxScorer:
     def __init__(self, model: bytes, original: Scorer) -> None:
         self.session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         self.inputs = {entry.name for entry in self.session.get_inputs()}
-        self.history = _history(original)
+        self.histories = dict(_histories(original, ""))
         self.num_users, self.num_items = original.num_users, original.num_items
 
     def scores(self, users: Int[Tensor, "block"]) -> Float[Tensor, "block items"]:
@@ -68,8 +69,9 @@ class OnnxScorer:
         feed: dict[str, np.ndarray] = {}
         if "users" in self.inputs:
             feed["users"] = users.numpy()
-        if "history" in self.inputs and self.history is not None:
-            feed["history"] = self.history[users.numpy()].toarray().astype(np.float32)
+        for number, (name, history) in enumerate(self.histories.items()):
+            if (entry := name if number else "history") in self.inputs:
+                feed[entry] = history[users.numpy()].toarray().astype(np.float32)
         return torch.from_numpy(self.session.run(["scores"], feed)[0])
 
 
@@ -80,7 +82,9 @@ class _Writer:
         self.tensors = tensors
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
-        self.uses_users = self.uses_history = False
+        self.uses_users = False
+        self.histories: dict[str, np.ndarray] = {}
+        """Input -> the values it stands for."""
 
     def add(self, structure: dict[str, Any], prefix: str, output: str, items: int) -> None:
         """Write the nodes that end in `output`."""
@@ -93,9 +97,9 @@ class _Writer:
             transposed = self._node("Transpose", [self._matrix(prefix + "item_vectors")], perm=[1, 0])
             self._node("MatMul", [vectors, transposed], output)
         else:
-            self.uses_history = True
-            weighted = self._node("MatMul", ["history", self._weights(structure, prefix)])
-            self._node("Add", [weighted, self._popular(prefix)], output)
+            history = self._history(prefix)
+            weighted = self._node("MatMul", [history, self._weights(structure, prefix)])
+            self._node("Add", [weighted, self._popular(prefix, history)], output)
 
     def serve(self, scores: str, output: str, history: sp.csr_matrix) -> None:
         """Popularity in place of the scores of users without a history."""
@@ -103,7 +107,7 @@ class _Writer:
             strangers = self._constant("served.strangers", without_history(history).numpy()[:, None])
             unknown = self._node("Gather", [strangers, "users"], axis=0)
         else:
-            unknown = self._empty_history("served")
+            unknown = self._empty("history", "served")
         popular = self._constant("served.popularity", popularity(history).numpy()[None])
         self._node("Where", [unknown, popular, scores], output)
 
@@ -137,18 +141,28 @@ class _Writer:
         spread = self._node("Sqrt", [self._node("Div", [squares, count])])
         return self._node("Max", [spread, self._constant(f"{scores}.least", np.float32(1e-12))])
 
-    def _popular(self, prefix: str) -> str:
+    def _history(self, prefix: str) -> str:
+        """The input of a part's histories; parts whose histories are equal share one."""
+        values = self.tensors[f"{prefix}history.data"]
+        for name, known in self.histories.items():
+            if np.array_equal(known, values):
+                return name
+        name = f"{prefix}history" if self.histories else "history"
+        self.histories[name] = values
+        return name
+
+    def _popular(self, prefix: str, history: str) -> str:
         """Popularity for the rows without a history, 0 for the others."""
-        unknown = self._empty_history(f"{prefix}history")
+        unknown = self._empty(history, f"{prefix}history")
         shares = popularity(csr_from_tensors(self.tensors, prefix + "history")).numpy()
         share = self._constant(f"{prefix}popularity", shares[None])
         return self._node("Mul", [self._node("Cast", [unknown], to=TensorProto.FLOAT), share])
 
-    def _empty_history(self, name: str) -> str:
-        """Which rows of the input `history` are empty; `name` starts those of the constants."""
+    def _empty(self, history: str, name: str) -> str:
+        """Which rows of an input of histories are empty; `name` starts those of the constants."""
         axes = self._constant(f"{name}.axes", np.array([1], dtype=np.int64))
         nothing = self._constant(f"{name}.nothing", np.float32(0))
-        return self._node("Equal", [self._node("ReduceL1", ["history", axes]), nothing])
+        return self._node("Equal", [self._node("ReduceL1", [history, axes]), nothing])
 
     def _weights(self, structure: dict[str, Any], prefix: str) -> str:
         name = prefix + "weights"
@@ -190,10 +204,10 @@ class _Writer:
         return output
 
 
-def _history(scorer: Scorer) -> Any:
-    """The user histories an item-item part weighs (every part has the same)."""
+def _histories(scorer: Scorer, prefix: str) -> Iterator[tuple[str, sp.csr_matrix]]:
+    """The input's name and the histories of each item-item part."""
     if isinstance(scorer, ItemItemScorer):
-        return scorer.history
+        yield f"{prefix}history", scorer.history
     if isinstance(scorer, SumScorer):
-        return next((found for part in scorer.parts if (found := _history(part)) is not None), None)
-    return None
+        for number, part in enumerate(scorer.parts):
+            yield from _histories(part, f"{prefix}{number}.")

@@ -4,8 +4,26 @@ from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, Positiv
 
 from gnn.network.config import Modality
 
+Recency = PositiveFloat | tuple[PositiveFloat, ...] | None
+"""Half-life in days; of several validation takes the best, none included; None = age is no matter."""
 
-class EASEConfig(BaseModel, extra="forbid"):
+HALF_LIVES: Recency = (7.0, 30.0, 180.0)
+"""Compared where nothing is set."""
+
+
+class RecencyConfig(BaseModel, extra="forbid"):
+    """How fast interactions grow old."""
+
+    recency: Recency = HALF_LIVES
+    """Days after which an interaction counts half; several: the best on validation, or none; null: all count alike.
+    Without timestamps it changes nothing."""
+
+
+class PopularityConfig(RecencyConfig, extra="forbid"):
+    """Nothing but since when what is popular is counted."""
+
+
+class EASEConfig(RecencyConfig, extra="forbid"):
     """How strongly the weights are held small, what media count, and where the exact form ends."""
 
     regularisation: PositiveFloat | None = None
@@ -63,7 +81,7 @@ class FilterParameters(BaseModel, extra="forbid"):
     over the media links."""
 
 
-class GraphFilterConfig(BaseModel, extra="forbid"):
+class GraphFilterConfig(RecencyConfig, extra="forbid"):
     """Fixed parameters, or a search for them on validation."""
 
     parameters: FilterParameters | None = None
@@ -86,7 +104,7 @@ class GraphFilterConfig(BaseModel, extra="forbid"):
     """Entries kept in each row of a pruned matrix."""
 
 
-class ItemKNNConfig(BaseModel, extra="forbid"):
+class ItemKNNConfig(RecencyConfig, extra="forbid"):
     """How many neighbours, and how much weakly supported similarities are held down."""
 
     k: PositiveInt = 100

@@ -13,9 +13,10 @@ from torch_geometric.data import HeteroData
 from common.progress import Progress
 from gnn.blocked import truncated_svd
 from gnn.closed_form.config import EASEConfig
-from gnn.components import Recommender, Watch
+from gnn.closed_form.recency import Recent
+from gnn.components import Watch
 from gnn.footprint import FLOAT, Footprint, Sizes, validation_bytes
-from gnn.matrices import interactions, media_similarity
+from gnn.matrices import media_similarity
 from gnn.network.config import Modality
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, UserTerms
 from gnn.scorers.popular import popular_vector, without_history
@@ -23,7 +24,7 @@ from gnn.validation import Validation
 from graph.schema import MODALITIES
 
 
-class EASE(Recommender[EASEConfig]):
+class EASE(Recent[EASEConfig]):
     """Scores `X B`, `B = I - P / diag(P)` with `P = (X^T X + sum over modalities of w R^T R + regularisation I)^-1`.
 
     R = I + M, M the symmetrically normalised media links between items: what an item's media resemble counts as the
@@ -42,23 +43,27 @@ class EASE(Recommender[EASEConfig]):
 
     def resolved(self) -> EASEConfig:
         """The settings with the penalty and the media weights used written in."""
-        found = {"regularisation": self.regularisation, "media_weights": self.media_weights}
+        found = {"regularisation": self.regularisation, "media_weights": self.media_weights, "recency": self.recency}
         return EASEConfig.model_validate(self.config.model_dump() | found)
 
     def fit(self, data: HeteroData, *, seed: int = 0, progress: Progress | None = None) -> Scorer:
         """An `ItemItemScorer` up to `dense_limit` items, else a `DotScorer`."""
-        config, history = self.config, interactions(data)
-        weights = _by_name(config.media_weights)
+        config, weights = self.config, _by_name(self.config.media_weights)
         media = neighbourhoods(data, MODALITIES if weights is None else [m for m, w in weights.items() if w])
-        large = history.shape[1] > config.dense_limit
-        build = _LowRank(history, media, config.rank, seed) if large else _Exact(history, media)
+        large = int(data["Item"].num_nodes) > config.dense_limit
+        users = config.search_users // 8 if large else config.search_users
+
+        def prepared(history: sp.csr_matrix) -> _Exact | _LowRank:
+            return _LowRank(history, media, config.rank, seed) if large else _Exact(history, media)
+
         start = _Choice(
             config.regularisation or config.candidates[len(config.candidates) // 2],
             dict.fromkeys(media, config.media_candidates[0]) if weights is None else {m: weights[m] for m in media},
         )
+        build = prepared(self.choose_histories(data, lambda h: prepared(h)(start), seed=seed, users=users))
+        history = build.history
         axes = {} if config.regularisation else {_PENALTY: config.candidates}
         axes |= dict.fromkeys(media, config.media_candidates) if weights is None else {}
-        users = config.search_users // 8 if large else config.search_users
         validation = Validation.of(data, seed=seed, limit=users)
         if axes and validation.num_pairs:
             start, scorer = _climb(build, start, axes, validation, progress)
@@ -229,7 +234,8 @@ class _LowRank:
         unknown = without_history(self.history)
         if unknown.any():
             users[unknown] = popular_vector(items, self.history)
-        return DotScorer(users, items, terms=UserTerms(torch.from_numpy(scaled), exponent=0.0))
+        alike = bool((self.history.data == 1).all())  # terms know who has what, not how much it counts
+        return DotScorer(users, items, terms=UserTerms(torch.from_numpy(scaled), exponent=0.0) if alike else None)
 
     def cut(self, weights: dict[str, float]) -> _Cut:
         """The truncation for these media weights; the last one is kept."""

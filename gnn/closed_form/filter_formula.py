@@ -97,7 +97,7 @@ def cold_similarity(history: sp.csr_matrix, parameters: FilterParameters) -> flo
     with histories and exponents."""
     weights = inverse_power(np.asarray(history.sum(axis=1)).ravel(), 2 * parameters.user_exponent)
     incoming, outgoing = input_scale(history, parameters), output_scale(history, parameters)
-    own = (history.T @ weights) ** parameters.power * incoming * outgoing
+    own = (history.power(2).T @ weights) ** parameters.power * incoming * outgoing
     known = own[history.getnnz(axis=0) > 0]
     return parameters.cold_weight * float(known.mean()) if len(known) else 0.0
 

@@ -8,13 +8,13 @@ from common.progress import Progress
 from gnn.closed_form.config import FilterParameters, GraphFilterConfig
 from gnn.closed_form.filter_formula import dense_filter, media_matrices, sparse_filter
 from gnn.closed_form.filter_search import FilterSearch
-from gnn.components import Recommender, Watch
+from gnn.closed_form.recency import Recent
+from gnn.components import Watch
 from gnn.footprint import FLOAT, Footprint, Sizes
-from gnn.matrices import interactions
 from gnn.scorers.base import ItemItemScorer
 
 
-class GraphFilter(Recommender[GraphFilterConfig]):
+class GraphFilter(Recent[GraphFilterConfig]):
     """`Q = (I + al M + a2 M^2) S`, `S = (d^-bi C d^-bo)^p`, `C = X^T D_u^-2a X`; scores are `X Q`.
 
     M is the weighted mean over modalities of the symmetrically normalised media links between items. For an item
@@ -32,19 +32,28 @@ class GraphFilter(Recommender[GraphFilterConfig]):
 
     def resolved(self) -> GraphFilterConfig:
         """The settings with the parameters used written in."""
-        return GraphFilterConfig.model_validate(self.config.model_dump() | {"parameters": self.parameters})
+        found = {"parameters": self.parameters, "recency": self.recency}
+        return GraphFilterConfig.model_validate(self.config.model_dump() | found)
 
     def fit(self, data: HeteroData, *, seed: int = 0, progress: Progress | None = None) -> ItemItemScorer:
         """Dense weights up to `dense_limit` items, else sparse ones."""
-        history = interactions(data)
-        media = media_matrices(data)
-        dense = history.shape[1] <= self.config.dense_limit
+        config, media = self.config, media_matrices(data)
+        dense = int(data["Item"].num_nodes) <= config.dense_limit
+        users = config.search_users if dense else config.search_users // 8
         search = None
+
+        def at_first(history: sp.csr_matrix) -> ItemItemScorer:
+            parameters = config.parameters or FilterParameters()
+            if dense:
+                filtered = dense_filter(history, media, parameters, config.low_rank, seed)
+                return ItemItemScorer(history, torch.from_numpy(filtered))
+            return ItemItemScorer(history, sparse_filter(history, media, parameters, config.row_entries)[0])
+
+        history = self.choose_histories(data, at_first, seed=seed, users=users)
         if self.config.parameters is not None:
             self.parameters = self.config.parameters
         else:
             entries = None if dense else self.config.row_entries
-            users = self.config.search_users if dense else self.config.search_users // 8
             search = FilterSearch(
                 data, history, media, users=users, entries=entries, low_rank=self.config.low_rank, seed=seed
             )

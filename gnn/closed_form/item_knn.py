@@ -7,22 +7,26 @@ from torch_geometric.data import HeteroData
 from common.progress import Progress
 from gnn.blocked import blocked_top
 from gnn.closed_form.config import ItemKNNConfig
-from gnn.components import Recommender
+from gnn.closed_form.recency import Recent
 from gnn.footprint import Footprint, Sizes, validation_bytes
-from gnn.matrices import interactions
 from gnn.scorers.base import ItemItemScorer
 
 
-class ItemKNN(Recommender[ItemKNNConfig]):
-    """`W_ij = |users of i and j| / (sqrt(|i| |j|) + shrinkage)`, the k largest of each row; scores are `X W`."""
+class ItemKNN(Recent[ItemKNNConfig]):
+    """`W_ij = |users of i and j| / (sqrt(|i| |j|) + shrinkage)`, the k largest of each row; scores are `X W`.
+
+    Where interactions count differently, it is the inner product of the items' columns over their lengths.
+    """
 
     Config = ItemKNNConfig
 
     def fit(self, data: HeteroData, *, seed: int = 0, progress: Progress | None = None) -> ItemItemScorer:
         """Sparse weights, computed a block of rows at a time."""
-        history = interactions(data)
+        return self._near(self.choose_histories(data, self._near, seed=seed), progress)
+
+    def _near(self, history: sp.csr_matrix, progress: Progress | None = None) -> ItemItemScorer:
         columns = history.T.tocsr()
-        norms = np.sqrt(np.asarray(history.sum(axis=0)).ravel())
+        norms = np.sqrt(np.asarray(history.power(2).sum(axis=0)).ravel())
 
         def similarity(start: int, stop: int) -> sp.csr_matrix:
             block = (columns[start:stop] @ history).tocsr()

@@ -75,6 +75,8 @@ def fingerprint(network: HeteroNetwork, valid: sp.csr_matrix, seed: int) -> str:
     for matrix in (network.graph.history, valid):
         digest.update(matrix.indptr.tobytes())
         digest.update(matrix.indices.tobytes())
+    if network.graph.strength is not None:
+        digest.update(network.graph.strength.data.tobytes())
     for name, medium in network.graph.media.items():
         digest.update(name.encode())
         if medium.features is not None:

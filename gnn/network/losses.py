@@ -45,7 +45,7 @@ class FullSoftmax(Loss):
         left = UnitLength.apply(users[chosen]) / self.config.temperature
         columns = batch.items if self.present is None else torch.searchsorted(self.present, batch.items)
         right = UnitLength.apply(items if self.present is None else items[self.present])
-        places = (part.to(users.device) for part in (row, columns, _weights(self.counts, batch, self.config)))
+        places = (part.to(users.device) for part in (row, columns, _weights(self, batch, self.counts)))
         loss: Tensor = CatalogueCrossEntropy.apply(left, right, *places)
         return loss
 
@@ -86,7 +86,7 @@ class SampledSoftmax(SampledLoss):
         expected = self.probability * len(drawn)
         times = torch.bincount(drawn, minlength=len(expected))[positives]
         correction = (1 - times / expected[positives]).float()
-        weights = _weights(self.counts, batch, self.config)[order]
+        weights = _weights(self, batch, self.counts)[order]
         log_expected, correction, weights = (
             part.to(users.device) for part in (expected[drawn].log().float(), correction, weights)
         )
@@ -121,11 +121,15 @@ class PairwiseRanking(SampledLoss):
         batch: Batch,
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
-        """Mean of `-log sigmoid(seen - unseen)`."""
+        """Mean of `-log sigmoid(seen - unseen)`, pairs weighed by their strength."""
         unseen = self.negatives(batch, generator)
         left = users[batch.rows]
         gap = (left * (items[batch.items] - items[unseen])).sum(dim=1)
-        return -functional.logsigmoid(gap).mean()
+        each, strength = -functional.logsigmoid(gap), self.strength(batch)
+        if strength is None:
+            return each.mean()
+        strength = strength.to(each.device)
+        return (each * strength).sum() / strength.sum()
 
     def draw(self, batch: Batch, generator: torch.Generator) -> Int[Tensor, "drawn"]:
         """One uniform item for each pair, drawn anew (at most 10 times) while the user has seen it."""
@@ -144,7 +148,9 @@ def _counts(history: sp.csr_matrix) -> Float[Tensor, "users"]:
     return torch.from_numpy(np.diff(history.indptr).astype(np.float32))
 
 
-def _weights(counts: Float[Tensor, "users"], batch: Batch, config: NetworkConfig) -> Float[Tensor, "pairs"]:
-    """Of each pair: `pairs of its user ** -user_weight_power`, over their sum."""
-    weights = counts[batch.users] ** -config.user_weight_power
+def _weights(loss: Loss, batch: Batch, counts: Float[Tensor, "users"]) -> Float[Tensor, "pairs"]:
+    """Of each pair: `pairs of its user ** -user_weight_power` times its strength, over their sum."""
+    weights = counts[batch.users] ** -loss.config.user_weight_power
+    strength = loss.strength(batch)
+    weights = weights if strength is None else weights * strength
     return weights / weights.sum()

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from gnn.matrices import interactions, media_similarity, sym_normalised
+from gnn.matrices import histories, interactions, media_similarity, sym_normalised
 from gnn.network.config import NetworkConfig
 from gnn.network.operators import SparseOperator, degree_normalised, ones, row_mean
 from graph.schema import HAS, MEDIA_LABELS
@@ -72,6 +72,13 @@ class MessageGraph:
     """Relation name -> items x entities; rare relations share the name `other`."""
     entity_entity: SparseOperator | None
     follows: SparseOperator | None
+    strength: sp.csr_matrix | None = None
+    """How much each training interaction counts in the loss (users x items); None = all alike."""
+
+    @property
+    def pairs(self) -> sp.csr_matrix:
+        """What the loss learns from: `strength`, or `history`."""
+        return self.history if self.strength is None else self.strength
 
     @property
     def num_users(self) -> int:
@@ -117,12 +124,15 @@ def message_graph(data: HeteroData, config: NetworkConfig) -> MessageGraph:
     if "SIMILAR" in config.relations:
         media |= {f"{a}-{b}": _crossed(data, a, b) for a, b in combinations(config.modalities, 2)}
     related = "RELATED" in config.relations
+    counted = histories(data)
+    alike = bool((counted.data == 1).all())
     return MessageGraph(
-        interactions(data),
+        counted if alike else interactions(data),
         {m: medium for m, medium in media.items() if medium.features is not None or medium.similar is not None},
         _item_entity(data) if related else {},
         _square(data, ("Entity", "RELATED", "Entity"), "Entity") if related else None,
         _square(data, ("User", "FOLLOWS", "User"), "User") if "FOLLOWS" in config.relations else None,
+        None if alike else counted,
     )
 
 

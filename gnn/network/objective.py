@@ -46,8 +46,16 @@ class Loss(ABC):
     """Name of the `SampledLoss` that stands in for one that looks at all items where a step does not have them all."""
 
     def __init__(self, history: sp.csr_matrix, config: NetworkConfig) -> None:
-        """`history` is users x items, an entry for each training pair."""
+        """`history` is users x items, an entry for each training pair: how much it counts, 1 where all count alike."""
         self.history, self.config = history, config
+        self.alike = bool((history.data == 1).all())
+
+    def strength(self, batch: Batch) -> Float[Tensor, "pairs"] | None:
+        """How much each pair of the batch counts; None where all count alike."""
+        if self.alike:
+            return None
+        found = self.history[np.array(batch.users), np.array(batch.items)]
+        return torch.from_numpy(np.asarray(found, dtype=np.float32).ravel())
 
     @abstractmethod
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:

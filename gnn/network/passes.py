@@ -66,7 +66,7 @@ class SampledPasses(Passes):
 
 def make_passes(graph: MessageGraph, config: NetworkConfig) -> Passes:
     """Sampled where the config or the graph's size asks for it; `GnnError` for a loss that cannot be."""
-    return (SampledPasses if config.samples(graph.edges) else WholePasses)(graph.history, config)
+    return (SampledPasses if config.samples(graph.edges) else WholePasses)(graph.pairs, config)
 
 
 def left_out(graph: MessageGraph, config: NetworkConfig) -> list[str]:

@@ -3,6 +3,7 @@
 from torch_geometric.data import HeteroData
 
 from gnn.bundle.bundle import Bundle, load_bundle
+from gnn.matrices import count_strengths
 from graph.hetero import read_hetero
 from modalweave.config import RunConfig
 from modalweave.errors import RunError
@@ -22,6 +23,8 @@ def read_graph(config: RunConfig, stages: Stages) -> HeteroData:
         data = read_hetero(store, vectors=local_vectors(config))
     if not data["Item"].num_nodes or not data["User"].num_nodes:
         raise RunError(f"{config.store_address} holds no users or items; run `modalweave build` first")
+    if config.source.weight.meaning == "strength":
+        count_strengths(data)
     return data
 
 
