@@ -55,7 +55,7 @@ class Bundle:
     seen: sp.csr_matrix
     """Users x items, 1 where the pair was known when the model was fitted, whatever its split: never recommended."""
     history: sp.csr_matrix
-    """Users x items, 1 where the pair was in train: what the scores are made of."""
+    """Users x items, an entry where the pair was in train: how much it counts in what is popular, 1 on average."""
     manifest: dict[str, Any]
     hash: str
     """SHA-256 of `manifest.json`, and through it of every file."""

@@ -21,6 +21,11 @@ class Popularity(Recent[PopularityConfig]):
         return _counted(self.choose_histories(data, _counted, seed=seed))
 
 
+def popular_histories(data: HeteroData, config: PopularityConfig, *, seed: int) -> sp.csr_matrix:
+    """Users x items whose column sums are what is popular, strengths and the half-life of the settings counted."""
+    return Popularity(config).choose_histories(data, _counted, seed=seed)
+
+
 def _counted(history: sp.csr_matrix) -> DotScorer:
     counts = np.asarray(history.sum(axis=0), dtype=np.float32).reshape(-1, 1)
     return DotScorer(torch.ones(history.shape[0], 1), torch.from_numpy(counts))

@@ -22,7 +22,7 @@ class ServedScorer:
 
     scorer: Scorer
     history: sp.csr_matrix
-    """Users x items: the pairs that the scorer was fitted on."""
+    """Users x items: the pairs that the scorer was fitted on, and how much each counts."""
     kind: str = "served"
 
     @property

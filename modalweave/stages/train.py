@@ -7,7 +7,9 @@ from torch_geometric.data import HeteroData
 from common.files import write_json, write_text
 from common.memory import peak_memory
 from gnn.bundle.bundle import save_bundle
-from gnn.matrices import interactions, known_pairs
+from gnn.closed_form.config import PopularityConfig
+from gnn.closed_form.popularity import popular_histories
+from gnn.matrices import known_pairs
 from gnn.registry import chosen, make_recommender
 from gnn.scorers.base import Scorer
 from graph.hetero import graph_hash
@@ -66,6 +68,8 @@ def train(config: RunConfig, *, stages: Stages) -> TrainResult:
 
 
 def _save(config: RunConfig, scorer: Scorer, data: HeteroData, facts: JsonObject) -> str:
+    popular = config.gnn.settings("popularity")
+    assert isinstance(popular, PopularityConfig)
     manifest = {
         "model": config.gnn.model,
         "dataset": config.name,
@@ -80,6 +84,6 @@ def _save(config: RunConfig, scorer: Scorer, data: HeteroData, facts: JsonObject
         user_ids=data["User"].ids,
         item_ids=data["Item"].ids,
         seen=known_pairs(data),
-        history=interactions(data),
+        history=popular_histories(data, popular, seed=config.seed),
         manifest=manifest,
     )
