@@ -169,7 +169,7 @@ def _agreement(links: Mapping[str, pl.DataFrame], similar: Mapping[str, pa.Table
         if both.is_empty() or items < 2:
             continue
         common = lists[a].join(lists[b], on=["item", "neighbour"], how="semi").group_by("item").len("common")
-        sized = both.join(common, on="item", how="left").with_columns(pl.col("common").fill_null(0))
+        sized = both.join(common, on="item", how="left").with_columns(pl.col("common").fill_null(0)).sort("item")
         left, right, hits = (sized[c].to_numpy().astype(np.float64) for c in ("len", "len_b", "common"))
         by_chance = left * right / (items - 1)
         rows.append(

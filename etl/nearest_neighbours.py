@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import faiss
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -44,6 +43,8 @@ def nearest_across(
     """`SIMILAR`: from each of `ids` to its k most similar of `other_ids`, vectors of the same encoder."""
     if not len(ids) or not len(other_ids):
         return SIMILAR.empty_table()
+    import faiss  # here: a build that finds its links kept searches nothing
+
     order = np.argsort(np.array(other_ids, dtype=object), kind="stable")
     names = pl.Series(values=[other_ids[i] for i in order], dtype=pl.String)
     index = faiss.IndexFlatIP(others.shape[1])

@@ -62,6 +62,11 @@ class Workspace:
         self.history = self.root / ".explore_history"
         """Lines typed into the console."""
 
+    @property
+    def links(self) -> Path:
+        """Similar media as last found, for a build whose vectors are the same."""
+        return self.root / ".links"
+
     def __repr__(self) -> str:
         return f"Workspace({str(self.root)!r})"
 

@@ -1,13 +1,15 @@
 """The build stage: source -> tables -> embeddings -> graph store."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from common.files import write_json, write_whole
+from common.files import write_text, write_whole
 from common.progress import Progress
 from encoders import make_encoder
 from encoders.base import Encoder
@@ -15,7 +17,6 @@ from encoders.cache import EmbeddingCache
 from encoders.downloads import Downloads
 from encoders.registry import renamed
 from etl.coverage import coverage
-from etl.coverage_report import write_coverage
 from etl.load import load_graph
 from etl.media import MediaGraph, build_media, refuse_nothing_left
 from etl.media_links import link_media
@@ -62,7 +63,7 @@ def build(
     rejected = pa.concat_tables([tables.rejected, media.rejected])
     refuse_nothing_left(tables, media)
     with stages.stage("link", "Linking similar media") as report:
-        media = link_media(media, tables, config.neighbours, progress=report)
+        media = link_media(media, tables, config.neighbours, kept=workspace.links, progress=report)
     with stages.stage("load", "Loading the graph") as report:
         notes: Sequence[str] = ()
         if bulk:
@@ -73,8 +74,7 @@ def build(
         covered = _coverage(tables, media, rejected)
         covered["warnings"] += [*notes, *unread_texts(encoders["text"], media)]
         write_whole(workspace.quarantine, lambda path: pq.write_table(rejected, path))
-        write_coverage(workspace.coverage_page, covered, title=f"Coverage of {config.name}")
-    write_json(workspace.coverage, covered)
+        _write_coverage(workspace, covered, f"Coverage of {config.name}")
     return BuildResult(
         **vars(loaded),
         quarantined=rejected.num_rows,
@@ -84,6 +84,24 @@ def build(
         warnings=tuple(covered["warnings"]),
         details=covered,
     )
+
+
+def _write_coverage(workspace: Workspace, covered: dict[str, Any], title: str) -> None:
+    """The numbers and their page. Drawing takes longer than all else of a build that changes nothing, so a page that
+    shows these numbers under this title stays."""
+    numbers = json.dumps(covered, indent=2) + "\n"
+    try:
+        page = workspace.coverage_page.read_text(encoding="utf-8")
+        same = f"<title>{escape(title)}</title>" in page and workspace.coverage.read_text(encoding="utf-8") == numbers
+    except (OSError, UnicodeDecodeError):
+        same = False
+    if same:
+        return
+    from etl.coverage_report import write_coverage
+
+    workspace.coverage.unlink(missing_ok=True)  # never numbers beside the page of others
+    write_coverage(workspace.coverage_page, covered, title=title)
+    write_text(workspace.coverage, numbers)
 
 
 def _held(config: RunConfig) -> dict[str, dict[str, pa.DataType]]:

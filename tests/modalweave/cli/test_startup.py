@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.modalweave.conftest import write_dataset
+
 ROOT = Path(__file__).parents[3]
 HEAVY = {"torch", "torch_geometric", "transformers", "open_clip", "faiss", "sklearn", "matplotlib"}
 """What only training, encoding, linking and drawing need."""
@@ -105,6 +107,20 @@ def test_listing_the_cookbook_opens_no_store(loaded: Loaded) -> None:
 def test_doctor_and_retract_load_no_framework(loaded: Loaded, store: str) -> None:
     assert not loaded("doctor") & (HEAVY | {"ladybug", "neo4j"})
     assert not loaded("retract", "--store", store, "--model", "none", code=1) & (HEAVY | {"neo4j"})
+
+
+def test_a_second_build_searches_and_draws_nothing(loaded: Loaded, tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    write_dataset(tmp_path / "data")
+    config.write_text(f"source: {{path: {tmp_path / 'data'}}}\nworkspace: {tmp_path / 'run'}\n", encoding="utf-8")
+    first = loaded("build", config)
+    assert {"faiss", "matplotlib"} <= first
+    assert not first & {"torch", "torch_geometric", "neo4j"}  # vectors came with the source: no encoder ran
+    pages = {path: path.read_bytes() for path in (tmp_path / "run").glob("coverage.*")}
+    assert not loaded("build", config) & HEAVY
+    assert pages == {path: path.read_bytes() for path in (tmp_path / "run").glob("coverage.*")}
+    config.write_text(config.read_text() + "neighbours: {k: 3}\n")
+    assert "faiss" in loaded("build", config)
 
 
 def test_a_failure_is_one_line_without_the_rooms_behind_it(loaded: Loaded, tmp_path: Path) -> None:
