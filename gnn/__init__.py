@@ -1,0 +1,3 @@
+from common.geometric import defer_unused
+
+defer_unused()

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from common.geometric import defer_unused
 from common.registry import Registry
 from graph.errors import GraphError, QueryRefused, SchemaError, StoreError, StoreMissing
 from graph.schema import EdgeType, GraphSchema
@@ -22,6 +23,9 @@ __all__ = [
     "StoreOptions",
     "open_store",
 ]
+
+
+defer_unused()
 
 
 class OpenStore(Protocol):

@@ -12,6 +12,8 @@ torch is loaded by what needs it.
 
 from typing import TYPE_CHECKING
 
+from common.geometric import defer_unused
+
 if TYPE_CHECKING:
     from modalweave.errors import ConfigError, RunError
     from modalweave.frames import from_frames
@@ -49,6 +51,9 @@ _HOMES = {
     "load": "model",
     "open": "run",
 }
+
+
+defer_unused()
 
 
 def __getattr__(name: str) -> object:
