@@ -177,7 +177,7 @@ def test_shares_are_those_of_the_modalities_there() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.sampled_from([0.3, -0.3, 1.7, -1.7]), max_size=8), st.sampled_from(["power", "user_exponent", "hop"]))
+@given(st.lists(st.sampled_from([0.3, -0.3, 1.7, -1.7]), max_size=8), st.sampled_from(["power", "cold_weight", "hop"]))
 def test_no_walk_leaves_what_the_settings_allow(steps: list[float], name: str) -> None:
     move = _hop(1) if name == "hop" else _field(name)
     parameters = FilterParameters()
