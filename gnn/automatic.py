@@ -11,6 +11,7 @@ from gnn.config import GNNConfig, PartConfig
 from gnn.ensemble import NORMALISATIONS, FittedPart, chosen_ensemble, finished, fit_part, part_footprint
 from gnn.ensemble_weights import fit_weights
 from gnn.footprint import Footprint, Sizes, weighed
+from gnn.matrices import new_items
 from gnn.network.config import STEPS, NetworkConfig
 from gnn.scorers.base import Scorer, SumScorer
 from gnn.sections import NETWORK
@@ -66,16 +67,20 @@ DENSE: tuple[dict[str, Any], ...] = (
 )
 """Compared where histories are long: wider networks that rest on behaviour and media links."""
 
+NEW_ITEMS: dict[str, Any] = DENSE[1] | {"content": True, "identity_dropout": 0.3, "cold_negatives": False}
+"""Compared in the dense space too where items have media and no interaction: this one reaches them by content."""
+
 LONG_HISTORY = 15
 """Mean training interactions per user from which the dense space is compared."""
 
 
-def space(users: int, pairs: int) -> list[dict[str, Any]]:
-    """The settings compared for so many users with so many training pairs.
+def space(users: int, pairs: int, new_items: bool = False) -> list[dict[str, Any]]:
+    """The settings compared for so many users with so many training pairs, and for items that only media reach.
 
     A batch that an entry gives is the least one: more users take larger ones, as where none is given.
     """
-    entries = DENSE if pairs >= LONG_HISTORY * users else SPARSE
+    dense = (*DENSE, NEW_ITEMS) if new_items else DENSE
+    entries = dense if pairs >= LONG_HISTORY * users else SPARSE
     least = users // STEPS
     return [e | {"batch_users": max(e["batch_users"], least)} if "batch_users" in e else e for e in entries]
 
@@ -102,7 +107,9 @@ class Auto(Recommender[GNNConfig]):
         normalise = NORMALISATIONS[ensemble.normalise]
         validation = Validation.of(data, seed=seed)
         large = validation.seen.nnz > auto.max_pairs
-        networks = self.candidates(validation.seen)[: 1 if large or not validation.num_pairs else None]
+        networks = self.candidates(validation.seen, len(new_items(data)) > 0)[
+            : 1 if large or not validation.num_pairs else None
+        ]
         copies = 0 if large else auto.copies - 1
         steps = _Steps(progress, len(auto.closed_forms) + len(networks) + copies)
 
@@ -130,11 +137,11 @@ class Auto(Recommender[GNNConfig]):
         self.chosen = GNNConfig.of("ensemble", chosen_ensemble([f.part for f in fitted], weights, ensemble))
         return finished([f.scorer for f in fitted], weights, ensemble, seed)
 
-    def candidates(self, history: sp.csr_matrix) -> list[NetworkConfig]:
+    def candidates(self, history: sp.csr_matrix, new_items: bool = False) -> list[NetworkConfig]:
         """The networks to compare, with the settings that were given held fixed, each candidate once."""
         networks = self.config.auto.networks
         if networks is None:
-            entries = space(history.shape[0], history.nnz)
+            entries = space(history.shape[0], history.nnz, new_items)
             networks = tuple(NetworkConfig.model_validate({**entry, **self.config.fixed()}) for entry in entries)
         return [network for n, network in enumerate(networks) if network not in networks[:n]]
 

@@ -45,8 +45,8 @@ def histories(data: HeteroData, half_life: float | None = None) -> sp.csr_matrix
     """
     store, alike = data[_EDGE], interactions(data)
     edges, counts = store.edge_index, np.ones(store.edge_index.shape[1])
-    if "strength" in store:
-        counts = counts * store.strength.double().numpy()
+    if "strengths" in store:
+        counts = np.log1p(np.maximum(store.weight.double().numpy(), 0))
     if half_life is not None and timed(data):
         age = store.timestamp.max() - store.timestamp
         counts = counts * np.maximum(0.5 ** (age.double().numpy() / (half_life * _DAY)), _FAINTEST)
@@ -63,20 +63,30 @@ def histories(data: HeteroData, half_life: float | None = None) -> sp.csr_matrix
 
 
 def count_strengths(data: HeteroData) -> None:
-    """Say in the graph, in place, that its weights are strengths: `.strength` = `log(1 + weight)`, float32.
+    """Say in the graph, in place, that its weights are strengths: `.strengths` = True.
 
     Nothing is said where all weights are equal, so that such a graph is the same whatever its weights mean.
     """
     store = data[_EDGE]
     liked = store.weight[store.weight > 0]
     if len(liked) and bool((liked != liked[0]).any()):
-        store.strength = torch.log1p(store.weight.clamp_min(0).double()).float()
+        store.strengths = True
 
 
 def timed(data: HeteroData) -> bool:
     """Whether every training interaction has a time, and not all the same."""
     times = data[_EDGE].get("timestamp")
     return times is not None and len(times) > 0 and bool((times != 0).all()) and bool((times != times[0]).any())
+
+
+def new_items(data: HeteroData) -> np.ndarray:
+    """Indices, ascending, of the items with media and without a training interaction: content alone reaches them."""
+    unseen = interactions(data).getnnz(axis=0) == 0
+    media = np.zeros(len(unseen), dtype=bool)
+    for modality, label in MEDIA_LABELS.items():
+        if ("Item", HAS[modality], label) in data.edge_types:
+            media[data["Item", HAS[modality], label].edge_index[0].numpy()] = True
+    return np.flatnonzero(unseen & media)
 
 
 def held_out(data: HeteroData, split: Split) -> sp.csr_matrix:

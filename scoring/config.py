@@ -6,10 +6,15 @@ from pydantic import BaseModel, Field, PositiveInt
 
 
 class ScoringConfig(BaseModel, extra="forbid"):
-    """How the whole user base is scored. Only `top_k` and `shard_size` change the output's bytes."""
+    """How the whole user base is scored. Only `top_k`, `new_items` and `shard_size` change
+    the output's bytes."""
 
     top_k: PositiveInt = 20
     """Recommendations for each user."""
+
+    new_items: float = Field(0.0, ge=0, le=1)
+    """Share of each list that goes to the best items with media and without any interaction, spread over it; rounded
+    to whole places. 0: such an item is there where the model ranks it."""
 
     shard_size: PositiveInt = 10_000
     """Users in each part file; what a killed job loses at most."""

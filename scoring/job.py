@@ -106,7 +106,7 @@ def _complete(job: Job, plan: Mapping[str, Any], recorded: Mapping[str, Part], p
 def _local(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
     for number in missing:
         path = job.out / part_name(number)
-        yield number, write_part(job.bundle, job.shard(number), job.options.top_k, path)
+        yield number, write_part(job.bundle, job.shard(number), job.options, path)
 
 
 def _ray(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
@@ -128,7 +128,9 @@ def _plan(job: Job, *, everyone: bool) -> dict[str, Any]:
     if not everyone:
         ids = "\n".join(json.dumps(job.bundle.user_ids[index]) for index in job.users)
         chosen = hashlib.sha256(ids.encode()).hexdigest()
-    options = {"top_k": job.options.top_k, "shard_size": job.options.shard_size, "users_sha256": chosen}
+    options: dict[str, Any] = {"top_k": job.options.top_k, "shard_size": job.options.shard_size, "users_sha256": chosen}
+    if job.options.new_items:
+        options["new_items"] = job.options.new_items
     return {"bundle": job.bundle.hash, "options": options, "users": len(job.users)}
 
 

@@ -9,6 +9,7 @@ import torch
 from ray._private import ray_constants
 
 from gnn.bundle.bundle import load_bundle
+from scoring.config import ScoringConfig
 from scoring.errors import ScoringError
 from scoring.job import Job
 from scoring.shards import Part, part_name, write_part
@@ -24,9 +25,9 @@ class _Worker:
         if self.bundle.hash != bundle_hash:
             raise ScoringError(f"{bundle_dir}: the bundle changed while the job ran; start the job again")
 
-    def write(self, number: int, users: Any, top_k: int, out: str) -> tuple[int, Part]:
+    def write(self, number: int, users: Any, options: ScoringConfig, out: str) -> tuple[int, Part]:
         # Ray hands out arrays that cannot be written to, which torch does not take.
-        return number, write_part(self.bundle, users.copy(), top_k, Path(out) / part_name(number))
+        return number, write_part(self.bundle, users.copy(), options, Path(out) / part_name(number))
 
 
 def run_shards(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
@@ -44,9 +45,9 @@ def run_shards(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
         actor = ray.remote(num_cpus=1)(_Worker)
         count = min(job.options.workers, len(missing))
         workers = [actor.remote(str(job.bundle_dir.resolve()), job.bundle.hash) for _ in range(count)]
-        out, top_k = str(job.out.resolve()), job.options.top_k
+        out = str(job.out.resolve())
         pool = ray.util.ActorPool(workers)
-        work = ((number, job.shard(number), top_k, out) for number in missing)
+        work = ((number, job.shard(number), job.options, out) for number in missing)
         yield from pool.map_unordered(lambda worker, shard: worker.write.remote(*shard), work)  # type: ignore[arg-type]
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error

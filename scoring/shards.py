@@ -13,7 +13,9 @@ from jaxtyping import Int
 from common.files import sha256_of, write_bytes
 from gnn.bundle.bundle import Bundle
 from gnn.scorers.ranking import top_items
+from scoring.config import ScoringConfig
 from scoring.errors import ScoringError
+from scoring.new_items import place_new_items
 
 SCHEMA = pa.schema(
     [
@@ -24,8 +26,8 @@ SCHEMA = pa.schema(
         ("source", pa.string()),
     ]
 )
-"""Columns of every part; `rank` counts from 1, `source` is what ranked the list: `model`, or `popularity` for a user
-without a history. Users without candidates have no rows."""
+"""Columns of every part; `rank` counts from 1, `source` is what ranked the item: `model`, `popularity` for a user
+without a history, or `content` for a new item that was given its place. Users without candidates have no rows."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,12 @@ def part_name(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def write_part(bundle: Bundle, users: Int[np.ndarray, "shard"], top_k: int, path: Path) -> Part:
+def write_part(bundle: Bundle, users: Int[np.ndarray, "shard"], options: ScoringConfig, path: Path) -> Part:
     """Score the users (indices) against all items and write their lists; equal input gives equal bytes."""
-    items, scores = top_items(bundle.served, torch.from_numpy(users), bundle.seen, top_k)
+    items, scores = top_items(bundle.served, torch.from_numpy(users), bundle.seen, options.top_k)
+    sources = np.repeat(np.array(bundle.served.sources(users), dtype=object)[:, None], options.top_k, axis=1)
+    if options.new_items:
+        place_new_items(bundle, users, options.new_items, items, scores, sources)
     kept = items >= 0
     rows, columns = np.nonzero(kept)
     user_ids, item_ids = (pa.array(ids, pa.string()) for ids in (bundle.user_ids, bundle.item_ids))
@@ -53,7 +58,7 @@ def write_part(bundle: Bundle, users: Int[np.ndarray, "shard"], top_k: int, path
             item_ids.take(pa.array(items[kept])),
             pa.array((columns + 1).astype(np.int32)),
             pa.array(scores[kept]),
-            pa.array(bundle.served.sources(users[rows]), pa.string()),
+            pa.array(sources[kept], pa.string()),
         ],
         schema=SCHEMA,
     )

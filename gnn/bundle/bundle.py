@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.sparse as sp
+from jaxtyping import Int
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
@@ -56,6 +57,8 @@ class Bundle:
     """Users x items, 1 where the pair was known when the model was fitted, whatever its split: never recommended."""
     history: sp.csr_matrix
     """Users x items, an entry where the pair was in train: how much it counts in what is popular, 1 on average."""
+    new_items: Int[np.ndarray, "new"]
+    """Items with media and without a training interaction, ascending: what `scoring.new_items` places."""
     manifest: dict[str, Any]
     hash: str
     """SHA-256 of `manifest.json`, and through it of every file."""
@@ -75,10 +78,12 @@ def save_bundle(
     seen: sp.csr_matrix,
     manifest: Mapping[str, Any],
     history: sp.csr_matrix | None = None,
+    new_items: Int[np.ndarray, "new"] | None = None,
 ) -> str:
     """Write a bundle and return its hash; `manifest` adds model, config, metrics, graph hash and the like.
 
-    `seen` are the pairs never to recommend, `history` those that the scorer was fitted on where they are fewer.
+    `seen` are the pairs never to recommend, `history` those that the scorer was fitted on where they are fewer,
+    `new_items` those that content alone reaches.
 
     Everything is written to a temporary folder beside `path` and renamed, so a kill leaves the old bundle or the
     new one. An existing folder is replaced only if it is a bundle (or empty). Equal input gives equal bytes.
@@ -94,7 +99,7 @@ def save_bundle(
         write_tensors(folder / "model.safetensors", tensors)
         if terms := terms_to_tensors(scorer):
             write_tensors(folder / TERMS, terms)
-        write_tensors(folder / "seen.safetensors", _pairs_to_tensors(seen, history))
+        write_tensors(folder / "seen.safetensors", _pairs_to_tensors(seen, history, new_items))
         _write_ids(folder / "users.parquet", "user_id", user_ids)
         _write_ids(folder / "items.parquet", "item_id", item_ids)
         digest = seal(folder, {**manifest, "scorer": structure, "users": len(user_ids), "items": len(item_ids)})
@@ -140,14 +145,16 @@ def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
         pairs = arrays(files["seen.safetensors"])
         seen = csr_from_tensors(pairs, "seen")
         history = csr_from_tensors(pairs, "history") if "history.shape" in pairs else seen
+        new = pairs.get("new_items", np.zeros(0, dtype=np.int64))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{path}: a safetensors file cannot be read ({error}); train again") from error
     try:
         for matrix in (seen, history):
             _check_shapes(scorer, users, items, matrix)
+        _check_items(new, len(items))
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
-    return Bundle(scorer, users, items, seen, history, manifest, digest)
+    return Bundle(scorer, users, items, seen, history, new, manifest, digest)
 
 
 def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
@@ -170,12 +177,15 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
     return manifest, hashlib.sha256(raw).hexdigest()
 
 
-def _pairs_to_tensors(seen: sp.csr_matrix, history: sp.csr_matrix | None) -> Tensors:
-    """`seen.*`, and `history.*` where that is not the same."""
+def _pairs_to_tensors(
+    seen: sp.csr_matrix, history: sp.csr_matrix | None, new_items: Int[np.ndarray, "new"] | None
+) -> Tensors:
+    """`seen.*`, `history.*` where that is not the same, and `new_items` where there are any."""
     tensors = csr_to_tensors(seen, "seen")
     own = {} if history is None else csr_to_tensors(history, "history")
     same = all(np.array_equal(array, tensors[name.replace("history", "seen")]) for name, array in own.items())
-    return tensors if same else tensors | own
+    new = {} if new_items is None or not len(new_items) else {"new_items": new_items.astype(np.int64)}
+    return tensors | new if same else tensors | own | new
 
 
 def _check_shapes(scorer: Scorer, users: Sequence[str], items: Sequence[str], seen: sp.csr_matrix) -> None:
@@ -189,6 +199,13 @@ def _check_shapes(scorer: Scorer, users: Sequence[str], items: Sequence[str], se
     for kind, ids in (("user", users), ("item", items)):
         if len(set(ids)) != len(ids):
             raise BundleError(f"{kind} ids repeat ({len(ids)} ids, {len(set(ids))} distinct); each index needs its own")
+
+
+def _check_items(indices: np.ndarray, items: int) -> None:
+    """Indices of items must ascend and stay inside the catalogue."""
+    ascending = indices.ndim == 1 and indices.dtype == np.int64 and bool((np.diff(indices) > 0).all())
+    if not ascending or (len(indices) and not 0 <= indices[0] <= indices[-1] < items):
+        raise BundleError(f"new_items are no ascending indices under {items}; train again")
 
 
 def check_replaceable(path: Path) -> None:

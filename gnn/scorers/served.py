@@ -12,8 +12,8 @@ from torch import Tensor
 from gnn.scorers.base import Scorer
 from gnn.scorers.popular import popularity, without_history
 
-MODEL, POPULARITY = "model", "popularity"
-"""What ranked a user's list."""
+MODEL, POPULARITY, CONTENT = "model", "popularity", "content"
+"""What ranked a user's list; `content` gave a new item its place in it."""
 
 
 @dataclass(frozen=True)

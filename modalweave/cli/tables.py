@@ -13,7 +13,7 @@ from common.text import printable
 from modalweave.progress import out
 from modalweave.results.build import BuildResult, CacheReport, DoctorReport
 from modalweave.results.jobs import DemoResult, RunResult, ScoreResult
-from modalweave.results.metrics import EvaluateResult, Measurement, TrainResult
+from modalweave.results.metrics import EvaluateResult, Measurement, NewItems, TrainResult
 from modalweave.results.record import Record
 from modalweave.workspace import Workspace
 
@@ -79,6 +79,17 @@ def build(result: BuildResult) -> None:
         out.print(f"[yellow]note[/yellow] {plain(warning)}", soft_wrap=True)
 
 
+def new_items(found: NewItems) -> None:
+    """How items that content alone reaches fare."""
+    share = f"{100 * found.share_of_lists:.1f} % of the places in the lists"
+    out.print(f"New items: {found.items:,} with media and no interaction in train; {share}")
+    for name, value in list(found.among_new.items())[-1:]:
+        chance = found.random[name]
+        out.print(
+            f"  {name} among them {value!r}, at random {chance:.4f} ({found.positives:,} held out)", soft_wrap=True
+        )
+
+
 def metrics(result: Measurement) -> None:
     """Every metric with its interval, one column per model."""
     baselines = result.baselines if isinstance(result, EvaluateResult) else {}
@@ -92,6 +103,8 @@ def metrics(result: Measurement) -> None:
         cells = [f"{v.mean:.4f}  [{v.low:.4f}, {v.high:.4f}]" if v else "" for v in found]
         table.add_row(metric, *cells)
     out.print(table)
+    if result.new_items is not None:
+        new_items(result.new_items)
     if isinstance(result, TrainResult) and result.chosen:
         out.print(f"Chosen on validation: {plain(json.dumps(result.chosen))}")
 

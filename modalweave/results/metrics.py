@@ -1,7 +1,7 @@
 """Numbers with their intervals, and the results of training and of a measurement."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from pydantic import JsonValue
@@ -56,6 +56,23 @@ class Slice(Record):
     metrics: Metrics
 
 
+@dataclass(frozen=True)
+class NewItems(Record):
+    """How items with media and without a training interaction fare."""
+
+    items: int
+    share_of_lists: float
+    """Of the places in the evaluated users' lists, at the greatest depth."""
+    users: int
+    """Who has a held-out interaction with one."""
+    positives: int
+    """Held-out interactions with them."""
+    among_new: Metrics
+    """`recall@20` and the like where new items alone are ranked."""
+    random: Mapping[str, float]
+    """The same for a list drawn at random."""
+
+
 @dataclass(frozen=True, repr=False)
 class Measurement(Record):
     """What training and evaluation have in common."""
@@ -69,6 +86,8 @@ class Measurement(Record):
     """Stage -> seconds."""
     seed: int
     device: str
+    new_items: NewItems | None = field(default=None, kw_only=True, metadata={"omit": True})
+    """None where every item with media has a training interaction."""
 
     def __repr__(self) -> str:
         depth = f"@{max(self.k)}"

@@ -27,6 +27,7 @@ from modalweave.errors import RunError
 from modalweave.progress import Stages
 from modalweave.results.metrics import Comparison, EvaluateResult, Slice, metrics_of
 from modalweave.results.record import JsonObject
+from modalweave.stages.cold import cold_start
 from modalweave.stages.inputs import read_bundle, read_graph
 from modalweave.workspace import Workspace
 
@@ -46,6 +47,7 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
     with stages.stage("evaluate", f"Measuring on {split}"):
         measured = measure(bundle.scorer, data, split, config.evaluation, seed=config.seed)
         by_slice = slices(measured, data, split, config.evaluation, seed=config.seed)
+        new = cold_start(bundle.scorer, data, split, measured.ranked, config.evaluation, seed=config.seed)
         popular = make_recommender(GNNConfig(model="popularity", recency=None)).fit(data, seed=config.seed)
         baseline = measure(popular, data, split, config.evaluation, seed=config.seed)
         compared = comparisons(measured, {"popularity": baseline}, config.evaluation, seed=config.seed)
@@ -61,6 +63,7 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
         bundle=bundle.hash,
         baselines={"popularity": metrics_of(baseline.summary)},
         comparisons=compared,
+        new_items=new,
     )
     write_json(workspace.metrics, result.to_json())
     write_report(workspace.report, result.to_json(), title=config.name)

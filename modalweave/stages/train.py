@@ -9,7 +9,7 @@ from common.memory import peak_memory
 from gnn.bundle.bundle import save_bundle
 from gnn.closed_form.config import PopularityConfig
 from gnn.closed_form.popularity import popular_histories
-from gnn.matrices import known_pairs
+from gnn.matrices import known_pairs, new_items
 from gnn.registry import chosen, make_recommender
 from gnn.scorers.base import Scorer
 from graph.hetero import graph_hash
@@ -18,6 +18,7 @@ from modalweave.progress import Stages
 from modalweave.results.metrics import TrainResult, metrics_of
 from modalweave.results.record import JsonObject, plain
 from modalweave.stages.checkpoints import watched
+from modalweave.stages.cold import cold_start
 from modalweave.stages.evaluate import device_of, measure
 from modalweave.stages.inputs import read_graph
 from modalweave.stages.plan import refuse_what_cannot_fit
@@ -41,7 +42,9 @@ def train(config: RunConfig, *, stages: Stages) -> TrainResult:
     for sentence in told:
         stages.note(sentence)
     with stages.stage("validate", "Measuring on validation"):
-        summary = measure(scorer, data, "valid", config.evaluation, seed=config.seed).summary
+        measured = measure(scorer, data, "valid", config.evaluation, seed=config.seed)
+        new = cold_start(scorer, data, "valid", measured.ranked, config.evaluation, seed=config.seed)
+        summary = measured.summary
     seconds, graph = dict(stages.seconds), graph_hash(data)
     decided = chosen(config.gnn, recommender)
     facts = {"chosen": decided, "dataset_fingerprint": graph, "metrics": plain(summary)}
@@ -60,6 +63,7 @@ def train(config: RunConfig, *, stages: Stages) -> TrainResult:
         graph=graph,
         chosen=decided,
         bundle=bundle,
+        new_items=new,
     )
     write_text(workspace.config, dump_config(config))
     write_json(workspace.metrics, result.to_json())
@@ -85,5 +89,6 @@ def _save(config: RunConfig, scorer: Scorer, data: HeteroData, facts: JsonObject
         item_ids=data["Item"].ids,
         seen=known_pairs(data),
         history=popular_histories(data, popular, seed=config.seed),
+        new_items=new_items(data),
         manifest=manifest,
     )

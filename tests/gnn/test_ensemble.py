@@ -210,6 +210,15 @@ def test_the_space_depends_on_how_long_histories_are() -> None:
     assert [n.embedding_dim for n in Auto(GNNConfig()).candidates(long)] == [128, 128]
 
 
+def test_where_only_media_reach_some_items_a_network_that_reads_them_is_compared_too() -> None:
+    long, short = sp.csr_matrix(np.ones((30, 30))), sp.csr_matrix(np.eye(30))
+    known, new = Auto(GNNConfig()).candidates(long), Auto(GNNConfig()).candidates(long, new_items=True)
+    assert new[: len(known)] == known
+    assert [n.content for n in new] == [False, False, True]
+    assert (new[-1].identity_dropout, new[-1].cold_negatives) == (0.3, False)
+    assert Auto(GNNConfig()).candidates(short, new_items=True) == Auto(GNNConfig()).candidates(short)
+
+
 def test_batches_of_the_space_grow_with_the_users() -> None:
     assert [entry["batch_users"] for entry in space(1_000, 100_000)] == [256, 128]
     assert [entry["batch_users"] for entry in space(200_000, 10_000_000)] == [3333, 3333]
