@@ -103,10 +103,11 @@ class SplitConfig(BaseModel, extra="forbid"):
     """`auto`: the source's own split, else `global_time` if every row has a timestamp, else `random`."""
 
     valid: float = Field(0.1, ge=0, lt=1)
-    """Share of interactions held out for validation (`leave_last_out` holds out one each instead)."""
+    """Share of interactions held out for validation (`leave_last_out` holds out one each instead); 0 holds out none,
+    and settings are not chosen but taken as they are given, or by default."""
 
     test: float = Field(0.1, ge=0, lt=1)
-    """Share of interactions held out for the test."""
+    """Share of interactions held out for the test; 0 holds out none, and nothing is measured on it."""
 
     @model_validator(mode="after")
     def _leaves_training(self) -> "SplitConfig":

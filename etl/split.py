@@ -71,14 +71,19 @@ def _global_time(frame: pl.DataFrame, config: SplitConfig, seed: int) -> np.ndar
 
 
 def _leave_last_out(frame: pl.DataFrame, config: SplitConfig, seed: int) -> np.ndarray:
-    """Each user's last interaction is the test, the one before validation; fewer than 3 all train."""
+    """Each user's last interaction is the test, the one before validation; fewer than 3 all train.
+
+    A share of 0 holds none out.
+    """
+    held_out = [name for name, share in (("test", config.test), ("valid", config.valid)) if share]
     ranked = frame.sort("user_id", "timestamp", "item_id").with_columns(
         back=pl.len().over("user_id") - 1 - pl.int_range(pl.len()).over("user_id"),
         size=pl.len().over("user_id"),
     )
-    held = pl.when(pl.col("size") < 3).then(pl.lit("train"))
-    name = held.when(pl.col("back") == 0).then(pl.lit("test")).when(pl.col("back") == 1).then(pl.lit("valid"))
-    return ranked.with_columns(name=name.otherwise(pl.lit("train"))).sort("row")["name"].to_numpy()
+    name = pl.lit("train")
+    for back, split in enumerate(held_out):
+        name = pl.when((pl.col("size") >= 3) & (pl.col("back") == back)).then(pl.lit(split)).otherwise(name)
+    return ranked.with_columns(name=name).sort("row")["name"].to_numpy()
 
 
 def _random(frame: pl.DataFrame, config: SplitConfig, seed: int) -> np.ndarray:

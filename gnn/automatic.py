@@ -125,7 +125,7 @@ class Auto(Recommender[GNNConfig]):
             for network, quality in zip(networks, qualities, strict=True)
         ]
         place = qualities.index(max(qualities))
-        best = trained[place].part
+        best = PartConfig.of(NETWORK, networks[place])  # not the epochs that the first seed kept
         seeds = [best.model_copy(update={"seed_offset": n}) for n in range(1, copies + 1)]
         family = [trained[place], *(self._fit(part, data, seed, steps) for part in seeds)]
         others = [*closed, *trained[:place], *trained[place + 1 :]]

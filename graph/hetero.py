@@ -7,6 +7,7 @@ messages along `edge_index` can see one. `RECOMMENDED` (what a model wrote back)
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 
 import numpy as np
 import polars as pl
@@ -24,6 +25,12 @@ HELD_OUT = ("valid", "test")
 """The splits that are label edges only."""
 SEEN = "seen"
 """The split of what was seen and not liked: no edge of any kind."""
+
+_BESIDE = ("_label_weight", "_label_timestamp")
+"""What is known of held-out pairs beside their ends."""
+
+_INTERACTION = {"edge_index", "weight", "timestamp", "not_liked_label_index"}
+"""What `everything` says of interactions, beside the emptied held-out ones."""
 
 _NODE_TYPES = ("User", "Item", *MEDIA_LABELS.values(), "Entity")
 _PLAIN = (EdgeType("User", "FOLLOWS", "User"), *(EdgeType("Item", HAS[m], MEDIA_LABELS[m]) for m in HAS))
@@ -50,7 +57,8 @@ def read_hetero(
     * `data["User", "INTERACTED", "Item"]`: `.edge_index` int64 `[2, E]` of the train split, `.weight` float32
       (1 where unknown), `.timestamp` int64 seconds (0 where unknown), `.valid_label_index` and
       `.test_label_index` int64 `[2, n]`; all of these are positives: what was seen and not liked (a weight of 0 or
-      less) is in `.not_liked_label_index` int64 `[2, n]` only, whatever its split
+      less) is in `.not_liked_label_index` int64 `[2, n]` only, whatever its split; `.valid_label_weight`,
+      `.valid_label_timestamp` and those of test are for `everything` alone
     * `SIMILAR`: `.edge_index`, `.score` float32; `RELATED`: `.edge_index`, `.relation` int64 codes into
       `data.relations` (sorted names); `FOLLOWS` and `HAS_*`: `.edge_index`
     * `data.schema_hash`: of the schema of this graph, its attributes and vector lengths included
@@ -88,6 +96,27 @@ def read_hetero(
     return data
 
 
+def everything(data: HeteroData) -> HeteroData:
+    """The graph with every positive as a training interaction and none held out, ordered as `read_hetero` orders."""
+    whole, edges = copy(data), data[INTERACTED]
+    indices, weights, timestamps = [edges.edge_index], [edges.weight], [edges.timestamp]
+    for split in HELD_OUT:
+        indices.append(edges[f"{split}_label_index"])
+        weights.append(edges[f"{split}_label_weight"])
+        timestamps.append(edges[f"{split}_label_timestamp"])
+    index = torch.cat(indices, dim=1)
+    order = torch.from_numpy(np.lexsort((index[1].numpy(), index[0].numpy())))
+    target = whole[INTERACTED]
+    for name in set(target.keys()) - _INTERACTION:
+        del target[name]  # of the training interactions alone
+    target.edge_index = index[:, order].contiguous()
+    target.weight, target.timestamp = torch.cat(weights)[order], torch.cat(timestamps)[order]
+    for split in HELD_OUT:
+        for name in ("index", "weight", "timestamp"):
+            target[f"{split}_label_{name}"] = edges[f"{split}_label_{name}"][..., :0]
+    return whole
+
+
 def graph_hash(data: HeteroData) -> str:
     """SHA-256 (hex) over every id, tensor and relation name: equal for equal graphs, whatever the store."""
     digest = hashlib.sha256(json.dumps(list(data.relations)).encode())
@@ -95,6 +124,8 @@ def graph_hash(data: HeteroData) -> str:
         for name, value in sorted(data[kind].items()):
             if name == "not_liked_label_index" and not value.numel():
                 continue  # so that a graph without dislikes keeps the hash it always had
+            if name.endswith(_BESIDE):
+                continue  # nothing that is measured reads them
             digest.update(f"\0{'|'.join([kind] if isinstance(kind, str) else kind)}.{name}\0".encode())
             if isinstance(value, torch.Tensor):
                 digest.update(f"{value.dtype}{tuple(value.shape)}\0".encode())
@@ -186,7 +217,10 @@ def _add_interactions(store: GraphStore, indices: dict[str, pl.DataFrame], data:
     edges.weight = _tensor(train["weight"].fill_null(1.0), np.float32)
     edges.timestamp = _tensor(train["timestamp"].fill_null(0), np.int64)
     for split in HELD_OUT:
-        edges[f"{split}_label_index"] = _edge_index(frame.filter(split=split))
+        pairs = frame.filter(split=split)
+        edges[f"{split}_label_index"] = _edge_index(pairs)
+        edges[f"{split}_label_weight"] = _tensor(pairs["weight"].fill_null(1.0), np.float32)
+        edges[f"{split}_label_timestamp"] = _tensor(pairs["timestamp"].fill_null(0), np.int64)
     edges.not_liked_label_index = _edge_index(refused)
 
 

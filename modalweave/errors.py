@@ -19,6 +19,10 @@ class RunError(ValueError):
     """A stage whose input is not there yet, or does not belong to this run."""
 
 
+class NothingHeldOut(RunError):
+    """A measurement on a split that holds no interactions."""
+
+
 EXPECTED: tuple[type[Exception], ...] = (
     ConfigError,
     RunError,

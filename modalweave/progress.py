@@ -72,4 +72,4 @@ class Stages:
     def note(self, text: str) -> None:
         """One line between the stages."""
         if not self._quiet:
-            err.print(printable(text), markup=False)
+            err.print(printable(text), markup=False, soft_wrap=True)

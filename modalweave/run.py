@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modalweave.results.build import BuildResult, Plan
     from modalweave.results.explanation import Explanation
     from modalweave.results.jobs import ScoreResult
-    from modalweave.results.metrics import EvaluateResult, TrainResult
+    from modalweave.results.metrics import EvaluateResult, RefitResult, TrainResult
     from modalweave.results.study import StudyResult
 
 _SEARCHES = {"text": "similar-texts", "image": "similar-images", "audio": "similar-sounds"}
@@ -92,6 +92,17 @@ class Run:
         from modalweave.stages.evaluate import evaluate
 
         return evaluate(self.config, split=split, stages=self._stages())
+
+    def refit(self) -> "RefitResult":
+        """What validation chose, fitted anew on every interaction, into `run.workspace.serving`: the model to serve.
+
+            run.refit().measured.metrics["recall@20"]      # of the model that was measured in its place
+
+        `score`, `recommend`, `similar` and `explain` take it from then on.
+        """
+        from modalweave.stages.refit import refit
+
+        return refit(self.config, stages=self._stages())
 
     def score(self) -> "ScoreResult":
         """The batch job: recommendations of every user into `run.workspace.scores`; goes on where it was stopped.
@@ -165,10 +176,10 @@ class Run:
 
         A notebook shows it as a table. Raises `RunError` for a user or item that is not there.
         """
-        from modalweave.explore.explanations import explain_item
+        from modalweave.explore.explanations import explain_item, served
         from modalweave.model import check_known
 
-        bundle = self.workspace.bundle if self._has("bundle") else None
+        bundle = served(self.workspace)
         with self._store() as store:
             for query, name, what in ((_KNOWN_USERS, str(user), "user"), (_KNOWN_ITEMS, str(item), "item")):
                 known = store.query(query, {"ids": [name]})["id"].to_pylist()
@@ -219,14 +230,17 @@ class Run:
         return table.with_columns(pl.Series("title", [titles.get(i) for i in table["item_id"]], dtype=pl.String))
 
     def _model(self) -> "Model":
-        """The run's model, read again only where training has written another one."""
-        from gnn.bundle.bundle import read_manifest
+        """The run's model to serve, read again only where training or refitting has written another one."""
+        from gnn.bundle.bundle import load_bundle, read_manifest
+        from modalweave.errors import RunError
         from modalweave.model import Model
-        from modalweave.stages.inputs import read_bundle
+        from modalweave.stages.inputs import serving_folder
 
-        loaded, folder = self._loaded, self.workspace.bundle
-        if loaded is None or not folder.exists() or read_manifest(folder)[1] != loaded.hash:
-            loaded = self._loaded = Model(read_bundle(self.config))
+        loaded, folder = self._loaded, serving_folder(self.workspace, self._stages().note)
+        if not folder.exists():
+            raise RunError(f"{folder} is not there; run `modalweave train` first")
+        if loaded is None or read_manifest(folder)[1] != loaded.hash:
+            loaded = self._loaded = Model(load_bundle(folder))
         return loaded
 
     def _store(self) -> "GraphStore":

@@ -42,7 +42,7 @@ class Workspace:
         self.validation = self.root / "validation.json"
         """The metrics of training."""
         self.metrics = self.root / "metrics.json"
-        """The metrics of the last measurement."""
+        """The metrics on the test split; on validation where there are none of that."""
         self.report = self.root / "report.html"
         """The same for people."""
         self.scores = self.root / "scores"
@@ -69,6 +69,11 @@ class Workspace:
 
     def __repr__(self) -> str:
         return f"Workspace({str(self.root)!r})"
+
+    @property
+    def refit_checkpoints(self) -> Path:
+        """State of a refit that has not ended."""
+        return self.checkpoints / "refit"
 
     def products(self) -> list[Path]:
         """What is there and meant to be seen, by name; empty before the first build."""

@@ -13,8 +13,11 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     lines += ["Scores every item of a catalogue for every user it was trained on. Written by Modalweave.", ""]
     lines += ["| fact | value |", "|---|---|"]
     lines += [f"| {key} | {_plain(manifest[key])} |" for key in _SHOWN if manifest.get(key) is not None]
+    if isinstance(fitted := manifest.get("fitted_on"), list):
+        lines += [f"| fitted on | {_plain(', '.join(map(str, fitted)))} |"]
     lines += [f"| scorer | {_plain(_structure(manifest.get('scorer')))} |", ""]
     lines += _metric_lines(manifest.get("metrics"), manifest.get("split"))
+    lines += _measured_lines(manifest.get("measured"))
     lines += ["## Use", "", "    modalweave score BUNDLE --out scores --top-k 20", ""]
     lines += ["`user_vectors[u] @ item_vectors.T` (dot), `history[u] @ weights` (item_item) or their weighted sum;"]
     lines += [
@@ -27,6 +30,17 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _measured_lines(measured: Any) -> list[str]:
+    """The numbers of the model that this one was refitted from."""
+    if not isinstance(measured, Mapping):
+        return []
+    lines = _metric_lines(measured.get("metrics"), measured.get("split"), "The model that was measured")
+    told = (
+        f"The settings of bundle {_plain(measured.get('bundle'))}, fitted anew on all interactions: nothing is left to"
+    )
+    return [*lines, f"{told} measure this model on, and the numbers, where there are any, are that bundle's.", ""]
+
+
 def _structure(scorer: Any) -> str:
     if not isinstance(scorer, Mapping):
         return "-"
@@ -36,14 +50,14 @@ def _structure(scorer: Any) -> str:
     return str(scorer.get("kind"))
 
 
-def _metric_lines(metrics: Any, split: Any) -> list[str]:
+def _metric_lines(metrics: Any, split: Any, title: str = "Measured on held-out interactions") -> list[str]:
     """A table of `{"recall@20": {"mean": .., "ci95": [lo, hi]}}`, or of plain numbers."""
     if isinstance(metrics, Mapping) and isinstance(metrics.get("metrics"), Mapping):
         metrics = metrics["metrics"]
     if not isinstance(metrics, Mapping) or not metrics:
         return []
     which = f" ({_plain(split)} split)" if split else ""
-    lines = [f"## Measured on held-out interactions{which}", "", "| metric | mean | 95 % interval |", "|---|---|---|"]
+    lines = [f"## {title}{which}", "", "| metric | mean | 95 % interval |", "|---|---|---|"]
     for key, value in sorted(metrics.items()):
         if isinstance(value, Mapping) and isinstance(value.get("mean"), int | float):
             low, high = value.get("ci95") or (None, None)

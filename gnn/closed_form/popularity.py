@@ -21,9 +21,13 @@ class Popularity(Recent[PopularityConfig]):
         return _counted(self.choose_histories(data, _counted, seed=seed))
 
 
-def popular_histories(data: HeteroData, config: PopularityConfig, *, seed: int) -> sp.csr_matrix:
-    """Users x items whose column sums are what is popular, strengths and the half-life of the settings counted."""
-    return Popularity(config).choose_histories(data, _counted, seed=seed)
+def popular_histories(
+    data: HeteroData, config: PopularityConfig, *, seed: int
+) -> tuple[sp.csr_matrix, PopularityConfig]:
+    """Users x items whose column sums are what is popular, strengths and the half-life of the settings counted; and
+    the settings with the half-life used."""
+    popular = Popularity(config)
+    return popular.choose_histories(data, _counted, seed=seed), popular.resolved()
 
 
 def _counted(history: sp.csr_matrix) -> DotScorer:

@@ -154,6 +154,10 @@ class NetworkConfig(BaseModel, extra="forbid"):
     epochs: PositiveInt = 120
     """Upper limit of passes over the training interactions."""
 
+    schedule_epochs: PositiveInt | None = None
+    """Epochs over which the learning rate decays, where they are not `epochs`: a training that was stopped early and is
+    repeated to the epoch it kept."""
+
     patience: PositiveInt = 8
     """Validations without a better NDCG@20 before training stops."""
 

@@ -65,6 +65,15 @@ class HeteroGNN(Recommender[NetworkConfig]):
         scorer = finished_scorer(self.network, cosine)
         return replace(scorer, terms=self.network.user_terms(cosine=cosine))
 
+    def resolved(self) -> NetworkConfig:
+        """The settings with the epochs whose parameters were kept, at the same learning rates."""
+        if self.report is None or self.report.best_epoch == self.config.epochs:
+            return self.config
+        found: dict[str, int] = {"epochs": self.report.best_epoch}
+        if self.config.schedule != "constant":
+            found["schedule_epochs"] = self.config.schedule_epochs or self.config.epochs
+        return self.config.model_copy(update=found)
+
     @classmethod
     def footprint(cls, sizes: Sizes, config: NetworkConfig) -> Footprint:
         """See `network_footprint`."""

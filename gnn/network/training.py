@@ -76,7 +76,7 @@ def train(
         if _stale(state, config):
             break
         for group, base in zip(optimiser.param_groups, _rates(network), strict=True):
-            group["lr"] = base * schedule((epoch - 1) / config.epochs)
+            group["lr"] = base * schedule((epoch - 1) / (config.schedule_epochs or config.epochs))
         began = time.perf_counter()
         row = {"epoch": float(epoch), "loss": _epoch(network, passes, optimiser, _generator(seed, epoch))}
         if valid.nnz and (epoch % config.evaluate_every == 0 or epoch == config.epochs):

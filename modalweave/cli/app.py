@@ -95,7 +95,7 @@ def build(
 
 @app.command()
 def train(config: Config, override: Override = None, as_json: AsJson = False) -> None:
-    """Graph store -> trained bundle, metrics.json (validation) and the resolved config in the workspace."""
+    """Graph store -> trained bundle, validation.json and the resolved config in the workspace."""
     from modalweave.cli import tables
     from modalweave.config import load_config
     from modalweave.progress import Stages
@@ -124,29 +124,42 @@ def evaluate(
 
 
 @app.command()
-def run(config: Config, override: Override = None, strict: Strict = False, as_json: AsJson = False) -> None:
-    """Build, train, evaluate and score in one go."""
+def refit(config: Config, override: Override = None, as_json: AsJson = False) -> None:
+    """What validation chose, fitted anew on all interactions -> the model to serve in serving/."""
     from modalweave.cli import tables
     from modalweave.config import load_config
     from modalweave.progress import Stages
-    from modalweave.results.jobs import RunResult
-    from modalweave.stages import build as building
-    from modalweave.stages import evaluate as evaluation
-    from modalweave.stages import train as training
-    from modalweave.stages.score import score_run
+    from modalweave.stages import refit as refitting
 
     settings = load_config(config, override or ())
-    stages = Stages(quiet=as_json)
-    built = building.build(settings, strict=strict, stages=stages)
-    training.train(settings, stages=stages)
-    metrics = evaluation.evaluate(settings, split="test", stages=stages)
-    scores = score_run(settings, stages=stages)
-    tables.finish(RunResult(built, metrics, scores, str(settings.workspace)), as_json, tables.run)
+    tables.finish(refitting.refit(settings, stages=Stages(quiet=as_json)), as_json, tables.refit)
+
+
+@app.command()
+def run(
+    config: Config,
+    override: Override = None,
+    strict: Strict = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what the source no longer has.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build, train, evaluate, refit and score in one go."""
+    from modalweave.cli import tables
+    from modalweave.config import load_config
+    from modalweave.progress import Stages
+    from modalweave.stages.run import run as run_all
+
+    settings = load_config(config, override or ())
+    result = run_all(settings, strict=strict, prune=prune, stages=Stages(quiet=as_json))
+    tables.finish(result, as_json, tables.run)
 
 
 @app.command()
 def score(
-    bundle: Annotated[Path, typer.Argument(help="A trained bundle, e.g. runs/tiktok/bundle.", show_default=False)],
+    bundle: Annotated[
+        Path,
+        typer.Argument(help="A bundle, or a run (its config or workspace): the model it serves.", show_default=False),
+    ],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the shards.", show_default=False)],
     top_k: Annotated[int, typer.Option(min=1, help="Recommendations per user.")] = 20,
     users: Annotated[
@@ -186,7 +199,10 @@ def retract(
 
 @app.command()
 def export(
-    bundle: Annotated[Path, typer.Argument(help="A trained bundle.", show_default=False)],
+    bundle: Annotated[
+        Path,
+        typer.Argument(help="A bundle, or a run (its config or workspace): the model it serves.", show_default=False),
+    ],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the export.", show_default=False)],
     onnx: Annotated[bool, typer.Option("--onnx", help="Add an ONNX graph: user index -> scores.")] = False,
     precision: Annotated[

@@ -13,7 +13,7 @@ from common.text import printable
 from modalweave.progress import out
 from modalweave.results.build import BuildResult, CacheReport, DoctorReport
 from modalweave.results.jobs import DemoResult, RunResult, ScoreResult
-from modalweave.results.metrics import EvaluateResult, Measurement, NewItems, TrainResult
+from modalweave.results.metrics import EvaluateResult, Measurement, NewItems, RefitResult, TrainResult
 from modalweave.results.record import Record
 from modalweave.workspace import Workspace
 
@@ -109,6 +109,16 @@ def metrics(result: Measurement) -> None:
         out.print(f"Chosen on validation: {plain(json.dumps(result.chosen))}")
 
 
+def refit(result: RefitResult) -> None:
+    """What the model to serve was fitted on, and the metrics of the one measured in its place."""
+    out.print(f"The model to serve is fitted on {', '.join(result.fitted_on)}: bundle {result.bundle[:12]}")
+    if result.measured.metrics:
+        grid = Grid(f"The model that was measured, on {result.measured.split} (95 % interval)", "metric", "model")
+        for name, value in result.measured.metrics.items():
+            grid.add_row(name, repr(value))
+        out.print(grid)
+
+
 def scores(result: ScoreResult) -> None:
     """What the batch job wrote."""
     out.print(f"{result.rows:,} links in {len(result.parts)} parts in {plain(result.out)}")
@@ -131,7 +141,8 @@ def cache(result: CacheReport) -> None:
 def run(result: RunResult) -> None:
     """A whole run: the graph, the metrics, where everything lies."""
     build(result.build)
-    metrics(result.evaluate)
+    if result.evaluate is not None:
+        metrics(result.evaluate)
     scores(result.score)
     products(Path(result.workspace))
 

@@ -25,12 +25,19 @@ _MODALITY = {label: modality for modality, label in MEDIA_LABELS.items()}
 
 
 def find_bundle(given: Path | None, config: Path | None) -> Path | None:
-    """The bundle that was named, else the trained one of the config's run, if there is one."""
+    """The bundle that was named, else the model to serve of the config's run, if there is one."""
     if given is not None or config is None:
         return given
     from modalweave.config import load_config
 
-    folder = Workspace(load_config(config).workspace).bundle
+    return served(Workspace(load_config(config).workspace))
+
+
+def served(workspace: Workspace) -> Path | None:
+    """The run's model to serve, if there is one."""
+    from modalweave.stages.inputs import serving_folder
+
+    folder = serving_folder(workspace)
     return folder if folder.exists() else None
 
 

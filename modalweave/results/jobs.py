@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from graph.views.paths import GraphPath
 from modalweave.results.build import BuildResult
-from modalweave.results.metrics import EvaluateResult
+from modalweave.results.metrics import EvaluateResult, RefitResult
 from modalweave.results.record import OPTIONAL, JsonObject, Record
 
 
@@ -59,15 +59,18 @@ class ExportResult(Record):
 
 @dataclass(frozen=True, repr=False)
 class RunResult(Record):
-    """Build, train, evaluate and score in one go."""
+    """Build, train, evaluate, refit and score in one go."""
 
     build: BuildResult
-    evaluate: EvaluateResult
+    evaluate: EvaluateResult | None
+    """None where no interactions are held out for the test."""
+    refit: RefitResult
     score: ScoreResult
     workspace: str
 
     def __repr__(self) -> str:
-        return f"RunResult({self.workspace})\n{self.build!r}\n{self.evaluate!r}\n{self.score!r}"
+        parts = (self.build, self.evaluate, self.refit, self.score)
+        return "\n".join([f"RunResult({self.workspace})", *(repr(part) for part in parts if part is not None)])
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,41 @@ class TrainResult(Measurement):
 
 
 @dataclass(frozen=True)
+class MeasuredModel(Record):
+    """What stands in for a model that nothing is left to measure on."""
+
+    split: str | None
+    """`test`, `valid` where there is no test, None where nothing was held out."""
+    bundle: str
+    """Hash of the model that was measured."""
+    metrics: Metrics
+
+
+@dataclass(frozen=True, repr=False)
+class RefitResult(Record):
+    """The model to serve: the settings that validation chose, fitted on every interaction.
+
+    `result.measured.metrics` is what is known of its quality: the metrics of the model that was measured in its place.
+    """
+
+    fitted_on: tuple[str, ...]
+    """Splits."""
+    measured: MeasuredModel
+    settings: JsonObject
+    """The `gnn:` section that was fitted."""
+    seconds: Mapping[str, float]
+    seed: int
+    device: str
+    approximations: tuple[str, ...]
+    graph: str
+    bundle: str
+    """Hash of the model to serve."""
+
+    def __repr__(self) -> str:
+        return f"RefitResult({self.bundle[:12]}, fitted on {', '.join(self.fitted_on)})"
+
+
+@dataclass(frozen=True)
 class Comparison(Record):
     """The model against a baseline on the same users, in one metric; p-values Holm-corrected over all comparisons."""
 

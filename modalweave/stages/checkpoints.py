@@ -13,16 +13,16 @@ _RESUMED = "A training that was stopped goes on after epoch {} of at most {}"
 
 @contextmanager
 def watched(
-    workspace: Workspace, *, tensorboard: bool, tell: Callable[[str], None], note: Callable[[str], None]
+    workspace: Workspace, folder: Path, *, tensorboard: bool, tell: Callable[[str], None], note: Callable[[str], None]
 ) -> Iterator[Watch]:
-    """Checkpoints in `checkpoints/`: they stay, so that a training killed before its bundle is written goes on there.
+    """Checkpoints in `folder`: they stay, so that a training killed before its bundle is written goes on there.
 
     `tell` hears of approximate forms, `note` of a training that goes on. With `tensorboard` event files in
     `tensorboard/`, one curve a metric and network. Raises `RunError` where the package is missing.
     """
-    workspace.checkpoints.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with _curves(workspace.tensorboard) if tensorboard else _nothing() as on_epoch:
-        yield Watch(workspace.checkpoints, on_epoch, tell, lambda done, most: note(_RESUMED.format(done, most)))
+        yield Watch(folder, on_epoch, tell, lambda done, most: note(_RESUMED.format(done, most)))
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """The evaluate stage: a scorer and a graph in, the numbers of `metrics.json` and the report out."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +26,9 @@ from gnn.scorers.ranking import first_ranks, top_items
 from graph.hetero import graph_hash
 from graph.schema import HAS, MEDIA_LABELS, MODALITIES
 from modalweave.config import RunConfig
-from modalweave.errors import RunError
+from modalweave.errors import NothingHeldOut, RunError
 from modalweave.progress import Stages
-from modalweave.results.metrics import Comparison, EvaluateResult, Slice, metrics_of
+from modalweave.results.metrics import Comparison, EvaluateResult, Slice, TrainResult, metrics_of
 from modalweave.results.record import JsonObject
 from modalweave.stages.cold import cold_start
 from modalweave.stages.inputs import read_bundle, read_graph
@@ -33,17 +36,14 @@ from modalweave.workspace import Workspace
 
 
 def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResult:
-    """Measure the bundle on held-out interactions beside popularity; write `metrics.json` and `report.html`."""
+    """Measure the bundle on held-out interactions beside popularity; write `metrics.json` and `report.html`.
+
+    On validation `validation.json` is written, and `metrics.json` where it holds no test of this bundle.
+    """
     workspace = Workspace(config.workspace)
     bundle = read_bundle(config)
     data = read_graph(config, stages)
-    fingerprint = graph_hash(data)
-    if bundle.manifest["dataset_fingerprint"] != fingerprint:
-        trained = str(bundle.manifest["dataset_fingerprint"])[:12]
-        raise RunError(
-            f"{workspace.bundle} was trained on graph {trained}, the store holds {fingerprint[:12]}; "
-            "run `modalweave train` again"
-        )
+    fingerprint = same_graph(workspace.bundle, bundle.manifest, data)
     with stages.stage("evaluate", f"Measuring on {split}"):
         measured = measure(bundle.scorer, data, split, config.evaluation, seed=config.seed)
         by_slice = slices(measured, data, split, config.evaluation, seed=config.seed)
@@ -65,9 +65,35 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
         comparisons=compared,
         new_items=new,
     )
-    write_json(workspace.metrics, result.to_json())
+    write_metrics(workspace, result)
     write_report(workspace.report, result.to_json(), title=config.name)
     return result
+
+
+def same_graph(folder: Path, manifest: JsonObject, data: HeteroData) -> str:
+    """The graph's hash. Raises `RunError` where the bundle in the folder was trained on another one."""
+    fingerprint, trained = graph_hash(data), str(manifest["dataset_fingerprint"])
+    if trained != fingerprint:
+        raise RunError(
+            f"{folder} was trained on graph {trained[:12]}, the store holds {fingerprint[:12]}; "
+            "run `modalweave train` again"
+        )
+    return fingerprint
+
+
+def write_metrics(workspace: Workspace, result: TrainResult | EvaluateResult) -> None:
+    """`metrics.json` of a test; of validation `validation.json`, and `metrics.json` where it holds no test of it."""
+    if result.split != "test":
+        write_json(workspace.validation, result.to_json())
+        if tested(workspace, result.bundle) is not None:
+            return
+    write_json(workspace.metrics, result.to_json())
+
+
+def tested(workspace: Workspace, bundle: str) -> dict[str, Any] | None:
+    """What `metrics.json` holds, where it is a test of the bundle with this hash."""
+    found = json.loads(workspace.metrics.read_bytes()) if workspace.metrics.is_file() else {}
+    return found if found.get("split") == "test" and found.get("bundle") == bundle else None
 
 
 def device_of(config: RunConfig) -> str:
@@ -91,12 +117,12 @@ def measure(scorer: Scorer, data: HeteroData, split: Split, config: EvaluationCo
     """Rank the whole catalogue for every user with a held-out interaction and take every metric.
 
     Only training items are masked: validation items stay candidates at test time, as in MMRec and MMSSL.
-    Raises `RunError` where the split holds nothing to measure on.
+    Raises `NothingHeldOut` where the split holds nothing to measure on.
     """
     seen, positives = interactions(data), held_out(data, split)
     rows = evaluated_users(positives)
     if not len(rows):
-        raise RunError(f"split {split!r} holds 0 interactions to measure on; set split.{split} above 0")
+        raise NothingHeldOut(f"split {split!r} holds 0 interactions to measure on; set split.{split} above 0")
     depth = max(config.k)
     users = torch.from_numpy(rows)
     ranked = np.full((scorer.num_users, depth), -1, dtype=np.int64)

@@ -1,11 +1,15 @@
 """What a stage starts from: the built graph, the trained bundle."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 from torch_geometric.data import HeteroData
 
-from gnn.bundle.bundle import Bundle, load_bundle
+from gnn.bundle.bundle import Bundle, load_bundle, read_manifest
+from gnn.bundle.verified import MANIFEST
 from gnn.matrices import count_strengths
-from graph.hetero import read_hetero
-from modalweave.config import RunConfig
+from graph.hetero import everything, read_hetero
+from modalweave.config import RunConfig, load_config
 from modalweave.errors import RunError
 from modalweave.progress import Stages
 from modalweave.stages.vector_lookup import local_vectors
@@ -23,13 +27,43 @@ def read_graph(config: RunConfig, stages: Stages) -> HeteroData:
         data = read_hetero(store, vectors=local_vectors(config))
     if not data["Item"].num_nodes or not data["User"].num_nodes:
         raise RunError(f"{config.store_address} holds no users or items; run `modalweave build` first")
+    return _weighed(config, data)
+
+
+def whole_graph(config: RunConfig, data: HeteroData) -> HeteroData:
+    """The graph that `read_graph` gave with every positive as a training interaction and none held out."""
+    return _weighed(config, everything(data))
+
+
+def _weighed(config: RunConfig, data: HeteroData) -> HeteroData:
+    """The graph that says what its weights mean."""
     if config.source.weight.meaning == "strength":
         count_strengths(data)
     return data
 
 
+def serving_folder(workspace: Workspace, note: Callable[[str], object] = lambda _: None) -> Path:
+    """The model to serve: `serving/` where it is, unless `bundle/` was trained after it, which `note` is told."""
+    if not workspace.serving.exists():
+        return workspace.bundle
+    measured = read_manifest(workspace.serving)[0].get("measured", {}).get("bundle")
+    if workspace.bundle.exists() and read_manifest(workspace.bundle)[1] != measured:
+        note(f"{workspace.serving} is of an earlier training, so {workspace.bundle} is taken; run `modalweave refit`")
+        return workspace.bundle
+    return workspace.serving
+
+
+def named_bundle(path: Path, note: Callable[[str], object]) -> Path:
+    """The bundle that is meant: the folder itself, or the model to serve of a run named by its config or workspace."""
+    if path.suffix in (".yaml", ".yml"):
+        return serving_folder(Workspace(load_config(path).workspace), note)
+    workspace = Workspace(path)
+    of_a_run = workspace.serving.exists() or workspace.bundle.exists()
+    return serving_folder(workspace, note) if of_a_run and not (path / MANIFEST).exists() else path
+
+
 def read_bundle(config: RunConfig, *, terms: bool = False) -> Bundle:
-    """The run's trained bundle, every file checked against its hash."""
+    """The run's measured bundle, every file checked against its hash."""
     folder = Workspace(config.workspace).bundle
     if not folder.exists():
         raise RunError(f"{folder} is not there; run `modalweave train` first")

@@ -7,6 +7,7 @@ from pathlib import Path
 from modalweave.config import RunConfig
 from modalweave.progress import Stages
 from modalweave.results.jobs import ScorePart, ScoreResult
+from modalweave.stages.inputs import named_bundle, serving_folder
 from modalweave.stores import check_target, connect
 from modalweave.workspace import Workspace
 from scoring.config import ScoringConfig
@@ -16,9 +17,10 @@ from scoring.writeback import write_back as write_links
 
 
 def score_run(config: RunConfig, *, stages: Stages) -> ScoreResult:
-    """The batch job of a run, into `scores/`."""
+    """The batch job of a run's model to serve, into `scores/`."""
     workspace = Workspace(config.workspace)
-    return score(workspace.bundle, workspace.scores, config.scoring.model_dump(), stages=stages, fresh=True)
+    bundle = serving_folder(workspace, stages.note)
+    return score(bundle, workspace.scores, config.scoring.model_dump(), stages=stages, fresh=True)
 
 
 def score(
@@ -40,7 +42,7 @@ def score(
     users = read_users(users_file) if users_file is not None else None
     with stages.stage("score", "Scoring") as report:
         job = ScoringConfig.model_validate(options)
-        manifest = run_job(bundle, out, job, users=users, fresh=fresh, progress=report)
+        manifest = run_job(named_bundle(bundle, stages.note), out, job, users=users, fresh=fresh, progress=report)
     written = None
     if write_back is not None:
         created, model = datetime.now(UTC).isoformat(timespec="seconds"), manifest["bundle"]

@@ -90,6 +90,14 @@ def test_leave_last_out_by_hand() -> None:
     assert _split(_table(rows), "leave_last_out") == ["test", "train", "valid", "train", "train"]
 
 
+@pytest.mark.parametrize(("valid", "test", "held_out"), [(0, 0.1, {"test"}), (0.1, 0, {"valid"}), (0, 0, set())])
+@pytest.mark.parametrize("strategy", ["random", "leave_last_out", "global_time"])
+def test_a_share_of_zero_holds_none_out(strategy: str, valid: float, test: float, held_out: set[str]) -> None:
+    rows = [(u, i, 10 * i + u) for u in range(5) for i in range(10)]
+    names = _split(_table(rows), strategy, valid=valid, test=test)
+    assert set(names) == {"train"} | held_out
+
+
 def test_auto_prefers_given_then_time_then_random() -> None:
     assert choose(_table([(0, 1, 1)], ["train"])) == "given"
     assert choose(_table([(0, 1, 1)])) == "global_time"

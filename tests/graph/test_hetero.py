@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch_geometric.data import HeteroData
 
 from graph import EdgeType, GraphStore, StoreError, open_store
-from graph.hetero import graph_hash, read_hetero
+from graph.hetero import everything, graph_hash, read_hetero
 from tests.graph.tiny_graph import EDGES, INTERACTED, RECOMMENDED, SCHEMA, write_tiny
 
 PAIRS = [(f"u{u}", f"i{i}") for u in range(4) for i in range(5)]
@@ -94,6 +94,17 @@ def test_message_edges_are_the_train_rows_and_nothing_else(splits: list[str | No
     assert list(map(tuple, edges.not_liked_label_index.T.tolist())) == disliked
     assert list(map(tuple, edges.valid_label_index.T.tolist())) == pairs("valid")
     assert list(map(tuple, edges.test_label_index.T.tolist())) == pairs("test")
+
+
+@given(splits=splits_of, weights=weights_of)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_everything_is_the_graph_with_every_positive_in_train(splits: list[str | None], weights: list[float]) -> None:
+    held = read_hetero(Interactions(interactions(splits, weights)))  # type: ignore[arg-type]
+    trained = ["none" if split == "none" else "train" for split in splits]
+    expected = read_hetero(Interactions(interactions(trained, weights)))  # type: ignore[arg-type]
+    before = graph_hash(held)
+    assert graph_hash(everything(held)) == graph_hash(expected)
+    assert graph_hash(held) == before
 
 
 @given(splits=splits_of, others=splits_of, weights=weights_of)

@@ -31,7 +31,7 @@ KEYS = {
     "list": "variants",
     "study": "name split metric seeds users device graph command findings variants effects slices slice_questions "
     "knocked_out carried gates agreement workspace",
-    "run": "build evaluate score workspace",
+    "run": "build evaluate refit score workspace",
 }
 INNER = {
     "train": ("metrics", "recall@5", "mean ci95"),

@@ -148,3 +148,15 @@ def test_users_without_history_get_what_is_popular(bare_graph):
 def test_schedules_start_at_one_and_fall_to_a_tenth():
     assert all(schedule(0.0) == pytest.approx(1) for schedule in SCHEDULES.values())
     assert SCHEDULES["cosine"](1.0) == pytest.approx(0.1) and SCHEDULES["linear"](1.0) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_epochs_that_were_kept_give_the_same_again_without_validation_deciding(taste_graph, schedule):
+    settings = SMALL | {"epochs": 300, "learning_rate": 0.1, "patience": 2, "schedule": schedule}
+    stopped = HeteroGNN(NetworkConfig(**settings))
+    scorer = stopped.fit(taste_graph(), seed=0)
+    again = HeteroGNN(stopped.resolved())
+    assert again.config.epochs == stopped.report.best_epoch < stopped.report.epochs
+    whole = again.fit(taste_graph(), seed=0)
+    assert torch.equal(whole.user_vectors, scorer.user_vectors)
+    assert again.resolved() == again.config

@@ -28,7 +28,7 @@ def test_a_kill_between_fit_and_bundle_loses_no_training(
     config: Path, modalweave, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The state is there until the bundle is: run again it trains nothing and ends in the same bundle."""
-    from modalweave.stages import train as stage
+    from modalweave.stages import fitting as stage
 
     arguments = ("train", config, "--set", "gnn.model=hetero", "--set", "gnn.epochs=3", "--json")
     assert modalweave("build", config).code == 0
