@@ -175,8 +175,9 @@ def _history(config: Path | None) -> Path | None:
     if config is None:
         return None
     from modalweave.config import load_config
+    from modalweave.workspace import Workspace
 
-    return load_config(config).workspace / ".explore_history"
+    return Workspace(load_config(config).workspace).history
 
 
 def _address(store: str | None, config: Path | None) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -30,9 +31,11 @@ def test_a_run_serves_the_chosen_settings_fitted_on_everything(finished: Path) -
     measured, serving = manifest(finished / "bundle"), manifest(finished / "serving")
     assert measured["fitted_on"] == ["train"]
     assert serving["fitted_on"] == ["train", "valid", "test"]
-    assert serving["settings"] == measured["settings"] == measured["chosen"] | {
-        "popularity": measured["settings"]["popularity"]
-    }
+    assert (
+        serving["settings"]
+        == measured["settings"]
+        == measured["chosen"] | {"popularity": measured["settings"]["popularity"]}
+    )
     assert serving["settings"]["ease"]["regularisation"] > 0
     bundle = load_bundle(finished / "serving")
     assert bundle.history.nnz == bundle.seen.nnz == 420
@@ -113,6 +116,22 @@ def test_killed_it_goes_on_with_the_epochs_that_were_kept(
     assert f"goes on after epoch {kept} of at most {kept}" in told.err
     assert load_bundle(workspace / "serving").history.nnz == 420
     assert not (workspace / "checkpoints").exists()
+
+
+def test_strengths_of_held_out_interactions_count_in_the_refit(config: Path, modalweave: Run) -> None:
+    path = config.parent / "data" / "interactions.parquet"
+    table = pq.read_table(path)
+    weights = [1.0 + n % 9 for n in range(len(table))]
+    pq.write_table(table.append_column("weight", pa.array(weights)), path)
+    for command in ("build", "train", "refit"):
+        assert modalweave(command, config).code == 0
+    found = load_bundle(config.parent / "run" / "serving").history
+    ids = {name: n for n, name in enumerate(load_bundle(config.parent / "run" / "serving").item_ids)}
+    strongest = table["item_id"].to_pylist()[weights.index(9.0)]
+    user = table["user_id"].to_pylist()[weights.index(9.0)]
+    row = found[load_bundle(config.parent / "run" / "serving").user_ids.index(user)].toarray()[0]
+    assert found.nnz == 420
+    assert row[ids[strongest]] == pytest.approx(found.data.max())
 
 
 @pytest.mark.parametrize("strategy", ["leave_last_out", "random", "global_time"])
