@@ -82,12 +82,13 @@ def categories(data: HeteroData, relation: str | None) -> tuple[str, dict[str, B
     sizes: dict[str, int] = {}
     for code, name in enumerate(data.relations):
         entities, items = np.unique(target[codes == code]), np.unique(source[codes == code])
-        if name == relation or (
+        if (name == relation and len(items)) or (
             2 <= len(entities) <= _MOST_CATEGORIES and len(items) >= 0.5 * int(data["Item"].num_nodes)
         ):
             sizes[name] = len(entities)
     if relation is not None and relation not in sizes:
-        raise ConfigError(f"study.category {relation!r} is no relation of items; known are {', '.join(data.relations)}")
+        known = [name for code, name in enumerate(data.relations) if (codes == code).any()]
+        raise ConfigError(f"study.category {relation!r} is no relation of items; known are {', '.join(known)}")
     if not sizes:
         return "", {}
     name = relation or min(sizes, key=lambda n: (sizes[n], n))
