@@ -61,6 +61,8 @@ def cypher(
     query, config_path = _query_and_config(words or [], config)
     if query is None and name is None:
         raise typer.BadParameter("give a query, --name or --list")
+    if query is not None and name is not None:
+        raise typer.BadParameter(f"a query and --name {name!r}: give one of the two")
     question = Question(query, name, dict(_parameter(p) for p in param or ()), config_path)
     with connect(_address(store, config_path), config_path, read_only=True) as graph:
         table = answer(graph, question, limit=limit, timeout=timeout)
