@@ -68,7 +68,8 @@ def count_strengths(data: HeteroData) -> None:
     Nothing is said where all weights are equal, so that such a graph is the same whatever its weights mean.
     """
     store = data[_EDGE]
-    liked = store.weight[store.weight > 0]
+    held = [store[name] for name in ("valid_label_weight", "test_label_weight") if name in store]  # for a refit
+    liked = torch.cat([store.weight[store.weight > 0], *held])
     if len(liked) and bool((liked != liked[0]).any()):
         store.strengths = True
 

@@ -98,6 +98,16 @@ def test_a_hundred_plays_count_by_the_logarithm_and_one_on_average(played: Heter
     assert (found.astype(bool) != interactions(played).astype(bool)).nnz == 0
 
 
+def test_strengths_of_held_out_pairs_are_kept_for_a_refit_and_change_nothing_before(played: HeteroData) -> None:
+    edges(played).weight = torch.ones(13)
+    edges(played).valid_label_index, edges(played).valid_label_weight = torch.tensor([[6], [1]]), torch.tensor([40.0])
+    count_strengths(played)
+    assert (histories(played) != interactions(played)).nnz == 0
+    edges(played).edge_index = torch.cat([edges(played).edge_index, torch.tensor([[6], [1]])], dim=1)
+    edges(played).weight = torch.cat([edges(played).weight, torch.tensor([40.0])])
+    assert histories(played)[6, 1] > 3 * histories(played)[6, 0]
+
+
 @pytest.mark.parametrize("loss", ["softmax", "sampled_softmax", "bpr"])
 def test_a_pair_counts_in_the_loss_as_often_as_its_strength_says(loss: str, played: HeteroData) -> None:
     count_strengths(played)
