@@ -128,9 +128,14 @@ def _ranked(paths: Sequence[GraphPath], shares: Mapping[str, float]) -> list[Gra
         kinds.setdefault((path.kind, _modality(path)), []).append(path)
     order: list[tuple[int, float, float, int, GraphPath]] = []
     for group in kinds.values():
-        best = sorted(group, key=lambda path: (-shares.get(path.history, 0.0), -path.score))
+        best = sorted(group, key=lambda path: (-shares.get(path.history, 0.0), -path.score, _ids(path)))
         order += [(rank, -shares.get(p.history, 0.0), -p.score, len(p.nodes), p) for rank, p in enumerate(best)]
-    return [entry[-1] for entry in sorted(order, key=lambda entry: (*entry[:-1], [n.id for n in entry[-1].nodes]))]
+    return [entry[-1] for entry in sorted(order, key=lambda entry: (*entry[:-1], _ids(entry[-1])))]
+
+
+def _ids(path: GraphPath) -> list[str]:
+    """What decides between paths that are as good: never the order in which a store gives them."""
+    return [node.id for node in path.nodes]
 
 
 def _modality(path: GraphPath) -> str | None:
