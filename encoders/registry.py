@@ -96,5 +96,6 @@ def _config(name: str, model: type[BaseModel], settings: Mapping[str, Any]) -> B
         where = ".".join(str(part) for part in first["loc"])
         near = difflib.get_close_matches(where, model.model_fields, n=1)
         known = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(model.model_fields) or 'no settings'}"
-        message = "no such setting; " + known if first["type"] == "extra_forbidden" else sentence(error)
+        plain = first["msg"] if first["type"] == "missing" else sentence(error)
+        message = "no such setting; " + known if first["type"] == "extra_forbidden" else plain
         raise EncoderError(f"encoder {name}: {where}: {message}") from error

@@ -261,6 +261,9 @@ def doctor(
         raise typer.Exit(1)
 
 
+_ROOMS = frozenset({"common", "graph", "encoders", "evaluation", "etl", "gnn", "scoring", "modalweave"})
+
+
 def main() -> None:
     """Run the command line: an expected failure is one line on stderr and exit code 1."""
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
@@ -271,6 +274,12 @@ def main() -> None:
     except KeyboardInterrupt:
         print("modalweave: interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        absent = str(error.name).partition(".")[0]
+        if absent in _ROOMS:
+            raise  # a mistake of ours
+        print(f"modalweave: this needs {absent}, which is not installed; pip install modalweave", file=sys.stderr)
+        sys.exit(1)
     except _expected() as error:
         from modalweave.errors import told
 

@@ -1,6 +1,7 @@
 """What a command loads: one that reads a config or a graph answers before a deep-learning framework has started."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -121,6 +122,23 @@ def test_a_second_build_searches_and_draws_nothing(loaded: Loaded, tmp_path: Pat
     assert pages == {path: path.read_bytes() for path in (tmp_path / "run").glob("coverage.*")}
     config.write_text(config.read_text() + "neighbours: {k: 3}\n")
     assert "faiss" in loaded("build", config)
+
+
+def test_without_torch_the_graph_is_read_and_training_says_what_is_absent(config: Path, tmp_path: Path) -> None:
+    blocked = (
+        "import sys\nfor name in ('torch', 'torch_geometric', 'transformers', 'sentence_transformers', 'open_clip'):\n"
+        "    sys.modules[name] = None\nfrom modalweave.cli import main\nmain()\n"
+    )
+
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-c", blocked, *map(str, arguments)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    asked = run("cypher", "MATCH (i:Item) RETURN count(i.id) AS n", config, "--json")
+    assert '"n": 4' in asked.stdout, asked.stderr
+    trained = run("train", config)
+    assert trained.returncode == 1
+    assert re.fullmatch(r"modalweave: this needs torch\w*, which is not installed; pip install \S+\n", trained.stderr)
 
 
 def test_a_failure_is_one_line_without_the_rooms_behind_it(loaded: Loaded, tmp_path: Path) -> None:
