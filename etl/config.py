@@ -38,7 +38,7 @@ class SourceConfig(BaseModel, extra="forbid"):
     """Where the catalogue lies and in which format."""
 
     format: Annotated[str, AfterValidator(SOURCES.checked)] = "folder"
-    """`folder` (DESIGN's dataset folder), `recbole` (atomic files), `mmrec`, `movielens`, or a name that an
+    """`folder` (docs/datasets.md), `recbole` (atomic files), `mmrec`, `movielens`, or a name that an
     installed package brings."""
 
     path: Path

@@ -59,7 +59,7 @@ class MediaGraph:
     vectors: dict[str, MediaVectors] = field(default_factory=dict)
     """Modality -> the vectors that its nodes carry."""
     similar: dict[EdgeType, pa.Table] = field(default_factory=dict)
-    """Edge type -> `source`, `target`, `score`, `encoder`; filled by `etl.similar`."""
+    """Edge type -> `source`, `target`, `score`, `encoder`; filled by `etl.media_links`."""
     rejected: pa.Table = field(default_factory=QUARANTINE.empty_table)
     """`QUARANTINE`: media that could not be used."""
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from common import page
 from common.files import write_text
-from common.page import Cell
+from common.page import Table
 from common.plots import as_svg
 from evaluation.plots import save_png
 
@@ -24,16 +24,6 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Grid:
-    """A table; numbers to the right unless it is all words."""
-
-    headers: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    caption: str = ""
-    words: bool = False
-
-
-@dataclass(frozen=True)
 class Section:
     """A heading and what stands under it, in this order; empty ones are left out."""
 
@@ -41,7 +31,7 @@ class Section:
     paragraphs: Sequence[str] = ()
     points: Sequence[str] = ()
     plots: Sequence[Plot] = ()
-    grids: Sequence[Grid] = field(default=())
+    tables: Sequence[Table] = field(default=())
 
 
 def as_html(title: str, sections: Sequence[Section]) -> str:
@@ -53,7 +43,7 @@ def _section(number: int, section: Section) -> page.Section:
     blocks: list[page.Block] = [page.Paragraph(text) for text in section.paragraphs]
     blocks += [page.Points(section.points)] if section.points else []
     blocks += [page.Figure(as_svg(p.figure, f"{number}-{p.name}"), p.caption, wide=True) for p in section.plots]
-    blocks += [page.Table(g.headers, g.rows, g.caption, g.words) for g in section.grids if g.rows]
+    blocks += [table for table in section.tables if table.rows]
     return page.Section(section.heading, blocks)
 
 
@@ -69,20 +59,20 @@ def write_markdown(folder: Path, name: str, title: str, sections: Sequence[Secti
             file = f"{name}-{plot.name}.png"
             save_png(plot.figure, folder / file)
             lines += [f"![{_escaped(plot.caption)}]({file})", ""]
-        for grid in section.grids:
-            lines += _table(grid) if grid.rows else []
+        for table in section.tables:
+            lines += _table(table) if table.rows else []
     path = folder / f"{name}.md"
     write_text(path, "\n".join(lines).rstrip() + "\n")
     return path
 
 
-def _table(grid: Grid) -> list[str]:
-    marks = ["---"] + ["---" if grid.words else "---:"] * (len(grid.headers) - 1)
+def _table(table: Table) -> list[str]:
+    marks = ["---"] + ["---" if table.words else "---:"] * (len(table.headers) - 1)
     rows = [
-        [_escaped(cell if isinstance(cell, str) else f"{cell[0]} ({cell[1]})") for cell in row] for row in grid.rows
+        [_escaped(cell if isinstance(cell, str) else f"{cell[0]} ({cell[1]})") for cell in row] for row in table.rows
     ]
-    lines = [f"{_escaped(grid.caption)}:", ""] if grid.caption else []
-    for cells in ([*map(_escaped, grid.headers)], marks, *rows):
+    lines = [f"{_escaped(table.caption)}:", ""] if table.caption else []
+    for cells in ([*map(_escaped, table.headers)], marks, *rows):
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from common.page import Cell
-from evaluation.document import Grid, Plot, Section
+from common.page import Cell, Table
+from evaluation.document import Plot, Section
 from evaluation.effects import TESTS
 from evaluation.findings import LABELS, findings, slice_findings
 from evaluation.plots import Estimate, interval_plot, share_plot
@@ -68,7 +68,7 @@ def _variants(result: Mapping[str, Any], metric: str) -> Section:
     headers = ["variant", *result["variants"][0]["metrics"], "seconds", "memory, MB"]
     caption = "Mean over users and seeds with 95 % interval; seconds to fit one seed; highest memory of the process"
     plot = Plot("variants", interval_plot(estimates, metric), f"{metric} of every variant with its 95 % interval")
-    return Section("Variants side by side", plots=[plot], grids=[Grid(headers, rows, caption)])
+    return Section("Variants side by side", plots=[plot], tables=[Table(headers, rows, caption)])
 
 
 def _effects(result: Mapping[str, Any], metric: str) -> Section:
@@ -78,7 +78,7 @@ def _effects(result: Mapping[str, Any], metric: str) -> Section:
     # what a network is ahead of popularity by would leave no room to see the rest
     drawn = [pair for pair in labelled if pair[1]["kind"] != "baseline"] or labelled
     plots = [Plot("effects", _forest(drawn), caption)] if rows else []
-    return Section("What each part is worth", [_HELP], plots=plots, grids=[_tested(labelled, "comparison")])
+    return Section("What each part is worth", [_HELP], plots=plots, tables=[_tested(labelled, "comparison")])
 
 
 def _slices(result: Mapping[str, Any]) -> Section:
@@ -91,7 +91,7 @@ def _slices(result: Mapping[str, Any]) -> Section:
     claimed = [row for row in result["slices"] if row["verdict"] != "unclear"]
     table = [(f"{names[row['question']]}: {_slice_label(row)}", row) for row in claimed]
     text = f"Claimed after Holm's correction over all {len(result['slices'])} slices and questions: {len(claimed)}."
-    return Section("Where media help", [text], plots=plots, grids=[_tested(table, "gain of")])
+    return Section("Where media help", [text], plots=plots, tables=[_tested(table, "gain of")])
 
 
 def _knocked_out(result: Mapping[str, Any], metric: str) -> Section:
@@ -101,7 +101,7 @@ def _knocked_out(result: Mapping[str, Any], metric: str) -> Section:
         "it has come to rest on them, which is not the same as how much it would miss them had it been trained without."
     )
     plot = Plot("knocked-out", _forest(rows), f"What the network loses of {metric}; blue where it is claimed")
-    return Section("Left out of the trained network", [text], plots=[plot], grids=[_tested(rows, "part")])
+    return Section("Left out of the trained network", [text], plots=[plot], tables=[_tested(rows, "part")])
 
 
 def _carried(result: Mapping[str, Any]) -> Section:
@@ -116,7 +116,7 @@ def _carried(result: Mapping[str, Any]) -> Section:
         "Who carries the scores",
     )
     rows: list[list[Cell]] = [[name, f"{100 * share:.1f} %"] for name, share in shares.items()]
-    return Section("What carries the scores", [text], plots=[plot], grids=[Grid(["source", "share"], rows)])
+    return Section("What carries the scores", [text], plots=[plot], tables=[Table(["source", "share"], rows)])
 
 
 def _agreement(agreement: Sequence[Mapping[str, Any]]) -> Section:
@@ -129,7 +129,7 @@ def _agreement(agreement: Sequence[Mapping[str, Any]]) -> Section:
         "Modalities that agree can replace each other; those that do not have more to add."
     )
     return Section(
-        "Agreement between modalities", [text], grids=[Grid(["between", "items", "Jaccard", "chance"], rows)]
+        "Agreement between modalities", [text], tables=[Table(["between", "items", "Jaccard", "chance"], rows)]
     )
 
 
@@ -141,7 +141,7 @@ def _how(result: Mapping[str, Any]) -> Section:
         ["graph", result["graph"]],
         ["command", result["command"]],
     ]
-    return Section("How it was run", grids=[Grid(["fact", "value"], facts, words=True)])
+    return Section("How it was run", tables=[Table(["fact", "value"], facts, words=True)])
 
 
 def _forest(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Figure:
@@ -152,7 +152,7 @@ def _forest(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Figure:
     return interval_plot(estimates, "difference", zero=True)
 
 
-def _tested(rows: Sequence[tuple[str, Mapping[str, Any]]], first: str) -> Grid:
+def _tested(rows: Sequence[tuple[str, Mapping[str, Any]]], first: str) -> Table:
     body: list[list[Cell]] = []
     for label, row in rows:
         low, high = row["ci95"]
@@ -161,7 +161,7 @@ def _tested(rows: Sequence[tuple[str, Mapping[str, Any]]], first: str) -> Grid:
         claim = {"better": "gain", "worse": "loss", "unclear": "no claim"}[row["verdict"]]
         body.append([label, (f"{row['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}"), relative, *tests, claim])
     headers = [first, "difference", "relative", "p (bootstrap)", "p (Wilcoxon)", "p (users and seeds)", "verdict"]
-    return Grid(headers, body, "Paired over users; p-values Holm-corrected")
+    return Table(headers, body, "Paired over users; p-values Holm-corrected")
 
 
 def _slice_label(row: Mapping[str, Any]) -> str:

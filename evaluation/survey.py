@@ -15,6 +15,7 @@ import polars as pl
 import scipy.stats
 from jaxtyping import Float
 
+from common.text import one_line
 from evaluation.errors import EvaluationError
 from evaluation.significance import holm
 
@@ -170,7 +171,7 @@ def _read(path: Path) -> pl.DataFrame:
     try:
         return _READERS[path.suffix](path)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise EvaluationError(f"{path.name}: cannot be read ({str(error).splitlines()[0]})") from error
+        raise EvaluationError(f"{path.name}: cannot be read ({one_line(error)})") from error
 
 
 def _answers(file: str, column: pl.Series, scale: int) -> Float[np.ndarray, "users"]:

@@ -6,7 +6,7 @@ from common.geometric import defer_unused
 from common.registry import Registry
 from graph.errors import GraphError, QueryRefused, SchemaError, StoreError, StoreMissing
 from graph.schema import EdgeType, GraphSchema
-from graph.store import Counts, GraphStore, StoreOptions
+from graph.store import Counts, GraphStore, StoreOptions, without_password
 
 __all__ = [
     "STORES",
@@ -64,6 +64,6 @@ def open_store(
     scheme, colon, _ = address.partition(":")
     if not colon or scheme not in STORES:
         raise StoreError(
-            f"store {address!r} is unknown; use ladybug:PATH, or bolt://, neo4j:// or neo4j+s://HOST:PORT[#DATABASE]"
+            f"store {without_password(address)!r} is unknown; use ladybug:PATH, or bolt://, neo4j:// or neo4j+s://HOST:PORT[#DATABASE]"
         )
     return STORES[scheme](address, StoreOptions(credentials, read_only, database, max_db_size))

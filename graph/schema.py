@@ -89,7 +89,7 @@ def _relationships() -> tuple[RelationshipKind, ...]:
 
 @dataclass(frozen=True)
 class GraphSchema:
-    """The kinds of one graph: DESIGN's own, with a dataset's attributes and vector lengths added."""
+    """The kinds of one graph: the project's own, with a dataset's attributes and vector lengths added."""
 
     nodes: Mapping[str, NodeKind] = field(default_factory=lambda: {n.label: n for n in _nodes()})
     relationships: Mapping[EdgeType, RelationshipKind] = field(

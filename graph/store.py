@@ -32,6 +32,12 @@ class StoreOptions:
     """Bytes that an embedded store may grow to."""
 
 
+def without_password(address: str) -> str:
+    """The address as a message may show it: what stands before an `@` of a server's may be a password."""
+    scheme, _, rest = address.partition(":")
+    return address if scheme == "ladybug" or "@" not in rest else f"{scheme}://{rest.rpartition('@')[2]}"
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The names of a graph, each in alphabetical order."""

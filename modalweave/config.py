@@ -83,15 +83,9 @@ class RunConfig(BaseModel, extra="forbid"):
     @field_validator("name", mode="before")
     @classmethod
     def _is_a_folders_name(cls, name: object) -> object:
-        """Letters and digits of any script, `.`, `_` and `-`: a folder on every system, one word in a shell."""
-        if not isinstance(name, str):
-            return str(name) if isinstance(name, int) else name
-        name = unicodedata.normalize("NFC", name)
-        bad = next((c for c in name if c not in "._-" and unicodedata.category(c)[0] not in "LMN"), None)
-        if bad is not None or not name or name[0] in "-." or len(name.encode()) > _LONGEST_NAME:
-            what = f"{bad!r} is none" if bad is not None else f"it starts with one, in at most {_LONGEST_NAME} bytes"
-            raise ValueError(f"a name is letters and digits of any script, '.', '_' and '-'; {what}")
-        return name
+        if isinstance(name, str):
+            return checked_name(name)
+        return str(name) if isinstance(name, int) else name
 
     @model_validator(mode="after")
     def _fill(self) -> "RunConfig":
@@ -113,6 +107,16 @@ class RunConfig(BaseModel, extra="forbid"):
     def store_address(self) -> str:
         """The store's full address: `ladybug` stands for the graph inside the workspace."""
         return f"ladybug:{Workspace(self.workspace).graph}" if self.store == "ladybug" else self.store
+
+
+def checked_name(name: str) -> str:
+    """A run's name in one Unicode form: a folder on every system, one word in a shell. Raises `ValueError`."""
+    name = unicodedata.normalize("NFC", name)
+    bad = next((c for c in name if c not in "._-" and unicodedata.category(c)[0] not in "LMN"), None)
+    if bad is not None or not name or name[0] in "-." or len(name.encode()) > _LONGEST_NAME:
+        what = f"{bad!r} is none" if bad is not None else f"it starts with one, in at most {_LONGEST_NAME} bytes"
+        raise ValueError(f"a name is letters and digits of any script, '.', '_' and '-'; {what}")
+    return name
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,20 @@ import polars as pl
 import pyarrow as pa
 
 from common.files import write_text, write_whole
-from modalweave.config import dump_config
+from common.text import one_line
+from graph.schema import MODALITIES
+from modalweave.config import checked_name, dump_config
 from modalweave.errors import RunError
 from modalweave.run import Run
 from modalweave.workspace import Workspace
 
 Frame = Any
 """A pandas, polars or Arrow table, or a mapping of columns."""
+
+_TABLES = (
+    *("interactions", "items", "users", "media", "triples", "social"),
+    *(f"{kind}/{modality}" for kind in ("embeddings", "neighbours") for modality in MODALITIES),
+)
 
 
 def from_frames(
@@ -58,8 +66,8 @@ def from_frames(
     tables |= {f"neighbours/{modality}": frame for modality, frame in (neighbours or {}).items()}
     given = {name: _table(frame, name) for name, frame in tables.items() if frame is not None}
     config: dict[str, Any] = {"source": {"path": str(workspace.source)}, "workspace": str(workspace.root)}
-    if re.fullmatch(r"[A-Za-z0-9._-]+", workspace.root.name):
-        config["name"] = workspace.root.name
+    with suppress(ValueError):  # a folder that cannot be a name leaves the run the default one
+        config["name"] = checked_name(workspace.root.name)
     run = Run(config, progress=progress, **overrides)
     if media is not None:
         given["media"] = _gathered(_table(media, "media"), workspace.source)
@@ -77,7 +85,7 @@ def _table(frame: Frame, name: str) -> pl.DataFrame:
         if isinstance(frame, pl.DataFrame | Mapping | pa.Table) or hasattr(frame, "__arrow_c_stream__"):
             return pl.DataFrame(frame)
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise RunError(f"{name}: cannot be read as a table ({str(error).splitlines()[0]})") from error
+        raise RunError(f"{name}: cannot be read as a table ({one_line(error)})") from error
     raise RunError(f"{name}: {type(frame).__name__} is no table; give one of pandas, polars or Arrow")
 
 
@@ -106,9 +114,8 @@ def _inside(uri: str | None, folder: Path) -> str | None:
 
 
 def _write(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:
-    """One Parquet file a table; those of an earlier call that were not given again go."""
-    for old in folder.rglob("*.parquet"):
-        if str(old.relative_to(folder).with_suffix("")) not in tables:
-            old.unlink()
+    """One Parquet file a table; those of an earlier call that were not given again go, and nothing else does."""
+    for name in set(_TABLES) - set(tables):
+        (folder / f"{name}.parquet").unlink(missing_ok=True)
     for name, table in tables.items():
         write_whole(folder / f"{name}.parquet", table.write_parquet)

@@ -34,6 +34,17 @@ def connect(
     return open_store(address, credentials=credentials, read_only=read_only, database=database, max_db_size=most)
 
 
+def address_of(store: str | None, config: Path | None) -> str:
+    """The address that was given, else that of the config file's run. Raises `ConfigError` where neither is there."""
+    if store is not None:
+        return store
+    if config is None:
+        raise ConfigError("no store named: give --store ladybug:PATH, --store bolt://HOST:PORT, or a config file")
+    from modalweave.config import load_config
+
+    return load_config(config).store_address
+
+
 def is_built(config: "RunConfig") -> bool:
     """Whether the run's own graph is there; of a store elsewhere only opening it can tell."""
     return config.store != "ladybug" or Workspace(config.workspace).graph.exists()
@@ -54,14 +65,9 @@ def check_target(address: str) -> None:
 
 def retract_model(address: str | None, config: Path | None, model_id: str) -> Retracted:
     """Delete a model's RECOMMENDED links from the store of an address or a config."""
-    if address is None:
-        if config is None:
-            raise ConfigError("no store named: give --store ladybug:PATH, --store bolt://HOST:PORT, or a config file")
-        from modalweave.config import load_config
-
-        address = load_config(config).store_address
     from scoring.writeback import retract
 
+    address = address_of(address, config)
     connect(address, config, read_only=True).close()  # a store that is not there is not made
     with connect(address, config) as store:
         return Retracted(address, model_id, retract(store, model_id))

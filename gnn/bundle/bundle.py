@@ -243,7 +243,7 @@ def _read_ids(path: Path, content: Content, name: str, column: str) -> list[str]
     try:
         table = pq.read_table(pa.BufferReader(pa.py_buffer(content)))
     except pa.ArrowException as error:
-        raise BundleError(f"{path}: {name} cannot be read ({str(error).splitlines()[0]}); train again") from error
+        raise BundleError(f"{path}: {name} cannot be read ({one_line(error)}); train again") from error
     if table.column_names != ["index", column] or table["index"].to_pylist() != list(range(len(table))):
         raise BundleError(f"{path}: {name} needs columns index (0, 1, ...) and {column}; train again")
     return [str(value) for value in table[column].to_pylist()]

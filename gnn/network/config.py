@@ -29,6 +29,9 @@ BATCH_USERS, BATCH_SIZE = 512, 2048
 SAMPLED_BATCH = 65_536
 """Training pairs of a sampled batch at most: what it meets stays small beside a graph that asks for sampling."""
 
+MAX_FEATURES = 256
+"""Principal components of a modality's vectors that are kept at most."""
+
 BLOCK_ROWS = 2048
 """Users whose scores the softmax over drawn items holds at once."""
 

@@ -7,11 +7,10 @@ ways), d `embedding_dim`.
 from dataclasses import dataclass
 
 from gnn.footprint import FLOAT, Footprint, Medium, Sizes, validation_bytes
-from gnn.network.config import BLOCK_ROWS, NetworkConfig
+from gnn.network.config import BLOCK_ROWS, MAX_FEATURES, NetworkConfig
 
 _EPOCHS = 40
 """Epochs a network is taken to need: early stopping ends most runs between 20 and 60."""
-_MAX_FEATURES = 256
 
 
 def network_footprint(sizes: Sizes, config: NetworkConfig) -> Footprint:
@@ -75,7 +74,7 @@ def _used(sizes: Sizes, config: NetworkConfig) -> _Used:
     related = sizes.related if "RELATED" in config.relations else 0
     nodes = sizes.users + sizes.items + (sizes.entities if related else 0)
     channels = len(media) if config.fusion == "joint" else min(len(media), 1)
-    width = sum(min(m.width, _MAX_FEATURES) for m in media.values()) if config.content else 0
+    width = sum(min(m.width, MAX_FEATURES) for m in media.values()) if config.content else 0
     return _Used(media, links, related, nodes, channels, width, FLOAT * nodes * config.embedding_dim)
 
 

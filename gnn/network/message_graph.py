@@ -13,12 +13,11 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from gnn.matrices import histories, interactions, media_similarity, sym_normalised
-from gnn.network.config import NetworkConfig
+from gnn.network.config import MAX_FEATURES, NetworkConfig
 from gnn.network.operators import SparseOperator, degree_normalised, ones, row_mean
 from graph.schema import HAS, MEDIA_LABELS
 
 _NAMED_RELATIONS = 8
-_MAX_FEATURES = 256
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def _owns(data: HeteroData, modality: str) -> sp.csr_matrix:
 
 def _item_features(x: Tensor, mask: Tensor, edges: Tensor, items: int) -> Tensor:
     """Whiten the vectors over the media nodes, then average them for each item."""
-    vectors = torch.zeros(len(x), min(x.shape[1], _MAX_FEATURES, int(mask.sum())))
+    vectors = torch.zeros(len(x), min(x.shape[1], MAX_FEATURES, int(mask.sum())))
     vectors[mask] = whitened(x[mask], vectors.shape[1])
     source, target = edges[:, mask[edges[1]]].numpy()
     owns = sp.csr_matrix((np.ones(len(source), np.float32), (source, target)), shape=(items, len(x)))

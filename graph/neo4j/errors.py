@@ -12,6 +12,7 @@ import neo4j.exceptions
 
 from common.text import one_line
 from graph.errors import GraphError, StoreError
+from graph.store import without_password
 
 _PASSING = ("DatabaseUnavailable", "TransactionTerminated", "Transaction.Terminated", "NotALeader")
 _FULL = ("no space left", "disk is full", "storage exhausted", "out of disk")
@@ -111,6 +112,4 @@ def credentials_in_address(address: str) -> GraphError | None:
     """What is wrong with an address that holds a password; the message does not repeat it."""
     if "@" not in address:
         return None
-    host = address.rsplit("@", 1)[1]
-    scheme = address.split("://", maxsplit=1)[0]
-    return StoreError(f"a Neo4j address holds no credentials; use {scheme}://{host} and give them apart")
+    return StoreError(f"a Neo4j address holds no credentials; use {without_password(address)} and give them apart")

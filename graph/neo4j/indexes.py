@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, LiteralString
 
 from graph.errors import StoreError
+from graph.names import backticked
 from graph.neo4j.statements import FORMER, Wanted
 
 SHOW: LiteralString = (
@@ -13,7 +14,6 @@ SHOW: LiteralString = (
 """Every index; a constraint's is listed as its own."""
 
 _DROP_INDEX: LiteralString = "DROP INDEX {name} IF EXISTS"
-_QUOTED: LiteralString = "`{name}`"
 _DROP_CONSTRAINT: LiteralString = "DROP CONSTRAINT {name} IF EXISTS"
 
 
@@ -54,8 +54,8 @@ class Held:
     def drop(self) -> LiteralString:
         """The statement that ends it."""
         if self.constraint is not None:
-            return _DROP_CONSTRAINT.format(name=any_name(self.constraint))
-        return _DROP_INDEX.format(name=any_name(self.name))
+            return _DROP_CONSTRAINT.format(name=backticked(self.constraint))
+        return _DROP_INDEX.format(name=backticked(self.name))
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,3 @@ def plan(wanted: Mapping[str, Wanted], held: Sequence[Held], address: str) -> Pl
 def vector_index(held: Iterable[Held], want: Wanted) -> str | None:
     """The name of an index that searches vectors of the wanted label and length now."""
     return next((h.name for h in held if h.fits(want) and h.state == "ONLINE"), None)
-
-
-def any_name(name: str) -> LiteralString:
-    """A name that the server gave as a Cypher identifier, whatever is in it."""
-    escaped: Any = name.replace("`", "``")
-    return _QUOTED.format(name=escaped)

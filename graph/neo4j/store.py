@@ -25,7 +25,7 @@ from graph.neo4j.connection import Connection
 from graph.neo4j.query import run_query
 from graph.neo4j.read import ENDS, node_batches, relationship_batches
 from graph.schema import MEDIA_LABELS, EdgeType, GraphSchema, NodeKind, RelationshipKind
-from graph.store import Counts, StoreOptions, Vocabulary
+from graph.store import Counts, StoreOptions, Vocabulary, without_password
 
 _WIDTH = (pa.bool_(), pa.int64(), pa.float64(), pa.string())
 _VALUE_TYPES = {"STRING": pa.string(), "INTEGER": pa.int64(), "FLOAT": pa.float64(), "BOOLEAN": pa.bool_()}
@@ -288,7 +288,7 @@ def open_address(address: str, options: StoreOptions) -> Neo4jStore:
     """The store of a Bolt address."""
     if "://" not in address:
         raise StoreError(
-            f"store {address!r} names no host; use ladybug:PATH, or bolt://, neo4j:// or neo4j+s://HOST:PORT"
+            f"store {without_password(address)!r} names no host; use ladybug:PATH, or bolt://, neo4j:// or neo4j+s://HOST:PORT"
         )
     return Neo4jStore(address, credentials=options.credentials, read_only=options.read_only, database=options.database)
 

@@ -1,4 +1,4 @@
-"""The queries behind `graph.paths`: literal Cypher in the subset that both stores run.
+"""The queries behind `graph.views.paths`: literal Cypher in the subset that both stores run.
 
 Every query takes `$user`, `$item` and `$limit`; only train interactions count, and rows come best first.
 """

@@ -183,8 +183,8 @@ def score(
 
 @app.command()
 def retract(
+    model: Annotated[str, typer.Option(help="The links' `model`: the bundle's hash.", show_default=False)],
     config: Annotated[Path | None, typer.Argument(help="The run whose store to clean.")] = None,
-    model: Annotated[str, typer.Option(help="The links' `model`: the bundle's hash.", show_default=False)] = ...,  # type: ignore[assignment]
     store: Annotated[
         str | None, typer.Option(help="`ladybug:PATH` or a Bolt address; else the config's store.")
     ] = None,

@@ -52,7 +52,7 @@ def cypher(
     from modalweave.explore import formats
     from modalweave.explore.queries import Question, answer, picture
     from modalweave.progress import warn
-    from modalweave.stores import connect
+    from modalweave.stores import address_of, connect
 
     if list_recipes:
         tables.recipes({**COOKBOOK, **SEARCHES}, as_json)
@@ -64,7 +64,7 @@ def cypher(
     if query is not None and name is not None:
         raise typer.BadParameter(f"a query and --name {name!r}: give one of the two")
     question = Question(query, name, dict(_parameter(p) for p in param or ()), config_path)
-    with connect(_address(store, config_path), config_path, read_only=True) as graph:
+    with connect(address_of(store, config_path), config_path, read_only=True) as graph:
         table = answer(graph, question, limit=limit, timeout=timeout)
         warn(graph.notes)
     if kind == "table":
@@ -92,9 +92,9 @@ def explore(
 
     from modalweave.cli.repl import Console, piped, typed
     from modalweave.progress import out
-    from modalweave.stores import connect
+    from modalweave.stores import address_of, connect
 
-    address = _address(store, config_path)
+    address = address_of(store, config_path)
     with connect(address, config_path, read_only=True) as graph:
         console = Console(graph, config_path, limit=limit, timeout=timeout)
         if piped():
@@ -121,10 +121,10 @@ def stats(
     from graph.views.networkx_view import ego_network, links_between
     from graph.views.stats import StatsConfig, graph_stats, view_stats
     from modalweave.cli import tables
-    from modalweave.stores import connect
+    from modalweave.stores import address_of, connect
 
     edges, settings = links_between(label, relation), StatsConfig(top=top)
-    with connect(_address(store, config_path), config_path, read_only=True) as graph:
+    with connect(address_of(store, config_path), config_path, read_only=True) as graph:
         if around is None:
             found = graph_stats(graph, config=settings, edges=edges, labels=label)
         else:
@@ -135,9 +135,9 @@ def stats(
 
 
 def explain(
+    user: Annotated[str, typer.Option(help="User id.", show_default=False)],
+    item: Annotated[str, typer.Option(help="Item id.", show_default=False)],
     config_path: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="The run's config file.")] = None,
-    user: Annotated[str, typer.Option(help="User id.", show_default=False)] = ...,  # type: ignore[assignment]
-    item: Annotated[str, typer.Option(help="Item id.", show_default=False)] = ...,  # type: ignore[assignment]
     store: StoreOption = None,
     config: ConfigOption = None,
     bundle: Annotated[Path | None, typer.Option(help="The model whose score to take apart; else the run's.")] = None,
@@ -153,10 +153,10 @@ def explain(
     from modalweave.cli import tables
     from modalweave.cli.explanation_tables import explanation
     from modalweave.explore.explanations import explain_item, find_bundle
-    from modalweave.stores import connect
+    from modalweave.stores import address_of, connect
 
     path = config_path or config
-    with connect(_address(store, path), path, read_only=True) as graph:
+    with connect(address_of(store, path), path, read_only=True) as graph:
         result = explain_item(graph, user, item, bundle=find_bundle(bundle, path), limit=limit, plot=plot)
     tables.finish(result, as_json, explanation)
 
@@ -180,18 +180,6 @@ def _history(config: Path | None) -> Path | None:
     from modalweave.workspace import Workspace
 
     return Workspace(load_config(config).workspace).history
-
-
-def _address(store: str | None, config: Path | None) -> str:
-    if store is not None:
-        return store
-    if config is None:
-        from modalweave.errors import ConfigError
-
-        raise ConfigError("no store named: give --store ladybug:PATH, --store bolt://HOST:PORT, or a config file")
-    from modalweave.config import load_config
-
-    return load_config(config).store_address
 
 
 def _parameter(text: str) -> tuple[str, Any]:

@@ -34,7 +34,8 @@ _WIDTH, _HEIGHT, _MARGIN, _RADIUS = 1100, 760, 70, 9
 
 
 def draw(graph: nx.MultiDiGraph, path: Path, *, title: str) -> Drawing:
-    """Draw what `graph.subgraph.result_graph` gives; the file's ending decides: `.png` or `.html`.
+    """Draw what `graph.views.result_graph` gives; the file's ending decides: `.png` or `.html`.
+
     Equal graphs give equal places.
     """
     drawers = {".png": _png, ".html": _html, ".htm": _html}

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import JsonValue
 
-from modalweave.results.record import JsonObject, Record
+from modalweave.results.record import OPTIONAL, JsonObject, Record
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Measurement(Record):
     """Stage -> seconds."""
     seed: int
     device: str
-    new_items: NewItems | None = field(default=None, kw_only=True, metadata={"omit": True})
+    new_items: NewItems | None = field(default=None, kw_only=True, metadata=OPTIONAL)
     """None where every item with media has a training interaction."""
 
     def __repr__(self) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from common.machine import cpu_count, may_have_gpu
-from encoders import make_encoder
+from encoders import DEFAULTS, make_encoder
 from encoders.errors import EncoderError
 from graph.errors import GraphError
+from graph.store import without_password
 from modalweave.results.build import Check, DoctorReport
 from modalweave.stores import connect, is_built
 
@@ -22,7 +23,6 @@ _OPTIONAL = {
     "ray": "the ray scoring engine",
     "onnxruntime": "ONNX export",
 }
-_OFFLINE = {"text": "minilm", "image": "efficientnet_lite0", "audio": "logmel"}
 
 
 def examine(config: "RunConfig | None") -> DoctorReport:
@@ -70,7 +70,7 @@ def _disk(config: "RunConfig | None") -> Check:
 
 
 def _encoders(config: "RunConfig | None") -> Iterator[Check]:
-    wanted = config.encoders if config else _OFFLINE
+    wanted = config.encoders if config else DEFAULTS
     for modality, spec in wanted.items():
         if spec is None:
             continue
@@ -93,7 +93,7 @@ def _store(config: "RunConfig") -> Iterator[Check]:
             counts = store.counts()
             states = store.index_states()
     except GraphError as error:
-        yield Check("store", "failed", address, str(error))
+        yield Check("store", "failed", without_password(address), str(error))
         return
     nodes = sum(counts.nodes.values())
     yield Check("store", "ok", f"{address}: {nodes:,} nodes")

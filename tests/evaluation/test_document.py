@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from common.page import Table
 from common.plots import as_svg
-from evaluation.document import Grid, Plot, Section, as_html, write_markdown
+from evaluation.document import Plot, Section, as_html, write_markdown
 from evaluation.plots import Estimate, interval_plot, share_plot
 
 EVIL = "<script>alert(1)</script> | `x` *b*"
@@ -16,8 +17,8 @@ def sections() -> list[Section]:
     forest = interval_plot([Estimate(EVIL, 0.1, 0.0, 0.2), Estimate("b", -0.1, -0.2, 0.0, False)], "gain", zero=True)
     shares = share_plot({"1-5": {"text": 0.4, "image": 0.6}, "6+": {"text": 0.5, "image": 0.5}}, "share")
     plots = [Plot("forest", forest, EVIL), Plot("shares", shares, "Shares")]
-    grids = [Grid(["name", "value"], [[EVIL, ("0.1", EVIL)]], EVIL), Grid(["empty"], [])]
-    return [Section(EVIL, [EVIL], [EVIL], plots, grids)]
+    tables = [Table(["name", "value"], [[EVIL, ("0.1", EVIL)]], EVIL), Table(["empty"], [])]
+    return [Section(EVIL, [EVIL], [EVIL], plots, tables)]
 
 
 def test_a_page_holds_no_markup_from_names_and_asks_for_nothing() -> None:

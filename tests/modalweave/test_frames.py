@@ -65,3 +65,16 @@ def test_what_is_no_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(mw.ConfigError, match="seed"):
         mw.from_frames(PAIRS, path=tmp_path / "x", seed=-1)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(("folder", "name"), [("магазин", "магазин"), ("shop-2.b", "shop-2.b"), (".hidden", "run")])
+def test_the_folder_names_the_run_where_it_can(tmp_path: Path, folder: str, name: str) -> None:
+    assert mw.from_frames(PAIRS, path=tmp_path / folder, **QUICK).config.name == name
+
+
+def test_what_is_no_table_of_a_run_stays(tmp_path: Path) -> None:
+    other = tmp_path / "x" / "source" / "archive" / "old.parquet"
+    other.parent.mkdir(parents=True)
+    pl.DataFrame({"a": [1]}).write_parquet(other)
+    mw.from_frames(PAIRS, path=tmp_path / "x", **QUICK)
+    assert other.exists()
