@@ -168,7 +168,10 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(f"--set {override!r}: the value {text!r} is not readable as YAML") from None
-    set_key(raw, dotted, value)
+    try:
+        set_key(raw, dotted, value)
+    except ConfigError as error:
+        raise ConfigError(f"--set {override!r}: {error}") from None
 
 
 def set_key(raw: dict[str, Any], dotted: str, value: object) -> None:
