@@ -1,6 +1,6 @@
 """The batch job: every user against every item, in shards; the same bytes however often it was killed.
 
-out/  job.json (while running)  part-00000.parquet ...  manifest.json (last)
+out/  _job.json (while running)  part-00000.parquet ...  _manifest.json (last)
 """
 
 import hashlib
@@ -28,6 +28,8 @@ class Job:
 
     bundle_dir: Path
     bundle: Bundle
+    unknown: list[str]
+    """Users whom the bundle does not know; they stand at its end."""
     out: Path
     users: Int[np.ndarray, "users"]
     """Indices of the users to score, in output order."""
@@ -49,28 +51,34 @@ def run_job(
     options: ScoringConfig,
     *,
     users: Sequence[str] | None = None,
+    strict: bool = False,
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score all users of a bundle, or those named, and return the manifest.
 
     The same call on the same folder resumes: parts that match their recorded SHA-256 are kept.
-    Users named twice are scored once.
+    Users named twice are scored once. Users whom the bundle does not know are served what is popular and stand in the
+    manifest (`unknown`).
 
     Args:
         bundle_dir: what `train` wrote.
         out: the folder of the parts; made if absent.
         options: `top_k` and `shard_size` are pinned in the folder, `engine` may change between calls.
         users: ids to score, in that order; none scores everyone in the bundle's order.
+        strict: refuse users whom the bundle does not know.
         fresh: start over where the folder holds the parts of another job, instead of refusing.
         progress: called with (users done, users in all).
 
     Raises:
-        ScoringError: an unknown user, a folder of another job, a full disk.
+        ScoringError: an unknown user where `strict`, a folder of another job, a full disk.
         gnn.errors.BundleError: a bundle that is incomplete or altered.
     """
     bundle = load_bundle(bundle_dir)
-    job = Job(bundle_dir, bundle, out, _indices(bundle, users), options)
+    unknown = _unknown(bundle, users or (), strict=strict)
+    if unknown:
+        bundle = bundle.with_strangers(unknown)
+    job = Job(bundle_dir, bundle, unknown, out, _indices(bundle, users), options)
     plan = _plan(job, everyone=users is None)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -83,7 +91,7 @@ def run_job(
 
 def _complete(job: Job, plan: Mapping[str, Any], recorded: Mapping[str, Part], progress: Progress) -> dict[str, Any]:
     """Make what is missing, then the manifest."""
-    names = [part_name(number) for number in range(job.num_parts)]
+    names = [part_name(number, job.options.format) for number in range(job.num_parts)]
     parts = {name: recorded[name] for name in names if name in recorded and is_whole(job.out / name, recorded[name])}
     missing = [number for number, name in enumerate(names) if name not in parts]
     done = len(job.users) - sum(len(job.shard(number)) for number in missing)
@@ -94,7 +102,7 @@ def _complete(job: Job, plan: Mapping[str, Any], recorded: Mapping[str, Part], p
         (job.out / MANIFEST).unlink(missing_ok=True)
     remove_strangers(job.out, {*parts, MANIFEST, JOURNAL})
     for number, part in _engine(job.options.engine)(job, missing):
-        parts[part_name(number)] = part
+        parts[names[number]] = part
         write_record(job.out / JOURNAL, plan, parts)
         done += len(job.shard(number))
         progress(done, len(job.users))
@@ -105,7 +113,7 @@ def _complete(job: Job, plan: Mapping[str, Any], recorded: Mapping[str, Part], p
 
 def _local(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
     for number in missing:
-        path = job.out / part_name(number)
+        path = job.out / part_name(number, job.options.format)
         yield number, write_part(job.bundle, job.shard(number), job.options, path)
 
 
@@ -131,16 +139,28 @@ def _plan(job: Job, *, everyone: bool) -> dict[str, Any]:
     options: dict[str, Any] = {"top_k": job.options.top_k, "shard_size": job.options.shard_size, "users_sha256": chosen}
     if job.options.new_items:
         options["new_items"] = job.options.new_items
-    return {"bundle": job.bundle.hash, "options": options, "users": len(job.users)}
+    if job.options.format != "parquet":
+        options["format"] = job.options.format
+    plan = {"bundle": job.bundle.hash, "options": options, "users": len(job.users)}
+    return plan | {"unknown": job.unknown} if job.unknown else plan
+
+
+def _unknown(bundle: Bundle, users: Sequence[str], *, strict: bool) -> list[str]:
+    """The users named whom the bundle does not know, each once."""
+    known = set(bundle.user_ids)
+    unknown = [user for user in dict.fromkeys(users) if user not in known]
+    if unknown and strict:
+        row = users.index(unknown[0]) + 1
+        raise ScoringError(
+            f"users row {row}: unknown user {unknown[0]!r}, {len(unknown)} in all; the bundle knows {len(known)} users"
+        )
+    return unknown
 
 
 def _indices(bundle: Bundle, users: Sequence[str] | None) -> Int[np.ndarray, "users"]:
     if users is None:
         return np.arange(len(bundle.user_ids), dtype=np.int64)
     known = {user: index for index, user in enumerate(bundle.user_ids)}
-    for row, user in enumerate(users, start=1):
-        if user not in known:
-            raise ScoringError(f"users row {row}: unknown user {user!r}; the bundle knows {len(known)} users")
     if not users:
         raise ScoringError("users is empty: nothing to score; name at least one user")
     return np.array([known[user] for user in dict.fromkeys(users)], dtype=np.int64)

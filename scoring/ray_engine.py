@@ -18,16 +18,18 @@ from scoring.shards import Part, part_name, write_part
 class _Worker:
     """Holds the bundle and writes one part after another."""
 
-    def __init__(self, bundle_dir: str, bundle_hash: str) -> None:
+    def __init__(self, bundle_dir: str, bundle_hash: str, unknown: list[str]) -> None:
         # One core an actor: the same arithmetic, and so the same bytes, however many there are.
         torch.set_num_threads(1)
         self.bundle = load_bundle(Path(bundle_dir))
         if self.bundle.hash != bundle_hash:
             raise ScoringError(f"{bundle_dir}: the bundle changed while the job ran; start the job again")
+        if unknown:
+            self.bundle = self.bundle.with_strangers(unknown)
 
     def write(self, number: int, users: Any, options: ScoringConfig, out: str) -> tuple[int, Part]:
         # Ray hands out arrays that cannot be written to, which torch does not take.
-        return number, write_part(self.bundle, users.copy(), options, Path(out) / part_name(number))
+        return number, write_part(self.bundle, users.copy(), options, Path(out) / part_name(number, options.format))
 
 
 def run_shards(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
@@ -44,7 +46,7 @@ def run_shards(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
     try:
         actor = ray.remote(num_cpus=1)(_Worker)
         count = min(job.options.workers, len(missing))
-        workers = [actor.remote(str(job.bundle_dir.resolve()), job.bundle.hash) for _ in range(count)]
+        workers = [actor.remote(str(job.bundle_dir.resolve()), job.bundle.hash, job.unknown) for _ in range(count)]
         out = str(job.out.resolve())
         pool = ray.util.ActorPool(workers)
         work = ((number, job.shard(number), job.options, out) for number in missing)

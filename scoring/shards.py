@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import torch
 from jaxtyping import Int
 
 from common.files import sha256_of, write_bytes
+from common.spreadsheet import plain_cells
 from gnn.bundle.bundle import Bundle
 from gnn.scorers.ranking import top_items
 from scoring.config import ScoringConfig
@@ -38,9 +40,9 @@ class Part:
     sha256: str
 
 
-def part_name(number: int) -> str:
+def part_name(number: int, kind: str) -> str:
     """`part-00000.parquet`, ..."""
-    return f"part-{number:05d}.parquet"
+    return f"part-{number:05d}.{kind}"
 
 
 def write_part(bundle: Bundle, users: Int[np.ndarray, "shard"], options: ScoringConfig, path: Path) -> Part:
@@ -62,11 +64,18 @@ def write_part(bundle: Bundle, users: Int[np.ndarray, "shard"], options: Scoring
         ],
         schema=SCHEMA,
     )
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", row_group_size=1 << 20)
-    content = sink.getvalue().to_pybytes()
+    content = _bytes(table, options.format)
     write_whole(path, content)
     return Part(len(table), hashlib.sha256(content).hexdigest())
+
+
+def _bytes(table: pa.Table, kind: str) -> bytes:
+    sink = pa.BufferOutputStream()
+    if kind == "csv":
+        pa.csv.write_csv(pa.table([plain_cells(column) for column in table.columns], table.column_names), sink)
+    else:
+        pq.write_table(table, sink, compression="zstd", row_group_size=1 << 20)
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def is_whole(path: Path, part: Part) -> bool:

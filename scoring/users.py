@@ -1,5 +1,6 @@
 """Reading the file that names the users to score."""
 
+import unicodedata
 from pathlib import Path
 
 import polars as pl
@@ -27,4 +28,4 @@ def read_users(path: Path) -> list[str]:
     empty = (ids == "").arg_true()
     if len(empty):
         raise ScoringError(f"{path}: row {empty[0] + 1} names no user; remove the row")
-    return ids.to_list()
+    return [unicodedata.normalize("NFC", name) for name in ids]  # as a build reads ids

@@ -1,5 +1,6 @@
 """Scored links back into the graph, as RECOMMENDED relationships that name their model."""
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -44,12 +45,16 @@ def write_back(
 
     if not (scores / MANIFEST).is_file():
         raise ScoringError(f"{scores}: no {MANIFEST}, so the job is not finished; run it again to the end")
+    record = json.loads((scores / MANIFEST).read_bytes())
+    if record["options"].get("format", "parquet") != "parquet":
+        raise ScoringError(f"{scores}: its parts are {record['options']['format']}; links are written from parquet")
+    unknown = record.get("unknown", [])  # no user of the graph
     parts = sorted(scores.glob("part-*.parquet"))
     present = _links(store).filter(model=model_id)
     changed = 0
     waiting: list[pl.DataFrame] = []
     for done, path in enumerate(parts, start=1):
-        waiting.append(_part(path))
+        waiting.append(_part(path).filter(~pl.col("source").is_in(unknown)))
         if sum(map(len, waiting)) >= _ROWS or done == len(parts):
             links = pl.concat(waiting)
             waiting.clear()

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,12 @@ class Bundle:
     def served(self) -> ServedScorer:
         """The scorer with what is popular for the users without a history."""
         return ServedScorer(self.scorer, self.history)
+
+    def with_strangers(self, ids: Sequence[str]) -> "Bundle":
+        """The bundle with more users at the end, of whom nothing is known; they are served what is popular."""
+        empty = sp.csr_matrix((len(ids), len(self.item_ids)), dtype=np.float32)
+        seen, history = (sp.vstack([pairs, empty], format="csr") for pairs in (self.seen, self.history))
+        return replace(self, user_ids=[*self.user_ids, *ids], seen=seen, history=history)
 
 
 def save_bundle(

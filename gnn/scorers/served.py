@@ -27,8 +27,8 @@ class ServedScorer:
 
     @property
     def num_users(self) -> int:
-        """Users of the scorer."""
-        return self.scorer.num_users
+        """Rows of `history`: users beyond those of the scorer have none."""
+        return int(self.history.shape[0])
 
     @property
     def num_items(self) -> int:
@@ -37,7 +37,7 @@ class ServedScorer:
 
     def scores(self, users: Int[Tensor, "block"]) -> Float[Tensor, "block items"]:
         """The scorer's, and `popularity` for the users without a history."""
-        scores = self.scorer.scores(users)
+        scores = self.scorer.scores(users.where(users < self.scorer.num_users, 0))
         strangers = self.strangers[users]
         if strangers.any():
             scores = scores.to(torch.float32, copy=True)

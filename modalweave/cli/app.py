@@ -166,7 +166,10 @@ def score(
         Path | None, typer.Option(help="Only these users: one id a line, or Parquet / CSV with user_id.")
     ] = None,
     shard_size: Annotated[int, typer.Option(min=1, help="Users per part file.")] = 10_000,
+    form: Annotated[Literal["parquet", "csv"], typer.Option("--format", help="Of the part files.")] = "parquet",
     engine: Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray workers.")] = "local",
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse users whom the model does not know.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another job's parts in the folder.")] = False,
     write_back: Annotated[str | None, typer.Option(help="Store that gets the RECOMMENDED links.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -175,9 +178,17 @@ def score(
     from modalweave.progress import Stages
     from modalweave.stages import score as scoring
 
-    options = {"top_k": top_k, "shard_size": shard_size, "engine": engine}
-    stages = Stages(quiet=as_json)
-    result = scoring.score(bundle, out_dir, options, users_file=users, write_back=write_back, stages=stages)
+    options = {"top_k": top_k, "shard_size": shard_size, "format": form, "engine": engine}
+    result = scoring.score(
+        bundle,
+        out_dir,
+        options,
+        users_file=users,
+        strict=strict,
+        write_back=write_back,
+        fresh=overwrite,
+        stages=Stages(quiet=as_json),
+    )
     tables.finish(result, as_json, tables.scores)
 
 

@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from common.files import write_bytes
+from common.spreadsheet import plain_cells
 from modalweave.errors import RunError
 
 Format = Literal["table", "json", "csv", "parquet"]
@@ -55,7 +56,8 @@ def _bytes(table: pa.Table, kind: Literal["json", "csv", "parquet"]) -> bytes:
     if kind == "parquet":
         pq.write_table(table, sink)
     else:
-        pa.csv.write_csv(pa.table([_flat(c) for c in table.columns], names=table.column_names), sink)
+        columns = [plain_cells(_flat(column)) for column in table.columns]
+        pa.csv.write_csv(pa.table(columns, names=table.column_names), sink)
     return sink.getvalue()
 
 

@@ -30,6 +30,8 @@ class ScoreResult(Record):
     out: str
     """Folder of the parts; it opens as one table."""
     seconds: Mapping[str, float]
+    unknown: tuple[str, ...] | None = field(default=None, metadata=OPTIONAL)
+    """Users that were named and that the model does not know: they got what is popular."""
     written_back: int | None = field(default=None, metadata=OPTIONAL)
     store: str | None = field(default=None, metadata=OPTIONAL)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from modalweave.config import RunConfig
-from modalweave.progress import Stages
+from modalweave.progress import Stages, warn
 from modalweave.results.jobs import ScorePart, ScoreResult
 from modalweave.stages.inputs import named_bundle, serving_folder
 from modalweave.stores import check_target, connect
@@ -14,6 +14,9 @@ from scoring.config import ScoringConfig
 from scoring.job import run_job
 from scoring.users import read_users
 from scoring.writeback import write_back as write_links
+
+_NAMED = 100
+"""Unknown users that are listed on stderr; the result lists all."""
 
 
 def score_run(config: RunConfig, *, stages: Stages) -> ScoreResult:
@@ -30,11 +33,13 @@ def score(
     *,
     stages: Stages,
     users_file: Path | None = None,
+    strict: bool = False,
     write_back: str | None = None,
     fresh: bool = False,
 ) -> ScoreResult:
     """Score users against the whole catalogue, optionally writing RECOMMENDED links into a store.
 
+    Users of the file whom the model does not know are served what is popular and told; `strict` refuses them.
     `fresh` starts over where the folder holds another job's parts, as a run's own `scores/` does after training.
     """
     if write_back is not None:
@@ -42,7 +47,13 @@ def score(
     users = read_users(users_file) if users_file is not None else None
     with stages.stage("score", "Scoring") as report:
         job = ScoringConfig.model_validate(options)
-        manifest = run_job(named_bundle(bundle, stages.note), out, job, users=users, fresh=fresh, progress=report)
+        manifest = run_job(
+            named_bundle(bundle, stages.note), out, job, users=users, strict=strict, fresh=fresh, progress=report
+        )
+    unknown = tuple(manifest.get("unknown", ()))
+    if unknown:
+        named = ", ".join(map(repr, unknown[:_NAMED])) + (", ..." if len(unknown) > _NAMED else "")
+        warn([f"{len(unknown):,} users are unknown to the model and get what is popular: {named}"])
     written = None
     if write_back is not None:
         created, model = datetime.now(UTC).isoformat(timespec="seconds"), manifest["bundle"]
@@ -52,6 +63,7 @@ def score(
         bundle=manifest["bundle"],
         options=manifest["options"],
         users=manifest["users"],
+        unknown=unknown or None,
         rows=manifest["rows"],
         parts={name: ScorePart(part["rows"], part["sha256"]) for name, part in manifest["parts"].items()},
         out=str(out),

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.dataset
+import pyarrow.parquet as pq
 import pytest
+import scipy.sparse as sp
+import torch
 from pydantic import ValidationError
 
 from common.files import is_partial
-from gnn.bundle.bundle import load_bundle
+from gnn.bundle.bundle import load_bundle, save_bundle
 from gnn.errors import BundleError
+from gnn.scorers.base import DotScorer
 from scoring.config import ScoringConfig
 from scoring.errors import ScoringError
 from scoring.job import run_job
@@ -60,8 +65,8 @@ def test_lists_equal_a_brute_force_sort(bundle: Path, tmp_path: Path, top_k: int
 
 def test_layout(finished: Path, bundle: Path) -> None:
     files = contents(finished)
-    assert list(files) == ["manifest.json", *(f"part-0000{i}.parquet" for i in range(6))]
-    manifest = json.loads(files["manifest.json"])
+    assert list(files) == ["_manifest.json", *(f"part-0000{i}.parquet" for i in range(6))]
+    manifest = json.loads(files["_manifest.json"])
     table = read(finished)
     assert manifest["bundle"] == load_bundle(bundle).hash
     assert manifest["options"] == {"top_k": 7, "shard_size": 10, "users_sha256": None}
@@ -81,7 +86,7 @@ def test_the_same_call_again_touches_nothing(bundle: Path, finished: Path) -> No
     manifest = run_job(bundle, finished, OPTIONS, progress=lambda done, total: steps.append((done, total)))
     assert {path: path.stat().st_mtime_ns for path in finished.glob("part-*")} == before
     assert steps == [(57, 57)]
-    assert manifest == json.loads((finished / "manifest.json").read_text())
+    assert manifest == json.loads((finished / "_manifest.json").read_text())
 
 
 def test_progress_counts_users(bundle: Path, tmp_path: Path) -> None:
@@ -130,7 +135,7 @@ def test_kill_nine_then_resume(bundle: Path, finished: Path, killed: dict[int, P
     out = killed[rename]
     whole = contents(finished)
     parts = [name for name in contents(out) if name.startswith("part-")]
-    assert len(parts) == left and "manifest.json" not in contents(out)
+    assert len(parts) == left and "_manifest.json" not in contents(out)
     assert all(contents(out)[name] == whole[name] for name in parts)
     assert any(is_partial(name) for name in contents(out))
     run_job(bundle, out, OPTIONS)
@@ -161,7 +166,7 @@ def test_another_job_in_the_folder_is_refused(
     options = OPTIONS.model_copy(update={change: 9}) if change in ("top_k", "shard_size") else OPTIONS
     source = other_bundle if change == "bundle" else bundle
     users = ["u1"] if change == "users" else None
-    with pytest.raises(ScoringError, match="choose another folder or remove it"):
+    with pytest.raises(ScoringError, match="choose another folder or replace it"):
         run_job(source, finished, options, users=users)
     assert contents(finished) == before
 
@@ -175,6 +180,42 @@ def test_fresh_replaces_another_job(other_bundle: Path, bundle: Path, finished: 
     assert contents(tmp_path) == contents(finished)
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "job.json"])
+def test_a_job_of_an_earlier_version_is_told_and_replaced(
+    bundle: Path, finished: Path, tmp_path: Path, name: str
+) -> None:
+    run_job(bundle, tmp_path, OPTIONS)
+    (tmp_path / "_manifest.json").rename(tmp_path / name)
+    with pytest.raises(
+        ScoringError, match=rf"holds a job of an earlier version \({name}\); replace it with --overwrite"
+    ):
+        run_job(bundle, tmp_path, OPTIONS)
+    run_job(bundle, tmp_path, OPTIONS, fresh=True)
+    assert contents(tmp_path) == contents(finished)
+
+
+def test_the_folder_opens_as_one_table(finished: Path, tmp_path: Path) -> None:
+    expected = read(finished)
+    assert pl.DataFrame(pq.read_table(finished)).equals(expected)
+    assert pl.read_parquet(finished / "*.parquet").equals(expected)
+    assert pl.DataFrame(pyarrow.dataset.dataset(finished).to_table()).equals(expected)
+
+
+def test_csv_parts_hold_the_same_rows_and_no_formula(finished: Path, tmp_path: Path) -> None:
+    users, items = torch.ones(3, 1), torch.tensor([[3.0], [2.0], [1.0]])
+    ids = {"user_ids": ["-1+1", "\tu", "u"], "item_ids": ["=HYPERLINK(1)", "@x", "plain"]}
+    seen = sp.csr_matrix(np.array([[0, 0, 1], [0, 1, 0], [0, 0, 1]], dtype=np.float32))
+    save_bundle(tmp_path / "bundle", DotScorer(users, items), **ids, seen=seen, manifest={"model": "dot"})
+    run_job(tmp_path / "bundle", tmp_path / "out", ScoringConfig(top_k=2, format="csv"))
+    assert sorted(contents(tmp_path / "out")) == ["_manifest.json", "part-00000.csv"]
+    found = pl.read_csv(tmp_path / "out" / "part-00000.csv", infer_schema=False)
+    assert found["user_id"].unique(maintain_order=True).to_list() == ["'-1+1", "'\tu", "u"]
+    assert found["item_id"].head(2).to_list() == ["'=HYPERLINK(1)", "'@x"]
+    assert found["score"].head(2).cast(pl.Float64).to_list() == [3.0, 2.0]
+    with pytest.raises(ScoringError, match="format"):
+        run_job(tmp_path / "bundle", tmp_path / "out", ScoringConfig(top_k=2))
+
+
 def test_engine_and_workers_are_not_pinned(bundle: Path, finished: Path) -> None:
     before = contents(finished)
     run_job(bundle, finished, OPTIONS.model_copy(update={"workers": 5}))
@@ -184,11 +225,11 @@ def test_engine_and_workers_are_not_pinned(bundle: Path, finished: Path) -> None
 def test_foreign_parts_are_left_alone(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "part-00000.parquet").write_bytes(b"somebody else's")
     for fresh in (False, True):
-        with pytest.raises(ScoringError, match=r"holds parts but no manifest\.json of ours"):
+        with pytest.raises(ScoringError, match=r"holds parts but no _manifest\.json of ours"):
             run_job(bundle, tmp_path, OPTIONS, fresh=fresh)
     assert (tmp_path / "part-00000.parquet").read_bytes() == b"somebody else's"
     (tmp_path / "part-00000.parquet").unlink()
-    (tmp_path / "manifest.json").write_text('{"name": "a web app"}')
+    (tmp_path / "_manifest.json").write_text('{"name": "a web app"}')
     with pytest.raises(ScoringError, match="no record of a scoring job"):
         run_job(bundle, tmp_path, OPTIONS)
 
@@ -202,9 +243,28 @@ def test_a_subset_in_its_own_order(bundle: Path, finished: Path, tmp_path: Path)
         assert got.filter(pl.col("user_id") == user).equals(whole.filter(pl.col("user_id") == user))
 
 
-def test_unknown_users_are_named(bundle: Path, tmp_path: Path) -> None:
-    with pytest.raises(ScoringError, match=r"users row 2: unknown user 'nobody'"):
-        run_job(bundle, tmp_path / "out", OPTIONS, users=["u1", "nobody"])
+def test_unknown_users_get_what_is_popular_and_are_listed(bundle: Path, finished: Path, tmp_path: Path) -> None:
+    named = ["u1", "nobody", "u2", "1e5", "nobody"]
+    manifest = run_job(bundle, tmp_path, ScoringConfig(top_k=7, shard_size=2), users=named)
+    assert manifest["unknown"] == ["nobody", "1e5"]
+    assert manifest["users"] == 4
+    found, loaded = read(tmp_path), load_bundle(bundle)
+    assert found["user_id"].unique(maintain_order=True).to_list() == ["u1", "nobody", "u2", "1e5"]
+    counts = dict(zip(loaded.item_ids, loaded.history.sum(axis=0).tolist()[0], strict=True))
+    best = sorted(counts.values(), reverse=True)[:7]
+    for user in ("nobody", "1e5"):
+        rows = found.filter(user_id=user)
+        assert [counts[item] for item in rows["item_id"]] == best
+        assert rows["source"].unique().to_list() == ["popularity"]
+    assert found.filter(user_id="u2").equals(read(finished).filter(user_id="u2"))
+    before = contents(tmp_path)
+    assert run_job(bundle, tmp_path, ScoringConfig(top_k=7, shard_size=2), users=named) == manifest
+    assert contents(tmp_path) == before
+
+
+def test_strict_names_the_unknown_user(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(ScoringError, match=r"users row 2: unknown user 'nobody', 1 in all"):
+        run_job(bundle, tmp_path / "out", OPTIONS, users=["u1", "nobody"], strict=True)
     with pytest.raises(ScoringError, match="users is empty"):
         run_job(bundle, tmp_path / "out", OPTIONS, users=[])
     assert not (tmp_path / "out").exists()
@@ -231,7 +291,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(bundle: Path, t
     got = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert got.stdout.count("\n") == 1, got.stderr
     assert "part-00000.parquet: cannot be written (File too large)" in got.stdout
-    assert list(contents(out)) == ["job.json"]
+    assert list(contents(out)) == ["_job.json"]
     run_job(bundle, out, ScoringConfig(top_k=40, shard_size=50))
     assert read(out).rows() == brute_force(bundle, 40)
 

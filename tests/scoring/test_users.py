@@ -41,3 +41,8 @@ def test_bad_files_are_named(tmp_path: Path, name: str, content: bytes, message:
 def test_absent_file(tmp_path: Path) -> None:
     with pytest.raises(ScoringError, match=r"absent\.txt: users cannot be read"):
         read_users(tmp_path / "absent.txt")
+
+
+def test_an_id_in_another_unicode_form_is_the_graphs(tmp_path: Path) -> None:
+    (tmp_path / "users.txt").write_text("cafe\u0301\n", encoding="utf-8")
+    assert read_users(tmp_path / "users.txt") == ["caf\u00e9"]
