@@ -198,6 +198,7 @@ def test_the_folder_opens_as_one_table(finished: Path, tmp_path: Path) -> None:
     expected = read(finished)
     assert pl.DataFrame(pq.read_table(finished)).equals(expected)
     assert pl.read_parquet(finished / "*.parquet").equals(expected)
+    assert pl.scan_parquet(finished, hidden_file_prefix="_").collect().equals(expected)
     assert pl.DataFrame(pyarrow.dataset.dataset(finished).to_table()).equals(expected)
 
 

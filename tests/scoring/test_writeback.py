@@ -80,5 +80,5 @@ def test_a_retracted_model_is_gone_and_the_other_stays(bundle: Path, store: Grap
 
 
 def test_an_unfinished_job_is_refused(store: GraphStore, tmp_path: Path) -> None:
-    with pytest.raises(ScoringError, match=r"no manifest\.json, so the job is not finished"):
+    with pytest.raises(ScoringError, match=r"no _manifest\.json, so the job is not finished"):
         write_back(store, tmp_path, model_id="m", created="t")

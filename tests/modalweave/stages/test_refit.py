@@ -85,6 +85,28 @@ def test_the_same_refit_has_the_same_bytes_and_an_older_one_is_told(finished: Pa
     assert "modalweave refit" in said.err
 
 
+def test_unknown_users_are_listed_and_an_older_folder_is_replaced_on_request(finished: Path, modalweave: Run) -> None:
+    (finished / "users.txt").write_text("u01\nnobody\n")
+    arguments = ("score", finished, "--out", finished / "some", "--users", finished / "users.txt")
+    done = modalweave(*arguments, "--json")
+    assert done.code == 0, done.err
+    assert done.json()["unknown"] == ["nobody"]
+    assert "1 users are unknown to the model and get what is popular: 'nobody'" in done.err
+    assert "unknown user 'nobody'" in modalweave(*arguments, "--strict").err
+    refused = modalweave(*arguments, "--top-k", 3)
+    assert refused.code == 1
+    assert "--overwrite" in refused.err
+    again = modalweave(*arguments, "--top-k", 3, "--overwrite", "--format", "csv", "--json")
+    assert again.json()["rows"] == 6
+    assert [path.name for path in sorted((finished / "some").iterdir())] == ["_manifest.json", "part-00000.csv"]
+    store = f"ladybug:{finished / 'graph'}"
+    told = modalweave(*arguments, "--top-k", 3, "--overwrite", "--format", "csv", "--write-back", store)
+    assert told.code == 1
+    assert "links are written from parquet" in told.err
+    written = modalweave(*arguments, "--top-k", 3, "--overwrite", "--write-back", store, "--json")
+    assert written.json()["written_back"] == 3
+
+
 def test_without_a_trained_model_it_names_the_stage(config: Path, modalweave: Run) -> None:
     assert modalweave("build", config).code == 0
     told = modalweave("refit", config)
