@@ -1,4 +1,4 @@
-"""Published results on the splits of the benchmark sets: R@20 / N@20 on test, train-only mask, as seen in November 2026.
+"""Published results on the splits of the benchmark sets: R@20 / N@20 on test, train-only mask (November 2026).
 
 TikTok rows as reported by MMSSL (Wei et al. 2023), DiffMM (Jiang et al. 2024), MMHCL (Guo et al. 2025), GenRec-V1 and
 MDMNS; Amazon Baby rows on the MMRec split (Zhou 2023) as reported by each paper. What a row was chosen on stands in its

@@ -1,8 +1,9 @@
 """A catalogue as a shop has it, in daily use: `python -m benchmarks.shop DATA OUT [--modalweave COMMAND]`.
 
-Writes MovieLens-100K (ratings of 4 and more, with plots and posters) from `DATA/ml100k.npz` as the CSV exports of a shop,
-every field quoted, without a split; runs `modalweave run` on it and says what a customer would see: recommendations of
-what people own already, people without a history in train, items nobody had in train, how much of the catalogue is shown.
+Writes MovieLens-100K (ratings of 4 and more, with plots and posters) from `DATA/ml100k.npz` as the CSV exports of a
+shop, every field quoted, without a split; runs `modalweave run` on it and says what a customer would see:
+recommendations of what people own already, people without a history in train, items nobody had in train, how much of
+the catalogue is shown.
 """
 
 import argparse
@@ -50,13 +51,14 @@ def daily(out: Path) -> dict[str, float]:
     split = owned_by_split(out)
     strangers = owned.select("user_id").unique().join(split["train"].select("user_id"), on="user_id", how="anti")
     new = catalogue(out).join(split["train"].select("item_id"), on="item_id", how="anti")
-    first = scores.filter(pl.col("user_id").is_in(strangers["user_id"].implode())).filter(pl.col("rank") == 1)
+    first = scores.join(strangers, on="user_id", how="semi").filter(pl.col("rank") == 1)
+    first_id = catalogue(out)["item_id"].min()
     return {
         "rows": scores.height,
         "owned_rows": scores.join(owned, on=["user_id", "item_id"], how="semi").height,
         "users_with_owned": scores.join(owned, on=["user_id", "item_id"], how="semi")["user_id"].n_unique(),
         "strangers": strangers.height,
-        "strangers_whose_first_is_the_first_id": first.filter(pl.col("item_id") == catalogue(out)["item_id"].min()).height,
+        "strangers_whose_first_is_the_first_id": first.filter(pl.col("item_id") == first_id).height,
         "new_items": new.height,
         "rows_of_new_items": scores.join(new, on="item_id", how="semi").height,
         "items_shown": scores["item_id"].n_unique(),

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def paths(workspace: Workspace) -> dict[str, Path]:
-    return {name: path for name, path in vars(workspace).items() if name != "root"}
+    more = {name: getattr(workspace, name) for name, kind in vars(Workspace).items() if isinstance(kind, property)}
+    return {name: path for name, path in {**vars(workspace), **more}.items() if name != "root"}
 
 
 def test_every_path_lies_inside_and_is_its_own(tmp_path: Path) -> None:

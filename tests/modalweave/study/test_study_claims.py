@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from torch_geometric.data import HeteroData
 
+from gnn.testing import add_media, bare_graph
 from modalweave.progress import Stages
 from modalweave.study.study import compare_variants
 from tests.modalweave.study.study_cases import add_triples, no_signal, quick, sound_only
@@ -17,7 +18,7 @@ MEDIA = ("no_media", "only_text", "only_image", "only_audio", "no_text", "no_ima
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    data = sound_only(_bare_graph, _add_media)
+    data = sound_only(bare_graph, add_media)
     add_triples(data, 0)
     config = quick(tmp_path_factory.mktemp("planted"), variants=(*MEDIA, "no_related"))
     return compare_variants(config, data, split="test", stages=Stages(quiet=True)).to_json()
@@ -67,7 +68,7 @@ def test_with_no_signal_nothing_is_claimed_in_19_of_20_studies(tmp_path: Path) -
     for seed in range(20):
         config = quick(tmp_path / str(seed), seeds=(0, 1), variants=(*MEDIA[:4], "joint", "popularity"))
         config = config.model_copy(update={"gnn": config.gnn.model_copy(update={"epochs": 2})})
-        data = no_signal(_bare_graph, _add_media, seed)
+        data = no_signal(bare_graph, add_media, seed)
         result = compare_variants(config, data, split="test", stages=Stages(quiet=True)).to_json()
         claims.append([row["name"] for row in result["effects"] if row["verdict"] != "unclear"])
         assert bool(claims[-1]) != (result["findings"][0] == "Nothing in this study can be told apart from chance.")
