@@ -14,7 +14,7 @@ from gnn.bundle.bundle import Bundle, check_replaceable, load_bundle, put_in_pla
 from gnn.bundle.onnx_graph import OnnxScorer, scorer_to_onnx
 from gnn.bundle.tensors import Tensors, scorer_from_tensors, scorer_to_tensors
 from gnn.errors import BundleError, GnnError
-from gnn.scorers.base import Scorer
+from gnn.scorers.base import Scorer, deviations
 from gnn.scorers.ranking import top_items
 
 Precision = Literal["float32", "float16", "int8"]
@@ -92,7 +92,7 @@ def _agreement(bundle: Bundle, original: Scorer, other: Scorer) -> dict[str, flo
     shape = (count, original.num_items)
     same = _membership(expected, shape).multiply(_membership(found, shape)).sum()
     exact = original.scores(users)
-    error = (other.scores(users) - exact).abs().amax(dim=1) / exact.std(dim=1).clamp_min(1e-12)
+    error = (other.scores(users) - exact).abs().amax(dim=1) / deviations(exact)
     return {
         "users": float(count),
         "top20_overlap": round(float(same / max((expected >= 0).sum(), 1)), 6),

@@ -163,4 +163,9 @@ def normalised(scores: Float[Tensor, "block items"], how: Normalisation) -> Floa
         order = scores.argsort(dim=1, descending=True, stable=True)
         places = torch.linspace(1, 0, scores.shape[1]).expand_as(scores)
         return torch.empty_like(scores).scatter_(1, order, places)
-    return scores / scores.std(dim=1, keepdim=True).clamp_min(1e-12) if how else scores
+    return scores / deviations(scores)[:, None] if how else scores
+
+
+def deviations(scores: Float[Tensor, "block items"]) -> Float[Tensor, "block"]:
+    """Standard deviation of each row, at least 1e-12: something to divide by in a catalogue of one item, too."""
+    return scores.std(dim=1, correction=min(1, scores.shape[1] - 1)).clamp_min(1e-12)

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 import torch
 from scipy.optimize import nnls
 
-from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer, UserTerms
+from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer, UserTerms, deviations
 from gnn.scorers.served import POPULARITY, ServedScorer
 
 
@@ -79,7 +79,7 @@ def decompose(scorer: Scorer, user: int, item: int, seen: sp.csr_matrix) -> Deco
             continue
         factor = weight
         if scorer.normalise:
-            factor /= max(float(part.scores(torch.tensor([user])).std(dim=1)[0]), 1e-12)
+            factor /= float(deviations(part.scores(torch.tensor([user])))[0])
         inner = decompose(part, user, item, seen)
         score += factor * inner.score
         for name, value in inner.rest.items():

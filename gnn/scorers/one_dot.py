@@ -10,7 +10,7 @@ from torch import Tensor
 
 from common.progress import Progress
 from gnn.blocked import orthonormal, truncated_svd
-from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
+from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer, deviations
 from gnn.scorers.popular import popular_vector, without_history
 from gnn.scorers.ranking import user_blocks
 
@@ -144,8 +144,8 @@ def _weight_factors(part: ItemItemScorer, rank: int, seed: int) -> tuple[Tensor,
 
 def _spread(part: Scorer) -> Tensor:
     """Standard deviation of each user's scores over all items."""
-    blocks = [part.scores(b).std(dim=1) for _, b in user_blocks(torch.arange(part.num_users), part.num_items)]
-    return torch.cat(blocks).clamp_min(1e-12)
+    blocks = [deviations(part.scores(b)) for _, b in user_blocks(torch.arange(part.num_users), part.num_items)]
+    return torch.cat(blocks)
 
 
 def _flatten(scorer: Scorer) -> tuple[list[Scorer], list[float]]:

@@ -87,9 +87,10 @@ def _peak(parts: list[Footprint]) -> tuple[int, Footprint]:
 
 
 def _too_large(needed: int, free: int, part: Footprint) -> str:
+    way = f", lower {part.lower}" if part.lower else "; free memory or take a larger machine"
     return (
         f"training needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free: it cannot fit; "
-        f"{part.name} takes most, lower {part.lower}"
+        f"{part.name} takes most{way}"
     )
 
 
