@@ -37,7 +37,7 @@ from gnn.network.perturbation import Perturbation
 INTERACTED = ("User", "INTERACTED", "Item")
 
 
-class NeighbourSampler(BaseSampler):  # type: ignore[misc]
+class NeighbourSampler(BaseSampler):
     """What `LinkLoader` asks for the nodes around training pairs; negatives are drawn by `loss` and are seeds too."""
 
     def __init__(self, around: Neighbourhood, loss: SampledLoss) -> None:
