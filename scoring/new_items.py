@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float, Int
 
 from gnn.bundle.bundle import Bundle
-from gnn.scorers.ranking import masked_scores, user_blocks
+from gnn.scorers.ranking import user_blocks
 from gnn.scorers.served import CONTENT, MODEL
 
 
@@ -26,20 +26,22 @@ def place_new_items(
     """Give a share of each list, in place, to the user's best new items; the others keep their order.
 
     `sources` is an object array `[block, k]`. A user without a history keeps the list: nothing says which content it
-    would be. None is listed twice, and a list with too few of one kind closes up.
+    would be. The score of a new item is what its media resemble, on a scale of its own. None is listed twice, and a
+    list with too few of one kind closes up.
     """
-    depth, new = items.shape[1], bundle.new_items
+    depth, new = items.shape[1], bundle.new_items.items
     at = places(depth, share)[: len(new)]
     if not len(at):
         return
     free = np.setdiff1d(np.arange(depth + len(at)), at)[:depth]
-    known, columns = np.flatnonzero(sources[:, 0] == MODEL), torch.from_numpy(new)
+    known = np.flatnonzero(sources[:, 0] == MODEL)
     for start, block in user_blocks(torch.from_numpy(users[known]), len(bundle.item_ids)):
         rows = known[start : start + len(block)]
-        reached = masked_scores(bundle.scorer, block, bundle.seen)[:, columns]
+        reached = bundle.new_items.scores(bundle.history[block.numpy()])
+        reached[torch.from_numpy(bundle.seen[block.numpy()][:, new].toarray() > 0)] = -torch.inf
         order = reached.argsort(dim=1, descending=True, stable=True)[:, : len(at)]
         best, values = new[order.numpy()], reached.gather(1, order).numpy()
-        best[values == -np.inf] = -1  # seen, though nobody has it in train
+        best[values == -np.inf] = -1  # seen outside of train, or nothing leads there
         others = (items[rows] >= 0) & ~(items[rows][:, :, None] == best[:, None, :]).any(axis=2)
         place = np.where(others, free[np.maximum(others.cumsum(axis=1) - 1, 0)], depth + len(at))
         place = np.hstack([place, np.where(best >= 0, at, depth + len(at))])

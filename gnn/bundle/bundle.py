@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.sparse as sp
-from jaxtyping import Int
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
@@ -36,6 +35,7 @@ from gnn.bundle.tensors import (
     with_terms,
 )
 from gnn.bundle.verified import MANIFEST, REQUIRED, Content, arrays, verified_files
+from gnn.content import NewItems
 from gnn.errors import BundleError
 from gnn.scorers.base import Scorer
 from gnn.scorers.served import ServedScorer
@@ -57,8 +57,8 @@ class Bundle:
     """Users x items, 1 where the pair was known when the model was fitted, whatever its split: never recommended."""
     history: sp.csr_matrix
     """Users x items, an entry where the pair was in train: how much it counts in what is popular, 1 on average."""
-    new_items: Int[np.ndarray, "new"]
-    """Items with media and without a training interaction, ascending: what `scoring.new_items` places."""
+    new_items: NewItems
+    """Items with media and without a training interaction: what `scoring.new_items` places."""
     manifest: dict[str, Any]
     hash: str
     """SHA-256 of `manifest.json`, and through it of every file."""
@@ -84,7 +84,7 @@ def save_bundle(
     seen: sp.csr_matrix,
     manifest: Mapping[str, Any],
     history: sp.csr_matrix | None = None,
-    new_items: Int[np.ndarray, "new"] | None = None,
+    new_items: NewItems | None = None,
 ) -> str:
     """Write a bundle and return its hash; `manifest` adds model, config, metrics, graph hash and the like.
 
@@ -151,7 +151,9 @@ def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
         pairs = arrays(files["seen.safetensors"])
         seen = csr_from_tensors(pairs, "seen")
         history = csr_from_tensors(pairs, "history") if "history.shape" in pairs else seen
-        new = pairs.get("new_items", np.zeros(0, dtype=np.int64))
+        new = NewItems(np.zeros(0, dtype=np.int64), sp.csr_matrix((len(items), 0), dtype=np.float32))
+        if "new_items" in pairs:
+            new = NewItems(pairs["new_items"], csr_from_tensors(pairs, "likeness"))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{path}: a safetensors file cannot be read ({error}); train again") from error
     try:
@@ -183,14 +185,14 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
     return manifest, hashlib.sha256(raw).hexdigest()
 
 
-def _pairs_to_tensors(
-    seen: sp.csr_matrix, history: sp.csr_matrix | None, new_items: Int[np.ndarray, "new"] | None
-) -> Tensors:
+def _pairs_to_tensors(seen: sp.csr_matrix, history: sp.csr_matrix | None, new_items: NewItems | None) -> Tensors:
     """`seen.*`, `history.*` where that is not the same, and `new_items` where there are any."""
     tensors = csr_to_tensors(seen, "seen")
     own = {} if history is None else csr_to_tensors(history, "history")
     same = all(np.array_equal(array, tensors[name.replace("history", "seen")]) for name, array in own.items())
-    new = {} if new_items is None or not len(new_items) else {"new_items": new_items.astype(np.int64)}
+    new: Tensors = {}
+    if new_items is not None and len(new_items.items):
+        new = {"new_items": new_items.items.astype(np.int64), **csr_to_tensors(new_items.likeness, "likeness")}
     return tensors | new if same else tensors | own | new
 
 
@@ -207,8 +209,11 @@ def _check_shapes(scorer: Scorer, users: Sequence[str], items: Sequence[str], se
             raise BundleError(f"{kind} ids repeat ({len(ids)} ids, {len(set(ids))} distinct); each index needs its own")
 
 
-def _check_items(indices: np.ndarray, items: int) -> None:
-    """Indices of items must ascend and stay inside the catalogue."""
+def _check_items(new: NewItems, items: int) -> None:
+    """Indices of items must ascend and stay inside the catalogue; likeness has a column for each."""
+    indices = new.items
+    if new.likeness.shape != (items, len(indices)):
+        raise BundleError(f"new_items are {len(indices)}, their likeness is {new.likeness.shape}; train again")
     ascending = indices.ndim == 1 and indices.dtype == np.int64 and bool((np.diff(indices) > 0).all())
     if not ascending or (len(indices) and not 0 <= indices[0] <= indices[-1] < items):
         raise BundleError(f"new_items are no ascending indices under {items}; train again")

@@ -68,7 +68,7 @@ class NewItems(Record):
     positives: int
     """Held-out interactions with them."""
     among_new: Metrics
-    """`recall@20` and the like where new items alone are ranked."""
+    """`recall@20` and the like where new items alone are ranked, by what their media resemble."""
     random: Mapping[str, float]
     """The same for a list drawn at random."""
 

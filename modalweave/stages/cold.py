@@ -7,35 +7,37 @@ from torch_geometric.data import HeteroData
 from evaluation.bootstrap import summarise
 from evaluation.config import EvaluationConfig
 from evaluation.metrics import evaluated_users, user_metrics
-from gnn.matrices import Split, held_out, interactions, new_items
-from gnn.scorers.base import Scorer
-from gnn.scorers.ranking import masked_scores, user_blocks
+from gnn.content import NewItems as GraphNewItems
+from gnn.matrices import Split, held_out, interactions
+from gnn.scorers.ranking import user_blocks
 from modalweave.results.metrics import NewItems, metrics_of
 
 
 def cold_start(
-    scorer: Scorer, data: HeteroData, split: Split, ranked: np.ndarray, config: EvaluationConfig, *, seed: int
+    data: HeteroData, split: Split, ranked: np.ndarray, config: EvaluationConfig, *, seed: int
 ) -> NewItems | None:
     """The facts of the new items; None where there are none. `ranked` is users x depth, -1 where nothing is listed.
 
-    `among_new` looks at users with a history and a held-out new item, and ranks the new items alone.
+    `among_new` looks at users with a history and a held-out new item, and ranks the new items by content
+    alone, as `scoring.new_items` does.
     """
-    new = new_items(data)
+    found = GraphNewItems.of(data)
+    new = found.items
     if not len(new):
         return None
     seen, positives = interactions(data), held_out(data, split)[:, new]
     users = evaluated_users(positives)
     users = users[seen.getnnz(axis=1)[users] > 0]
     depth = min(max(config.k), len(new))
-    lists = np.full((scorer.num_users, max(config.k)), -1, dtype=np.int64)
-    for start, block in user_blocks(torch.from_numpy(users), scorer.num_items):
-        scores = masked_scores(scorer, block, seen)[:, torch.from_numpy(new)]
-        order = scores.argsort(dim=1, descending=True, stable=True)[:, :depth]
-        lists[users[start : start + len(block)], :depth] = order.numpy()
+    lists = np.full((len(ranked), max(config.k)), -1, dtype=np.int64)
+    for start, block in user_blocks(torch.from_numpy(users), len(new)):
+        best, order = found.scores(seen[block.numpy()]).sort(dim=1, descending=True, stable=True)
+        order[best == -torch.inf] = -1
+        lists[users[start : start + len(block)], :depth] = order[:, :depth].numpy()
     recall: dict[str, np.ndarray] = {}
     if len(users):
-        found = user_metrics(lists[users], positives[users], config.k)
-        recall = {name: values for name, values in found.items() if name.startswith("recall@")}
+        values = user_metrics(lists[users], positives[users], config.k)
+        recall = {name: value for name, value in values.items() if name.startswith("recall@")}
     listed = ranked[ranked >= 0]
     return NewItems(
         items=len(new),

@@ -47,7 +47,7 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
     with stages.stage("evaluate", f"Measuring on {split}"):
         measured = measure(bundle.scorer, data, split, config.evaluation, seed=config.seed)
         by_slice = slices(measured, data, split, config.evaluation, seed=config.seed)
-        new = cold_start(bundle.scorer, data, split, measured.ranked, config.evaluation, seed=config.seed)
+        new = cold_start(data, split, measured.ranked, config.evaluation, seed=config.seed)
         popular = make_recommender(GNNConfig(model="popularity", recency=None)).fit(data, seed=config.seed)
         baseline = measure(popular, data, split, config.evaluation, seed=config.seed)
         compared = comparisons(measured, {"popularity": baseline}, config.evaluation, seed=config.seed)

@@ -13,7 +13,8 @@ from gnn.bundle.bundle import save_bundle
 from gnn.closed_form.config import PopularityConfig
 from gnn.closed_form.popularity import popular_histories
 from gnn.components import Recommender
-from gnn.matrices import interactions, known_pairs, new_items
+from gnn.content import NewItems
+from gnn.matrices import interactions, known_pairs
 from gnn.registry import make_recommender
 from gnn.scorers.base import Scorer
 from modalweave.config import RunConfig
@@ -89,6 +90,6 @@ def save(
         item_ids=data["Item"].ids,
         seen=known_pairs(data),
         history=history,
-        new_items=new_items(data),
+        new_items=NewItems.of(data),
         manifest=manifest,
     )

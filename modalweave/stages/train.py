@@ -37,7 +37,7 @@ def train(config: RunConfig, *, stages: Stages) -> TrainResult:
     if measured:
         with stages.stage("validate", "Measuring on validation"):
             found = measure(fitted.scorer, data, "valid", config.evaluation, seed=config.seed)
-            new = cold_start(fitted.scorer, data, "valid", found.ranked, config.evaluation, seed=config.seed)
+            new = cold_start(data, "valid", found.ranked, config.evaluation, seed=config.seed)
             summary = dict(found.summary)
     seconds, graph = dict(stages.seconds), graph_hash(data)
     decided = chosen(config.gnn, fitted.recommender)

@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from gnn.bundle.bundle import load_bundle, save_bundle
+from gnn.content import NewItems
 from gnn.errors import BundleError
 from gnn.scorers.base import DotScorer
 from scoring.config import ScoringConfig
@@ -22,7 +23,7 @@ NEW = np.array([3, 20, 48])
 
 
 def save(folder: Path, new: np.ndarray = NEW) -> Path:
-    """Everybody's score of an item falls with its index, but that of new items rises with the user's."""
+    """Everybody's score of an item falls with its index; likeness says 48, 20, 3, of item 41 it is 20 first."""
     seen = np.zeros((USERS, ITEMS), dtype=np.float32)
     for user in range(USERS - 1):  # the last one is a stranger
         seen[user, [n for n in range(40, 48) if (user + n) % 2]] = 1
@@ -31,8 +32,11 @@ def save(folder: Path, new: np.ndarray = NEW) -> Path:
     history = seen.copy()
     seen[6, 20] = 1  # known of user 6 outside of train
     vectors = np.stack([-np.arange(ITEMS), np.zeros(ITEMS)], axis=1).astype(np.float32)
-    vectors[NEW] = np.array([[-90, 0], [-80, 1], [-70, 0]])
-    users = np.stack([np.ones(USERS), np.arange(USERS)], axis=1).astype(np.float32)
+    vectors[NEW] -= 100
+    users = np.ones((USERS, 2), dtype=np.float32)
+    likeness = np.tile([1, 2, 3], (ITEMS, 1))
+    likeness[41] = [1, 90, 3]
+    likeness[NEW] = 0
     save_bundle(
         folder,
         DotScorer(torch.from_numpy(users), torch.from_numpy(vectors)),
@@ -40,7 +44,7 @@ def save(folder: Path, new: np.ndarray = NEW) -> Path:
         item_ids=[f"i{n}" for n in range(ITEMS)],
         seen=sp.csr_matrix(seen),
         history=sp.csr_matrix(history),
-        new_items=new,
+        new_items=NewItems(new, sp.csr_matrix(likeness[:, : len(new)].astype(np.float32))),
         manifest={"model": "dot"},
     )
     return folder
@@ -66,11 +70,11 @@ def test_the_best_new_items_stand_at_their_places_and_say_why(tmp_path: Path) ->
     bundle = save(tmp_path / "bundle")
     without, with_new = lists(bundle, tmp_path / "a", 0), lists(bundle, tmp_path / "b", 0.2)
     assert {row[2] for rows in without.values() for row in rows} == {"model", "popularity"}
-    rows = with_new["u0"]
+    rows = with_new["u1"]
     assert [row for row in rows if row[2] == "content"] == [("i48", 3, "content"), ("i20", 8, "content")]
-    assert [row[0] for row in rows if row[2] == "model"] == [row[0] for row in without["u0"]][:8]
+    assert [row[0] for row in rows if row[2] == "model"] == [row[0] for row in without["u1"]][:8]
     assert [row[1] for row in rows] == list(range(1, 11))
-    assert [row[0] for row in with_new["u15"] if row[2] == "content"] == ["i20", "i48"], "each user's own best"
+    assert [row[0] for row in with_new["u2"] if row[2] == "content"] == ["i20", "i48"], "each user's own best"
     assert [row[0] for row in with_new["u6"] if row[2] == "content"] == ["i48", "i3"], "never what is known"
 
 
@@ -99,8 +103,8 @@ def test_the_share_is_pinned_in_the_folder_and_checked(tmp_path: Path) -> None:
 
 
 def test_a_bundle_keeps_them_and_refuses_what_is_no_index(tmp_path: Path) -> None:
-    assert load_bundle(save(tmp_path / "some")).new_items.tolist() == NEW.tolist()
-    assert load_bundle(save(tmp_path / "none", NEW[:0])).new_items.tolist() == []
+    assert load_bundle(save(tmp_path / "some")).new_items.items.tolist() == NEW.tolist()
+    assert load_bundle(save(tmp_path / "none", NEW[:0])).new_items.items.tolist() == []
     for wrong in (np.array([3, 3]), np.array([5, 50])):
         with pytest.raises(BundleError, match="new_items"):
             load_bundle(save(tmp_path / f"wrong{wrong[1]}", wrong))
