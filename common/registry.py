@@ -6,11 +6,12 @@ LOSSES.register("mine", MyLoss)     # from outside the package
 loss: Annotated[str, AfterValidator(LOSSES.checked)] = "bpr"    # a typo is told while the config is read
 """
 
-import difflib
 import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
+
+from common.text import suggestion
 
 Component = TypeVar("Component")
 
@@ -48,10 +49,7 @@ class Registry(Mapping[str, Component], Generic[Component]):
     def checked(self, name: str, also: Iterable[str] = ()) -> str:
         """The name, where there is a component of it or it stands in `also`. Raises `UnknownName`."""
         if name not in self and name not in also:
-            known = (*self, *also)
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(known)}"
-            raise UnknownName(f"{self.kind} {name!r} is unknown; {hint}")
+            raise UnknownName(f"{self.kind} {name!r} is unknown; {suggestion(name, (*self, *also))}")
         return name
 
     def __getitem__(self, name: str) -> Component:

@@ -3,7 +3,6 @@
 An installed package adds one by an entry point of group `modalweave.encoders` that names such a module.
 """
 
-import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from common.problems import sentence
 from common.registry import Registry, UnknownName
+from common.text import suggestion
 from encoders.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def _config(name: str, model: type[BaseModel], settings: Mapping[str, Any]) -> B
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        near = difflib.get_close_matches(where, model.model_fields, n=1)
-        known = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(model.model_fields) or 'no settings'}"
+        known = suggestion(where, model.model_fields, "it has") if model.model_fields else "it has no settings"
         plain = first["msg"] if first["type"] == "missing" else sentence(error)
         message = "no such setting; " + known if first["type"] == "extra_forbidden" else plain
         raise EncoderError(f"encoder {name}: {where}: {message}") from error

@@ -64,6 +64,7 @@ def open_store(
     scheme, colon, _ = address.partition(":")
     if not colon or scheme not in STORES:
         raise StoreError(
-            f"store {without_password(address)!r} is unknown; use ladybug:PATH, or bolt://, neo4j:// or neo4j+s://HOST:PORT[#DATABASE]"
+            f"store {without_password(address)!r} is unknown; use ladybug:PATH, or bolt://, neo4j:// or "
+            "neo4j+s://HOST:PORT[#DATABASE]"
         )
     return STORES[scheme](address, StoreOptions(credentials, read_only, database, max_db_size))

@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,9 @@ from common.text import one_line
 from etl.errors import SourceError
 from etl.sources.names import clean
 from etl.sources.origin import Segment, named
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 DELIMITERS = (",", ";", "\t", "|")
 """What may stand between cells where nothing is set, the likeliest first."""
@@ -151,7 +154,7 @@ def _first_row(data: bytes, size: int, lines: int, delimiter: str, quoted: bool)
     return _Head(names, size + len("".join(read).encode()), lines + len(read), delimiter)
 
 
-def _rows(lines: Iterator[str], delimiter: str, quoted: bool) -> "csv._reader":  # type: ignore[name-defined]
+def _rows(lines: Iterator[str], delimiter: str, quoted: bool) -> "Reader":
     csv.field_size_limit(sys.maxsize)
     return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
 

@@ -9,8 +9,8 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -100,11 +100,11 @@ def _read(path: Path, name: str, *, keep: bool) -> tuple[Content | None, str]:
         raise BundleError(f"{path}: {name} is no regular file; copy the whole bundle again") from error
 
 
-def _filled(file: BinaryIO, size: int) -> tuple[Content, str]:
+def _filled(file: BufferedReader, size: int) -> tuple[Content, str]:
     content = np.empty(size, dtype=np.uint8)
     bytes_of = content.data
     digest, done = hashlib.sha256(), 0
-    while read := file.readinto(bytes_of[done : done + _BLOCK]):  # type: ignore[attr-defined]
+    while read := file.readinto(bytes_of[done : done + _BLOCK]):
         digest.update(bytes_of[done : done + read])
         done += read
     # a file that shrank or grew meanwhile matches no hash

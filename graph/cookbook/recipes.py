@@ -5,8 +5,8 @@ store.query(recipe.cypher, recipe.arguments({"limit": 5}))
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
+from common.text import suggestion
 from graph.cookbook.catalogue import CATALOGUE
 from graph.cookbook.people import PEOPLE
 from graph.cookbook.recipe import Recipe
@@ -22,8 +22,6 @@ COOKBOOK: Mapping[str, Recipe] = {r.name: r for r in sorted((*CATALOGUE, *PEOPLE
 def find(name: str) -> Recipe:
     """A recipe by its name; `GraphError` that names the nearest one where there is none."""
     if name not in COOKBOOK:
-        known = (*COOKBOOK, *SEARCHES)
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+        hint = suggestion(name, (*COOKBOOK, *SEARCHES), "it has")
         raise GraphError(f"the cookbook has no query {name!r}; {hint}")
     return COOKBOOK[name]

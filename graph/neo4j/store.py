@@ -288,7 +288,8 @@ def open_address(address: str, options: StoreOptions) -> Neo4jStore:
     """The store of a Bolt address."""
     if "://" not in address:
         raise StoreError(
-            f"store {without_password(address)!r} names no host; use ladybug:PATH, or bolt://, neo4j:// or neo4j+s://HOST:PORT"
+            f"store {without_password(address)!r} names no host; use ladybug:PATH, or bolt://, neo4j:// or "
+            "neo4j+s://HOST:PORT"
         )
     return Neo4jStore(address, credentials=options.credentials, read_only=options.read_only, database=options.database)
 

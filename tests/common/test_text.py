@@ -5,7 +5,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.text import one_line, printable
+from common.text import one_line, printable, suggestion
 
 
 def test_an_error_is_one_line() -> None:
@@ -27,3 +27,9 @@ def test_no_control_character_is_left(text: str) -> None:
 def test_words_in_any_script_stay() -> None:
     assert printable("日本語 é\t\n") == "日本語 é\t\n"
     assert printable("\x1b[31mred\x9b0m\r") == "\ufffd[31mred\ufffd0m\ufffd"
+
+
+def test_the_way_out_of_an_unknown_name() -> None:
+    assert suggestion("cosin", ["linear", "cosine"]) == "did you mean 'cosine'?"
+    assert suggestion("x", ["linear", "cosine"]) == "use one of linear, cosine"
+    assert suggestion("x", iter(["linear"]), "it has") == "it has linear"
