@@ -6,8 +6,8 @@ from pydantic import BaseModel, Field, PositiveInt
 
 
 class ScoringConfig(BaseModel, extra="forbid"):
-    """How the whole user base is scored. Only `top_k`, `new_items`, `shard_size` and
-    `format` change the output's bytes."""
+    """How the whole user base is scored. Only `top_k`, `new_items`, `shard_size`,
+    `format` and `titles` change the output's bytes."""
 
     top_k: PositiveInt = 20
     """Recommendations for each user."""
@@ -21,6 +21,9 @@ class ScoringConfig(BaseModel, extra="forbid"):
 
     format: Literal["parquet", "csv"] = "parquet"
     """Of the parts; in CSV a text that a spreadsheet would take for a formula has an apostrophe before it."""
+
+    titles: bool = False
+    """A column `title` beside the scores, as the bundle has them."""
 
     engine: Literal["local", "ray"] = "local"
     """`local`: this process, one shard after another. `ray`: shards spread over Ray workers (extra `ray`)."""

@@ -75,6 +75,8 @@ def run_job(
         gnn.errors.BundleError: a bundle that is incomplete or altered.
     """
     bundle = load_bundle(bundle_dir)
+    if options.titles and bundle.titles is None:
+        raise ScoringError(f"{bundle_dir}: holds no titles; train again on items that have some, or leave --titles out")
     unknown = _unknown(bundle, users or (), strict=strict)
     if unknown:
         bundle = bundle.with_strangers(unknown)
@@ -141,6 +143,8 @@ def _plan(job: Job, *, everyone: bool) -> dict[str, Any]:
         options["new_items"] = job.options.new_items
     if job.options.format != "parquet":
         options["format"] = job.options.format
+    if job.options.titles:
+        options["titles"] = True
     plan = {"bundle": job.bundle.hash, "options": options, "users": len(job.users)}
     return plan | {"unknown": job.unknown} if job.unknown else plan
 

@@ -29,7 +29,8 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of every part; `rank` counts from 1, `source` is what ranked the item: `model`, `popularity` for a user
-without a history, or `content` for a new item that was given its place. Users without candidates have no rows."""
+without a history, or `content` for a new item that was given its place. Users without candidates have no rows.
+With titles there is a last column `title`."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ def write_part(bundle: Bundle, users: Int[np.ndarray, "shard"], options: Scoring
         ],
         schema=SCHEMA,
     )
+    if options.titles and bundle.titles is not None:
+        table = table.append_column("title", pa.array(bundle.titles, pa.string()).take(pa.array(items[kept])))
     content = _bytes(table, options.format)
     write_whole(path, content)
     return Part(len(table), hashlib.sha256(content).hexdigest())

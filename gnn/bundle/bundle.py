@@ -62,6 +62,8 @@ class Bundle:
     manifest: dict[str, Any]
     hash: str
     """SHA-256 of `manifest.json`, and through it of every file."""
+    titles: list[str | None] | None = None
+    """Of each item, where the bundle holds any."""
 
     @cached_property
     def served(self) -> ServedScorer:
@@ -85,11 +87,12 @@ def save_bundle(
     manifest: Mapping[str, Any],
     history: sp.csr_matrix | None = None,
     new_items: NewItems | None = None,
+    titles: Sequence[str | None] | None = None,
 ) -> str:
     """Write a bundle and return its hash; `manifest` adds model, config, metrics, graph hash and the like.
 
     `seen` are the pairs never to recommend, `history` those that the scorer was fitted on where they are fewer,
-    `new_items` those that content alone reaches.
+    `new_items` those that content alone reaches. `titles` are kept where an item has one.
 
     Everything is written to a temporary folder beside `path` and renamed, so a kill leaves the old bundle or the
     new one. An existing folder is replaced only if it is a bundle (or empty). Equal input gives equal bytes.
@@ -107,7 +110,7 @@ def save_bundle(
             write_tensors(folder / TERMS, terms)
         write_tensors(folder / "seen.safetensors", _pairs_to_tensors(seen, history, new_items))
         _write_ids(folder / "users.parquet", "user_id", user_ids)
-        _write_ids(folder / "items.parquet", "item_id", item_ids)
+        _write_ids(folder / "items.parquet", "item_id", item_ids, titles)
         digest = seal(folder, {**manifest, "scorer": structure, "users": len(user_ids), "items": len(item_ids)})
         put_in_place(folder, path)
     finally:
@@ -142,8 +145,8 @@ def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
     path = Path(path)
     manifest, digest = read_manifest(path)
     files = verified_files(path, manifest["files"], (*REQUIRED, TERMS) if terms else REQUIRED)
-    users = _read_ids(path, files["users.parquet"], "users.parquet", "user_id")
-    items = _read_ids(path, files["items.parquet"], "items.parquet", "item_id")
+    users, _ = _read_ids(path, files["users.parquet"], "users.parquet", "user_id")
+    items, titles = _read_ids(path, files["items.parquet"], "items.parquet", "item_id")
     try:
         scorer = scorer_from_tensors(arrays(files["model.safetensors"]), manifest.get("scorer"))
         if TERMS in files:
@@ -162,7 +165,7 @@ def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
         _check_items(new, len(items))
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
-    return Bundle(scorer, users, items, seen, history, new, manifest, digest)
+    return Bundle(scorer, users, items, seen, history, new, manifest, digest, titles)
 
 
 def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
@@ -245,19 +248,25 @@ def put_in_place(folder: Path, path: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write_ids(path: Path, column: str, ids: Sequence[str]) -> None:
+def _write_ids(path: Path, column: str, ids: Sequence[str], titles: Sequence[str | None] | None = None) -> None:
     index = pa.array(np.arange(len(ids), dtype=np.int64))
-    pq.write_table(pa.table({"index": index, column: pa.array(list(ids), pa.string())}), path)
+    columns = {"index": index, column: pa.array(list(ids), pa.string())}
+    if titles is not None and any(title is not None for title in titles):
+        columns["title"] = pa.array(list(titles), pa.string())
+    pq.write_table(pa.table(columns), path)
 
 
-def _read_ids(path: Path, content: Content, name: str, column: str) -> list[str]:
+def _read_ids(path: Path, content: Content, name: str, column: str) -> tuple[list[str], list[str | None] | None]:
+    """The ids in order, and the titles where there is such a column."""
     try:
         table = pq.read_table(pa.BufferReader(pa.py_buffer(content)))
     except pa.ArrowException as error:
         raise BundleError(f"{path}: {name} cannot be read ({one_line(error)}); train again") from error
-    if table.column_names != ["index", column] or table["index"].to_pylist() != list(range(len(table))):
+    titled = table.column_names == ["index", "item_id", "title"] and column == "item_id"
+    if not (titled or table.column_names == ["index", column]) or table["index"].to_pylist() != list(range(len(table))):
         raise BundleError(f"{path}: {name} needs columns index (0, 1, ...) and {column}; train again")
-    return [str(value) for value in table[column].to_pylist()]
+    titles = table["title"].cast(pa.string()).to_pylist() if titled else None
+    return [str(value) for value in table[column].to_pylist()], titles
 
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:

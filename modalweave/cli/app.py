@@ -167,6 +167,7 @@ def score(
     ] = None,
     shard_size: Annotated[int, typer.Option(min=1, help="Users per part file.")] = 10_000,
     form: Annotated[Literal["parquet", "csv"], typer.Option("--format", help="Of the part files.")] = "parquet",
+    titles: Annotated[bool, typer.Option("--titles", help="Add the items' titles.")] = False,
     engine: Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray workers.")] = "local",
     strict: Annotated[bool, typer.Option("--strict", help="Refuse users whom the model does not know.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another job's parts in the folder.")] = False,
@@ -178,7 +179,7 @@ def score(
     from modalweave.progress import Stages
     from modalweave.stages import score as scoring
 
-    options = {"top_k": top_k, "shard_size": shard_size, "format": form, "engine": engine}
+    options = {"top_k": top_k, "shard_size": shard_size, "format": form, "titles": titles, "engine": engine}
     result = scoring.score(
         bundle,
         out_dir,

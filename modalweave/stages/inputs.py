@@ -1,6 +1,6 @@
 """What a stage starts from: the built graph, the trained bundle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch_geometric.data import HeteroData
@@ -28,6 +28,15 @@ def read_graph(config: RunConfig, stages: Stages) -> HeteroData:
     if not data["Item"].num_nodes or not data["User"].num_nodes:
         raise RunError(f"{config.store_address} holds no users or items; run `modalweave build` first")
     return _weighed(config, data)
+
+
+def read_titles(config: RunConfig, items: Sequence[str]) -> list[str | None]:
+    """The titles that the store holds of the items."""
+    titles: dict[str, str | None] = {}
+    with connect(config.store_address, config, read_only=True) as store:
+        for batch in store.read_nodes("Item", ["title"]):
+            titles |= dict(zip(batch["id"].to_pylist(), batch["title"].to_pylist(), strict=True))
+    return [titles.get(item) for item in items]
 
 
 def whole_graph(config: RunConfig, data: HeteroData) -> HeteroData:

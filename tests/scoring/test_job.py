@@ -217,6 +217,21 @@ def test_csv_parts_hold_the_same_rows_and_no_formula(finished: Path, tmp_path: P
         run_job(tmp_path / "bundle", tmp_path / "out", ScoringConfig(top_k=2))
 
 
+def test_titles_are_a_last_column_where_the_bundle_has_them(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(ScoringError, match="holds no titles"):
+        run_job(bundle, tmp_path / "out", ScoringConfig(titles=True))
+    loaded = load_bundle(bundle)
+    titles = [None, *(f"Film {n}" for n in range(1, 40))]
+    ids = {"user_ids": loaded.user_ids, "item_ids": loaded.item_ids}
+    save_bundle(tmp_path / "titled", loaded.scorer, **ids, seen=loaded.seen, titles=titles, manifest={"model": "dot"})
+    run_job(tmp_path / "titled", tmp_path / "out", ScoringConfig(top_k=7, titles=True))
+    found = read(tmp_path / "out")
+    assert found.columns == ["user_id", "item_id", "rank", "score", "source", "title"]
+    named = dict(zip(loaded.item_ids, titles, strict=True))
+    assert found["title"].to_list() == [named[item] for item in found["item_id"]]
+    assert found.drop("title").rows() == brute_force(bundle, 7)
+
+
 def test_engine_and_workers_are_not_pinned(bundle: Path, finished: Path) -> None:
     before = contents(finished)
     run_job(bundle, finished, OPTIONS.model_copy(update={"workers": 5}))

@@ -58,6 +58,15 @@ def test_what_is_saved_comes_back(tmp_path: Path, name: str) -> None:
     assert "recall@20 | 0.2500 | 0.2000 to 0.3000" in (tmp_path / "bundle" / "README.md").read_text()
 
 
+def test_titles_come_back_where_there_are_any(tmp_path: Path) -> None:
+    ids = {"user_ids": [f"u{n}" for n in range(USERS)], "item_ids": [f"i{n}" for n in range(ITEMS)]}
+    for titles, found in ((["A", None, "C", "D", "E"],) * 2, ([None] * ITEMS, None), (None, None)):
+        save_bundle(tmp_path / "bundle", PARTS["dot"], **ids, seen=SEEN, titles=titles, manifest={"model": "test"})
+        assert load_bundle(tmp_path / "bundle").titles == found
+        export_bundle(tmp_path / "bundle", tmp_path / "out")
+        assert load_bundle(tmp_path / "out").titles == found
+
+
 def test_equal_input_gives_equal_bytes_and_replaces_the_old_bundle(tmp_path: Path) -> None:
     path = tmp_path / "bundle"
     first = _save(path)

@@ -96,8 +96,11 @@ def test_unknown_users_are_listed_and_an_older_folder_is_replaced_on_request(fin
     refused = modalweave(*arguments, "--top-k", 3)
     assert refused.code == 1
     assert "--overwrite" in refused.err
-    again = modalweave(*arguments, "--top-k", 3, "--overwrite", "--format", "csv", "--json")
+    again = modalweave(*arguments, "--top-k", 3, "--overwrite", "--format", "csv", "--titles", "--json")
     assert again.json()["rows"] == 6
+    text = (finished / "some" / "part-00000.csv").read_text()
+    assert text.splitlines()[0] == '"user_id","item_id","rank","score","source","title"'
+    assert '"Item ' in text
     assert [path.name for path in sorted((finished / "some").iterdir())] == ["_manifest.json", "part-00000.csv"]
     store = f"ladybug:{finished / 'graph'}"
     told = modalweave(*arguments, "--top-k", 3, "--overwrite", "--format", "csv", "--write-back", store)
