@@ -35,10 +35,11 @@ def find_bundle(given: Path | None, config: Path | None) -> Path | None:
 
 def served(workspace: Workspace) -> Path | None:
     """The run's model to serve, if there is one."""
+    if not workspace.bundle.exists() and not workspace.serving.exists():
+        return None  # known without what reads a model
     from modalweave.stages.inputs import serving_folder
 
-    folder = serving_folder(workspace)
-    return folder if folder.exists() else None
+    return serving_folder(workspace)
 
 
 def explain_item(

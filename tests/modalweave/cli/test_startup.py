@@ -136,6 +136,8 @@ def test_without_torch_the_graph_is_read_and_training_says_what_is_absent(config
 
     asked = run("cypher", "MATCH (i:Item) RETURN count(i.id) AS n", config, "--json")
     assert '"n": 4' in asked.stdout, asked.stderr
+    paths = run("explain", config, "--user", "ann", "--item", "film_c", "--json")
+    assert '"paths": [{' in paths.stdout, paths.stderr
     trained = run("train", config)
     assert trained.returncode == 1
     assert re.fullmatch(r"modalweave: this needs torch\w*, which is not installed; pip install \S+\n", trained.stderr)
