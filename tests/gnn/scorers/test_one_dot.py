@@ -56,6 +56,13 @@ def test_dot_products_of_one_length_add_up_by_their_vectors() -> None:
     assert torch.allclose(centred(found), centred(whole), atol=1e-3)
 
 
+def test_side_by_side_each_is_weighed_by_its_deviation() -> None:
+    loud = DotScorer(10 * dot(3, 1).user_vectors, dot(3, 1).item_vectors)
+    whole = SumScorer([dot(3, 0), loud], [0.7, 0.3])
+    (found,) = module._by_parts(whole, 6, 0)
+    assert torch.allclose(centred(found), centred(whole), atol=1e-4)
+
+
 def test_a_part_of_weight_zero_takes_no_dimension() -> None:
     whole = SumScorer([dot(3, 0), dot(9, 1)], [1.0, 0.0], normalise=False)
     found = one_dot(whole, max_dimensions=3, seed=0)
