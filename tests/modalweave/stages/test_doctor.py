@@ -38,8 +38,8 @@ class TestIndexes:
     ) -> None:
         write_tiny(neo4j_store)
         found = checks(modalweave("doctor", at_server, "--json"))["indexes"]
-        # six keys, two names, the written-back model, the words and the vectors of Image
-        assert (found["state"], found["found"]) == ("ok", "11 constraints and indexes online")
+        # six keys, the written-back model, the words and the vectors of Image
+        assert (found["state"], found["found"]) == ("ok", "9 constraints and indexes online")
         with neo4j.GraphDatabase.driver(neo4j_clean.address, auth=neo4j_clean.credentials) as driver:
             driver.execute_query("DROP INDEX modalweave_image")
             driver.execute_query("DROP CONSTRAINT modalweave_user_id")
