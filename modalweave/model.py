@@ -41,6 +41,7 @@ class Model:
         self._bundle = bundle
         self._users = {name: number for number, name in enumerate(bundle.user_ids)}
         self._items = {name: number for number, name in enumerate(bundle.item_ids)}
+        self._titles = bundle.titles or [None] * len(bundle.item_ids)
 
     def __repr__(self) -> str:
         kind = self._bundle.manifest.get("model")
@@ -64,8 +65,8 @@ class Model:
     def recommend(self, users: str | Iterable[str], k: int = 10) -> pl.DataFrame:
         """The `k` best items that a user has not chosen yet, best first, user by user in the order given.
 
-        A user without training history gets what most people chose, and `source` says `popularity`. Titles are
-        in the graph, so `title` is null here. Raises `RunError` that names the users it does not know.
+        A user without training history gets what most people chose, and `source` says `popularity`. Titles
+        are those that the items had when it was trained. Raises `RunError` that names the users it does not know.
 
             model.recommend(["u7", "u8"], k=5)      # user_id, item_id, title, rank, score, source
         """
@@ -79,7 +80,7 @@ class Model:
             {
                 "user_id": [wanted[row] for row in at],
                 "item_id": [self.items[item] for item in items[at, place]],
-                "title": [None] * len(at),
+                "title": [self._titles[item] for item in items[at, place]],
                 "rank": place + 1,
                 "score": scores[at, place],
                 "source": [sources[row] for row in at],
@@ -123,7 +124,7 @@ class Model:
             raise RunError(str(error)) from error
         order = np.argsort(-scores, kind="stable")
         best = order[order != row][: _count(k)]
-        return similar_table([self.items[n] for n in best], [None] * len(best), scores[best])
+        return similar_table([self.items[n] for n in best], [self._titles[n] for n in best], scores[best])
 
     def _rows(self, ids: Sequence[str], what: str) -> np.ndarray:
         known = self._users if what == "user" else self._items

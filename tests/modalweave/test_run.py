@@ -90,6 +90,11 @@ def test_recommendations_are_those_of_the_batch_job_with_titles(run: mw.Run, qui
     assert ours["score"].to_list() == written.filter(user_id="u01").sort("rank")["score"].to_list()
 
 
+def test_a_loaded_model_names_its_items_without_a_store(run: mw.Run) -> None:
+    table = mw.load(run.workspace.bundle).recommend(["u03"], k=4)
+    assert table["title"].to_list() == [f"Item {int(item[1:])}" for item in table["item_id"]]
+
+
 def test_one_user_may_be_given_alone(run: mw.Run) -> None:
     assert run.recommend("u01", k=2).equals(run.recommend(["u01"], k=2))
 
