@@ -290,7 +290,8 @@ def main() -> None:
         absent = str(error.name).partition(".")[0]
         if absent in _ROOMS:
             raise  # a mistake of ours
-        print(f"modalweave: this needs {absent}, which is not installed; pip install modalweave", file=sys.stderr)
+        cure = "install it; `pip install modalweave` brings all that Modalweave itself needs"
+        print(f"modalweave: this needs {absent}, which is not installed; {cure}", file=sys.stderr)
         sys.exit(1)
     except _expected() as error:
         from modalweave.errors import told

@@ -72,7 +72,7 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
 
 def same_graph(folder: Path, manifest: JsonObject, data: HeteroData) -> str:
     """The graph's hash. Raises `RunError` where the bundle in the folder was trained on another one."""
-    fingerprint, trained = graph_hash(data), str(manifest["dataset_fingerprint"])
+    fingerprint, trained = graph_hash(data), str(manifest.get("dataset_fingerprint"))
     if trained != fingerprint:
         raise RunError(
             f"{folder} was trained on graph {trained[:12]}, the store holds {fingerprint[:12]}; "

@@ -55,8 +55,9 @@ def serving_folder(workspace: Workspace, note: Callable[[str], object] = lambda 
     """The model to serve: `serving/` where it is, unless `bundle/` was trained after it, which `note` is told."""
     if not workspace.serving.exists():
         return workspace.bundle
-    measured = read_manifest(workspace.serving)[0].get("measured", {}).get("bundle")
-    if workspace.bundle.exists() and read_manifest(workspace.bundle)[1] != measured:
+    measured = read_manifest(workspace.serving)[0].get("measured")
+    fitted_after = measured.get("bundle") if isinstance(measured, dict) else None
+    if workspace.bundle.exists() and read_manifest(workspace.bundle)[1] != fitted_after:
         note(f"{workspace.serving} is of an earlier training, so {workspace.bundle} is taken; run `modalweave refit`")
         return workspace.bundle
     return workspace.serving
