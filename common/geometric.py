@@ -12,6 +12,7 @@ from importlib.util import LazyLoader
 from types import ModuleType
 
 _PACKAGE, _DATASETS, _COMPILER = "torch_geometric", "torch_geometric.datasets", "torch._dynamo"
+_ASKING = "torch_geometric.isinstance"
 
 
 def defer_unused() -> None:
@@ -34,17 +35,17 @@ class _Package(MetaPathFinder):
 
 
 class _Unused(MetaPathFinder):
-    """Finds what is put off: modules that load when an attribute of theirs is asked for."""
+    """Finds what is put off: the data sets, and the one module that loads the compiler without using it."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target) if name in (_DATASETS, _COMPILER) else None
+        spec = PathFinder.find_spec(name, path, target) if name in (_DATASETS, _ASKING) else None
         if spec is not None and spec.loader is not None:
-            spec.loader = LazyLoader(spec.loader)
+            spec.loader = LazyLoader(spec.loader) if name == _DATASETS else _WithoutCompiler(spec.loader)
         return spec
 
 
-class _Light(Loader):
-    """Runs the package's own loader while the unused is put off."""
+class _Wrapped(Loader):
+    """A loader that does more than the one it stands for."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
@@ -55,18 +56,32 @@ class _Light(Loader):
     def exec_module(self, module: ModuleType) -> None:
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+
+
+class _Light(_Wrapped):
+    """Runs the package while the unused is put off."""
+
+    def exec_module(self, module: ModuleType) -> None:
         unused = _Unused()
         sys.meta_path.insert(0, unused)
         try:
-            self._loader.exec_module(module)
+            super().exec_module(module)
         finally:
             sys.meta_path.remove(unused)
-            _forget_compiler()
 
 
-def _forget_compiler() -> None:
-    """torch imports its compiler itself when asked for it: no placeholder has to stay that others may stumble over."""
-    placeholder = sys.modules.get(_COMPILER)
-    if placeholder is not None and type(placeholder) is not ModuleType:
-        del sys.modules[_COMPILER]
-        delattr(sys.modules["torch"], "_dynamo")
+class _WithoutCompiler(_Wrapped):
+    """Runs a module whose functions name the compiler: torch loads it when one of them is called.
+
+    The stand-in is there for that module's few lines alone, so that nobody else can meet it.
+    """
+
+    def exec_module(self, module: ModuleType) -> None:
+        stands_in = sys.modules.setdefault(_COMPILER, ModuleType(_COMPILER))
+        loaded = stands_in.__spec__ is not None
+        try:
+            super().exec_module(module)
+        finally:
+            if not loaded:
+                del sys.modules[_COMPILER]
