@@ -58,9 +58,12 @@ defer_unused()
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("modalweave")
+        try:
+            return version("modalweave")
+        except PackageNotFoundError:  # a checkout on the path that was never installed
+            return "0+checkout"
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
