@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from encoders import DecodeError, decode_audio, decode_image
+from encoders import DecodeError
+from encoders.audio import decode_audio
+from encoders.image import decode_image
 
 SAMPLES = (np.sin(np.arange(4_000) / 9) * 12_000).astype("<i2").tobytes()
 FORMAT = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8_000, 16_000, 2, 16)
