@@ -19,8 +19,8 @@ from modalweave.results.record import Record
 
 KEYS = {
     "build": "nodes relationships written replaced removed stale quarantined coverage seconds refused warnings details",
-    "train": "split k metrics slices seconds seed device peak_memory_mb approximations graph chosen bundle",
-    "evaluate": "split k metrics slices seconds seed device graph bundle baselines comparisons",
+    "train": "split k metrics slices seconds seed device new_items peak_memory_mb approximations graph chosen bundle",
+    "evaluate": "split k metrics slices seconds seed device new_items graph bundle baselines comparisons",
     "score": "bundle options users rows parts out seconds",
     "export": "bundle source precision bytes agreement",
     "cache": "folder bytes removed_bytes encoders",

@@ -210,7 +210,7 @@ class TestLadybug:
         assert ladybug_store.query(cypher).num_columns >= 1
 
     def test_a_large_result_is_refused(self, ladybug_store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(graph.ladybug, "MAX_RESULT_BYTES", 10)
+        monkeypatch.setattr(graph.ladybug.store, "MAX_RESULT_BYTES", 10)
         with pytest.raises(QueryRefused, match="bytes"):
             ladybug_store.query("MATCH (n:Item) RETURN n.id AS id")
 
@@ -221,7 +221,7 @@ class TestLadybug:
     def test_without_the_rules_the_engine_still_refuses(
         self, ladybug_store: GraphStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(graph.ladybug, "check_read_only", lambda cypher, dialect: None)
+        monkeypatch.setattr(graph.ladybug.store, "check_read_only", lambda cypher, dialect: None)
         for name in ("create", "set", "detach delete", "case", "write after with"):
             with pytest.raises((QueryRefused, StoreError)):
                 ladybug_store.query(ATTACKS[name])
@@ -248,7 +248,7 @@ class TestNeo4j:
         self, neo4j_store: Neo4jStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write_tiny(neo4j_store)
-        monkeypatch.setattr(graph.neo4j_query, "check_read_only", lambda cypher, dialect: None)
+        monkeypatch.setattr(graph.neo4j.query, "check_read_only", lambda cypher, dialect: None)
         stopped = 0
         for cypher in ATTACKS.values():
             if "DATABASE" in cypher or "CURRENT USER" in cypher or "TRANSACTIONS" in cypher:
@@ -262,7 +262,7 @@ class TestNeo4j:
 
     def test_a_large_result_is_refused(self, neo4j_store: Neo4jStore, monkeypatch: pytest.MonkeyPatch) -> None:
         write_tiny(neo4j_store)
-        monkeypatch.setattr(graph.neo4j_query, "MAX_RESULT_BYTES", 10)
+        monkeypatch.setattr(graph.neo4j.query, "MAX_RESULT_BYTES", 10)
         with pytest.raises(QueryRefused, match="bytes"):
             neo4j_store.query("MATCH (n:Item) RETURN n.id AS id")
 

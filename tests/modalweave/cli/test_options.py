@@ -124,7 +124,8 @@ class TestScore:
         told(modalweave("score", tmp_path / "none", "--out", tmp_path / "out"), "no manifest.json")
         told(modalweave("score", bundle, "--out", tmp_path / "o", "--users", tmp_path / "none.txt"), "none.txt")
         (tmp_path / "users.txt").write_text("u01\nnobody\n")
-        told(modalweave("score", bundle, "--out", tmp_path / "o", "--users", tmp_path / "users.txt"), "nobody")
+        users = ("--users", tmp_path / "users.txt")
+        told(modalweave("score", bundle, "--out", tmp_path / "o", *users, "--strict"), "nobody")
         assert not list((tmp_path / "o").glob("*.parquet"))
 
 
