@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from graph.neo4j.store import Neo4jStore
 from tests import neo4j_server as helper
 from tests.devserver import Server
+
+# a busy machine is no failure: how long an example takes is not what these tests are about
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
