@@ -1,5 +1,7 @@
 """The trained model on disk: safetensors, parquet and JSON, each file vouched for by its SHA-256; no pickle.
 
+Documents (`*.md`) are the reader's own to edit or to remove, and vouched for by nobody.
+
 A bundle is `manifest.json`, `model.safetensors`, `seen.safetensors`, `users.parquet`, `items.parquet`, `README.md`
 and, where scores can be explained by it, `terms.safetensors`.
 """
@@ -34,7 +36,7 @@ from gnn.bundle.tensors import (
     terms_to_tensors,
     with_terms,
 )
-from gnn.bundle.verified import MANIFEST, REQUIRED, Content, arrays, verified_files
+from gnn.bundle.verified import MANIFEST, REQUIRED, Content, arrays, is_document, verified_files
 from gnn.content import NewItems
 from gnn.errors import BundleError
 from gnn.scorers.base import Scorer
@@ -61,7 +63,7 @@ class Bundle:
     """Items with media and without a training interaction: what `scoring.new_items` places."""
     manifest: dict[str, Any]
     hash: str
-    """SHA-256 of `manifest.json`, and through it of every file."""
+    """SHA-256 of `manifest.json`, and through it of every file but the documents."""
     titles: list[str | None] | None = None
     """Of each item, where the bundle holds any."""
 
@@ -119,11 +121,11 @@ def save_bundle(
 
 
 def seal(folder: Path, manifest: Mapping[str, Any]) -> str:
-    """Write README.md and manifest.json (with the SHA-256 of every other file) into a folder; the bundle's hash."""
+    """Write README.md and manifest.json (with the SHA-256 of the others) into a folder; the bundle's hash."""
     content = {**manifest, "format_version": FORMAT_VERSION}
     content.pop("files", None)
     (folder / "README.md").write_bytes(model_card(content).encode())
-    names = sorted(p.name for p in folder.iterdir() if p.name != MANIFEST)
+    names = sorted(p.name for p in folder.iterdir() if p.name != MANIFEST and not is_document(p.name))
     content["files"] = {name: sha256_of(folder / name) for name in names}
     try:
         text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
@@ -131,7 +133,7 @@ def seal(folder: Path, manifest: Mapping[str, Any]) -> str:
         raise BundleError(f"manifest of {folder.name}: {error}; give plain JSON values, no NaN") from error
     (folder / MANIFEST).write_bytes(text.encode())
     # on disk before the rename that follows publishes them
-    for path in (*(folder / name for name in names), folder / MANIFEST, folder):
+    for path in (*folder.iterdir(), folder):
         sync(path)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -48,11 +48,14 @@ def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Preci
                 raise BundleError(f"{path}: {name} changed while it was exported; export again")
         write_tensors(folder / "model.safetensors", tensors)
         agreement = {"bundle": _agreement(bundle, bundle.scorer, scorer_from_tensors(tensors, structure))}
-        if onnx:
-            model = scorer_to_onnx(bundle.scorer, tensors, structure, bundle.history)
-            (folder / "scorer.onnx").write_bytes(model)
-            agreement["onnx"] = _agreement(bundle, bundle.served, OnnxScorer(model, bundle.scorer))
         manifest = {**bundle.manifest, "precision": precision, "agreement": agreement, "source": bundle.hash}
+        manifest.pop("onnx", None)
+        if onnx:
+            model = scorer_to_onnx(bundle.scorer, tensors, structure, history=bundle.history, seen=bundle.seen)
+            (folder / "scorer.onnx").write_bytes(model)
+            graph = OnnxScorer(model, bundle.scorer)
+            agreement["onnx"] = _agreement(bundle, bundle.served, graph)
+            manifest["onnx"] = graph.inputs
         digest = seal(folder, manifest)
         put_in_place(folder, out)
     finally:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gnn.bundle.worked_example import numpy_example, onnx_example
+
 _SHOWN = ("model", "dataset", "dataset_fingerprint", "graph_schema", "users", "items", "seed", "precision", "source")
 
 
@@ -18,16 +20,47 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     lines += [f"| scorer | {_plain(_structure(manifest.get('scorer')))} |", ""]
     lines += _metric_lines(manifest.get("metrics"), manifest.get("split"))
     lines += _measured_lines(manifest.get("measured"))
-    lines += ["## Use", "", "    modalweave score BUNDLE --out scores --top-k 20", ""]
-    lines += ["`user_vectors[u] @ item_vectors.T` (dot), `history[u] @ weights` (item_item) or their weighted sum;"]
-    lines += [
-        "`users.parquet` and `items.parquet` give the id of each index, `seen.safetensors` the pairs to leave out.",
-        "",
-    ]
+    lines += _use_lines(manifest)
     lines += ["## Limits", "", "- Users and items that were not in the graph at training time have no score."]
     lines += ["- Scores compare items for one user; they are no probabilities and do not compare between users."]
     lines += ["- It repeats the tastes and gaps of the interactions it was trained on.", ""]
     return "\n".join(lines)
+
+
+def _use_lines(manifest: Mapping[str, Any]) -> list[str]:
+    """Lists from the bundle: by Modalweave, by NumPy and, where there is a graph, by onnxruntime."""
+    lines = ["## Use", "", "    modalweave score BUNDLE --out scores --top-k 20", ""]
+    lines += [
+        "Nothing else of Modalweave is needed to use the files. What follows runs in this folder and prints a list."
+    ]
+    lines += [
+        "`users.parquet` and `items.parquet` give the id of each index, `seen.safetensors` what a list leaves out."
+    ]
+    lines += ["Who has no history gets what is popular.", ""]
+    scorer = manifest.get("scorer")
+    example = numpy_example(scorer) if isinstance(scorer, Mapping) else None
+    if example is not None:
+        lines += ["### With NumPy", "", "`pip install numpy safetensors pyarrow`", "", "```python", example, "```", ""]
+    inputs = manifest.get("onnx")
+    if isinstance(inputs, list):
+        lines += [
+            "### With onnxruntime",
+            "",
+            "`pip install onnxruntime`",
+            "",
+            "```python",
+            onnx_example(inputs),
+            "```",
+            "",
+        ]
+        lines += ["`items` are rows of `items.parquet`, best first; -1 where nothing is left. The output `all_scores`"]
+        lines += ["holds every item's score, before anything is left out."]
+        if "history_items" in inputs:
+            lines += ["Without a history to add: `history_items` of shape (1, 0), `history_weights` of shape (1, 1)."]
+        else:
+            lines += ["Someone unknown (-1) gets what is popular: this model knows people by their vectors."]
+        lines += [""]
+    return lines
 
 
 def _measured_lines(measured: Any) -> list[str]:

@@ -37,15 +37,21 @@ _DTYPES = {
 }
 
 
+def is_document(name: str) -> bool:
+    """Whether a file is for people alone: it may be edited, added or gone."""
+    return name.lower().endswith(".md")
+
+
 def verified_files(path: Path, listed: Mapping[str, object], kept: Sequence[str]) -> dict[str, Content]:
-    """The content of the files to keep; of those listed nothing is missing, extra or altered.
+    """The content of the files to keep; of those listed nothing is missing, extra or altered but documents.
 
     `listed`: name -> SHA-256, as the manifest has it. Files that are not kept are hashed block by block.
     """
     for name in listed:
         if PurePosixPath(name).name != name or name in ("", ".", "..", MANIFEST) or "\\" in name or "\0" in name:
             raise BundleError(f"{path}: {MANIFEST} names {name!r}, which is no plain file name; train again")
-    present = {entry.name for entry in path.iterdir()} - {MANIFEST}
+    listed = {name: digest for name, digest in listed.items() if not is_document(name)}
+    present = {entry.name for entry in path.iterdir() if not is_document(entry.name)} - {MANIFEST}
     missing = sorted((set(listed) | set(REQUIRED)) - (present & set(listed)))
     if missing:
         raise BundleError(f"{path}: {missing[0]} is missing; copy the whole bundle again or train again")

@@ -216,7 +216,7 @@ def export(
         typer.Argument(help="A bundle, or a run (its config or workspace): the model it serves.", show_default=False),
     ],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the export.", show_default=False)],
-    onnx: Annotated[bool, typer.Option("--onnx", help="Add an ONNX graph: user index -> scores.")] = False,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Add scorer.onnx: users in, their best items out.")] = False,
     precision: Annotated[
         Literal["float32", "float16", "int8"], typer.Option(help="Number format of the vectors.")
     ] = "float32",

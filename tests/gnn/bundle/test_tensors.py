@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gnn.bundle.export import PRECISIONS, _lowered
-from gnn.bundle.onnx_graph import OnnxScorer, scorer_to_onnx
+from gnn.bundle.onnx_graph import NOTHING, OnnxScorer, scorer_to_onnx
 from gnn.bundle.tensors import csr_from_tensors, csr_to_tensors, scorer_from_tensors, scorer_to_tensors
 from gnn.errors import BundleError, GnnError
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
+from gnn.scorers.ranking import top_items
 from gnn.scorers.served import ServedScorer
 
 USERS, ITEMS = 5, 4
@@ -31,10 +32,11 @@ KINDS: dict[str, Scorer] = {
     "sparse": SPARSE,
     "sum": SumScorer([DOT, DENSE], [0.7, 0.3]),
     "plain sum": SumScorer([DOT, SPARSE], [0.7, 0.3], normalise=False),
+    "sum of weights": SumScorer([DENSE, SPARSE], [0.7, 0.3]),
     "ranks": SumScorer([DENSE, DOT], [0.5, 0.5], normalise="rank"),
     "of sums": SumScorer([SumScorer([SPARSE, DOT], [1, 2]), DENSE], [0.25, 0.75], normalise="rank"),
 }
-INPUTS = {"dot": {"users"}, "dense": {"history"}, "sparse": {"history"}}
+SEEN = sp.csr_matrix(np.array([[1, 1, 0, 0], [0, 0, 0, 0], [0, 1, 1, 0], [1, 1, 1, 1], [1, 0, 0, 1]], np.float32))
 EVERYONE = torch.arange(USERS)
 
 
@@ -87,30 +89,86 @@ def test_rows_of_zeros_stay_so_at_int8() -> None:
     assert found.scores(torch.arange(2)).tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
-@pytest.mark.parametrize("history", [None, HISTORY], ids=["as it scores", "as it is served"])
-def test_the_graph_scores_what_the_scorer_does(scorer: Scorer, history: sp.csr_matrix | None) -> None:
-    tensors, structure = scorer_to_tensors(scorer)
-    found = OnnxScorer(scorer_to_onnx(scorer, tensors, structure, history), scorer)
-    wanted = scorer if history is None else ServedScorer(scorer, history)
+def graph(scorer: Scorer) -> OnnxScorer:
+    return OnnxScorer(scorer_to_onnx(scorer, *scorer_to_tensors(scorer), history=HISTORY, seen=SEEN), scorer)
+
+
+def test_the_graph_scores_what_the_scorer_does(scorer: Scorer) -> None:
+    found, wanted = graph(scorer), ServedScorer(scorer, HISTORY)
     for users in (EVERYONE, torch.tensor([3]), torch.tensor([4, 1, 1])):
         assert torch.allclose(found.scores(users), wanted.scores(users), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_graph_asks_for_what_it_needs_and_no_more(name: str) -> None:
+    session = graph(KINDS[name]).session
+    given = {"history_items", "history_weights"} if name in ("dense", "sparse", "sum of weights") else set()
+    assert {entry.name for entry in session.get_inputs()} == {"users", "k"} | given
+    assert [o.name for o in session.get_outputs()] == ["items", "scores", "all_scores"]
+
+
+def test_the_graph_ranks_as_score_does(scorer: Scorer) -> None:
+    session = graph(scorer).session
+    for k in (1, 2, ITEMS, ITEMS + 5):
+        wanted = top_items(ServedScorer(scorer, HISTORY), EVERYONE, SEEN, min(k, ITEMS))
+        asked = fed(session, {"users": EVERYONE.numpy(), "k": np.array([k])})
+        items, scores = session.run(["items", "scores"], asked)
+        assert np.array_equal(items, wanted[0])
+        assert scores == pytest.approx(wanted[1], abs=1e-5)
+
+
+def test_someone_unknown_gets_what_is_popular(scorer: Scorer) -> None:
+    session = graph(scorer).session
+    asked = fed(session, {"users": np.array([-1, 0]), "k": np.array([ITEMS])})
+    items, scores = session.run(["items", "scores"], asked)
+    assert (items[0].tolist(), scores[0].tolist()) == ([0, 1, 2, 3], [1.0] * ITEMS), "each item has two users"
+    assert items[1].tolist()[-1] == -1 and scores[1][-1] == -np.inf, "what is seen is no item of the list"
+
+
+@pytest.mark.parametrize("name", ["dense", "sparse", "sum of weights"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_history_that_is_not_in_the_bundle_is_scored(name: str, precision: Any) -> None:
     tensors, structure = scorer_to_tensors(KINDS[name])
-    session = onnxruntime.InferenceSession(scorer_to_onnx(KINDS[name], tensors, structure))
-    assert {entry.name for entry in session.get_inputs()} == INPUTS.get(name, {"users", "history"})
-    assert [(o.name, o.shape) for o in session.get_outputs()] == [("scores", ["block", ITEMS])]
+    lowered = _lowered(tensors, precision)
+    model = scorer_to_onnx(KINDS[name], lowered, structure, history=HISTORY, seen=SEEN)
+    session = onnxruntime.InferenceSession(model)
+    own = np.array([[0, 0, 0, 1], [2, 0, 0.5, 0], [0, 0, 0, 0]], dtype=np.float32)
+    given = {
+        "history_items": np.array([[-1, 3], [2, 0], [-1, -1]]),
+        "history_weights": own[[[0] * 2, [1] * 2, [2] * 2], [[0, 3], [2, 0], [0, 0]]],
+    }
+    asked = {"users": np.array([-1, -1, -1]), "k": np.array([ITEMS]), **given}
+    items, _, found = session.run(["items", "scores", "all_scores"], asked)
+    folded = [_with_history(p, own) for p in _leaves(scorer_from_tensors(lowered, structure))]
+    wanted = folded[0] if len(folded) == 1 else SumScorer(folded, KINDS[name].weights)
+    assert found[:2] == pytest.approx(wanted.scores(torch.arange(3)).numpy()[:2], abs=1e-5)
+    assert found[2].tolist() == [1.0] * ITEMS
+    assert 3 not in items[0].tolist() and {0, 2}.isdisjoint(items[1].tolist()), "what is given is left out"
+    twice = session.run(["all_scores"], asked | {"users": np.array([0, -1, 4])})[0]
+    more = [
+        _with_history(p, HISTORY.toarray()[[0, 1, 4]] + own) for p in _leaves(scorer_from_tensors(lowered, structure))
+    ]
+    wanted = more[0] if len(more) == 1 else SumScorer(more, KINDS[name].weights)
+    assert twice == pytest.approx(wanted.scores(torch.arange(3)).numpy(), abs=1e-5), "added to what is known"
 
 
-def test_a_history_that_is_not_in_the_bundle_can_be_scored() -> None:
-    tensors, structure = scorer_to_tensors(DENSE)
-    session = onnxruntime.InferenceSession(scorer_to_onnx(DENSE, tensors, structure, HISTORY))
-    own = np.array([[0, 0, 0, 1], [0, 0, 0, 0]], dtype=np.float32)
-    found = session.run(["scores"], {"history": own})[0]
-    assert found[0] == pytest.approx(WEIGHTS[3], abs=1e-6)
-    assert found[1] == pytest.approx([1.0, 1.0, 1.0, 1.0]), "each item has two users"
+def _leaves(scorer: Scorer) -> list[ItemItemScorer]:
+    return list(scorer.parts) if isinstance(scorer, SumScorer) else [scorer]
+
+
+def _with_history(scorer: ItemItemScorer, history: np.ndarray) -> ItemItemScorer:
+    return ItemItemScorer(sp.csr_matrix(history), scorer.weights)
+
+
+def fed(session: onnxruntime.InferenceSession, asked: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    names = {entry.name for entry in session.get_inputs()}
+    return asked | {name: array for name, array in NOTHING.items() if name in names}
+
+
+def test_a_kind_without_a_form_is_told() -> None:
+    tensors, _ = scorer_to_tensors(DOT)
+    with pytest.raises(GnnError, match="kind 'trees' has no ONNX form"):
+        scorer_to_onnx(DOT, tensors, {"kind": "trees"}, history=HISTORY, seen=SEEN)
 
 
 def test_a_graph_over_two_gigabytes_is_refused_before_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +177,7 @@ def test_a_graph_over_two_gigabytes_is_refused_before_it_is_written(monkeypatch:
     monkeypatch.setattr(onnx_graph, "_MAX_BYTES", 40)
     tensors, structure = scorer_to_tensors(DOT)
     with pytest.raises(GnnError, match="over 40; use a lower precision"):
-        scorer_to_onnx(DOT, tensors, structure)
+        scorer_to_onnx(DOT, tensors, structure, history=HISTORY, seen=SEEN)
 
 
 def changed(scorer: Scorer, **arrays_: np.ndarray | None) -> tuple[dict[str, np.ndarray], Any]:

@@ -101,8 +101,8 @@ def test_a_cut_file_is_one_line(tmp_path: Path, data: bytes) -> None:
 
 def test_a_pipe_in_a_files_place_is_refused_at_once(tmp_path: Path) -> None:
     _save(tmp_path / "b")
-    (tmp_path / "b" / "README.md").unlink()
-    os.mkfifo(tmp_path / "b" / "README.md")
+    (tmp_path / "b" / "seen.safetensors").unlink()
+    os.mkfifo(tmp_path / "b" / "seen.safetensors")
     with pytest.raises(BundleError, match="no regular file"):
         load_bundle(tmp_path / "b")
 
