@@ -231,7 +231,8 @@ class Run:
 
     def _model(self) -> "Model":
         """The run's model to serve, read again only where training or refitting has written another one."""
-        from gnn.bundle.bundle import load_bundle, read_manifest
+        from gnn.bundle.bundle import load_bundle
+        from gnn.bundle.manifest import read_manifest
         from modalweave.errors import RunError
         from modalweave.model import Model
         from modalweave.stages.inputs import serving_folder

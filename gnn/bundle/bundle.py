@@ -6,8 +6,6 @@ A bundle is `manifest.json`, `model.safetensors`, `seen.safetensors`, `users.par
 and, where scores can be explained by it, `terms.safetensors`.
 """
 
-import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -18,33 +16,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import scipy.sparse as sp
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from common.files import sha256_of, sync
+from common.files import sync
 from common.text import one_line
+from gnn.bundle.ids import read_ids, write_ids
+from gnn.bundle.manifest import MANIFEST, read_manifest, write_manifest
 from gnn.bundle.model_card import model_card
 from gnn.bundle.tensors import (
     Tensors,
     csr_from_tensors,
     csr_to_tensors,
+    finite,
     scorer_from_tensors,
     scorer_to_tensors,
     terms_to_tensors,
     with_terms,
 )
-from gnn.bundle.verified import MANIFEST, REQUIRED, Content, arrays, is_document, verified_files
+from gnn.bundle.verified import REQUIRED, arrays, is_document, verified_files
 from gnn.content import NewItems
 from gnn.errors import BundleError
 from gnn.scorers.base import Scorer
 from gnn.scorers.served import ServedScorer
 
-FORMAT_VERSION = 1
-
-_MAX_MANIFEST = 4 << 20
 TERMS = "terms.safetensors"
 
 
@@ -100,19 +96,23 @@ def save_bundle(
     new one. An existing folder is replaced only if it is a bundle (or empty). Equal input gives equal bytes.
     """
     path = Path(path)
-    for pairs in (seen, seen if history is None else history):
-        _check_shapes(scorer, user_ids, item_ids, pairs)
+    pairs = [seen] if history is None else [seen, history]
+    _check_sizes(scorer, *pairs, expected=(len(user_ids), len(item_ids)))
+    _check_ids(user_ids, item_ids)
     check_replaceable(path)
+    tensors, structure = scorer_to_tensors(scorer)
+    wrong = next((name for name, array in tensors.items() if not finite(array)), None)
+    if wrong is not None:
+        raise BundleError(f"the model's {wrong} hold NaN or infinite numbers; lower gnn.learning_rate and train again")
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        tensors, structure = scorer_to_tensors(scorer)
         write_tensors(folder / "model.safetensors", tensors)
         if terms := terms_to_tensors(scorer):
             write_tensors(folder / TERMS, terms)
         write_tensors(folder / "seen.safetensors", _pairs_to_tensors(seen, history, new_items))
-        _write_ids(folder / "users.parquet", "user_id", user_ids)
-        _write_ids(folder / "items.parquet", "item_id", item_ids, titles)
+        write_ids(folder / "users.parquet", "user_id", user_ids)
+        write_ids(folder / "items.parquet", "item_id", item_ids, titles)
         digest = seal(folder, {**manifest, "scorer": structure, "users": len(user_ids), "items": len(item_ids)})
         put_in_place(folder, path)
     finally:
@@ -122,20 +122,13 @@ def save_bundle(
 
 def seal(folder: Path, manifest: Mapping[str, Any]) -> str:
     """Write README.md and manifest.json (with the SHA-256 of the others) into a folder; the bundle's hash."""
-    content = {**manifest, "format_version": FORMAT_VERSION}
-    content.pop("files", None)
-    (folder / "README.md").write_bytes(model_card(content).encode())
+    (folder / "README.md").write_bytes(model_card(manifest).encode())
     names = sorted(p.name for p in folder.iterdir() if p.name != MANIFEST and not is_document(p.name))
-    content["files"] = {name: sha256_of(folder / name) for name in names}
-    try:
-        text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
-        raise BundleError(f"manifest of {folder.name}: {error}; give plain JSON values, no NaN") from error
-    (folder / MANIFEST).write_bytes(text.encode())
+    digest = write_manifest(folder, manifest, names)
     # on disk before the rename that follows publishes them
     for path in (*folder.iterdir(), folder):
         sync(path)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest
 
 
 def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
@@ -147,8 +140,6 @@ def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
     path = Path(path)
     manifest, digest = read_manifest(path)
     files = verified_files(path, manifest["files"], (*REQUIRED, TERMS) if terms else REQUIRED)
-    users, _ = _read_ids(path, files["users.parquet"], "users.parquet", "user_id")
-    items, titles = _read_ids(path, files["items.parquet"], "items.parquet", "item_id")
     try:
         scorer = scorer_from_tensors(arrays(files["model.safetensors"]), manifest.get("scorer"))
         if TERMS in files:
@@ -156,38 +147,19 @@ def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
         pairs = arrays(files["seen.safetensors"])
         seen = csr_from_tensors(pairs, "seen")
         history = csr_from_tensors(pairs, "history") if "history.shape" in pairs else seen
+        _check_sizes(scorer, seen, history)
+        users, _ = read_ids(files["users.parquet"], "users.parquet", "user_id", scorer.num_users)
+        items, titles = read_ids(files["items.parquet"], "items.parquet", "item_id", scorer.num_items)
+        _check_ids(users, items)
         new = NewItems(np.zeros(0, dtype=np.int64), sp.csr_matrix((len(items), 0), dtype=np.float32))
         if "new_items" in pairs:
             new = NewItems(pairs["new_items"], csr_from_tensors(pairs, "likeness"))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(f"{path}: a safetensors file cannot be read ({error}); train again") from error
-    try:
-        for matrix in (seen, history):
-            _check_shapes(scorer, users, items, matrix)
         _check_items(new, len(items))
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
+        raise BundleError(f"{path}: a safetensors file cannot be read ({one_line(error)}); train again") from error
     return Bundle(scorer, users, items, seen, history, new, manifest, digest, titles)
-
-
-def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
-    """The manifest and its SHA-256, checked for format and size but not against the files."""
-    file = Path(path) / MANIFEST
-    if not file.is_file() or file.is_symlink():
-        raise BundleError(f"{path}: no {MANIFEST}, so this is no bundle; give the folder that `train` wrote")
-    if file.stat().st_size > _MAX_MANIFEST:
-        raise BundleError(f"{path}: {MANIFEST} has {file.stat().st_size} bytes, over {_MAX_MANIFEST}; train again")
-    raw = file.read_bytes()
-    try:
-        manifest = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: {MANIFEST} is no JSON ({error}); train again") from error
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        raise BundleError(f"{path}: {MANIFEST} lists no files; train again")
-    version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
-        raise BundleError(f"{path}: bundle format {version!r}, this version reads {FORMAT_VERSION}; train again")
-    return manifest, hashlib.sha256(raw).hexdigest()
 
 
 def _pairs_to_tensors(seen: sp.csr_matrix, history: sp.csr_matrix | None, new_items: NewItems | None) -> Tensors:
@@ -201,14 +173,19 @@ def _pairs_to_tensors(seen: sp.csr_matrix, history: sp.csr_matrix | None, new_it
     return tensors | new if same else tensors | own | new
 
 
-def _check_shapes(scorer: Scorer, users: Sequence[str], items: Sequence[str], seen: sp.csr_matrix) -> None:
-    """Scorer, ids and seen items must speak of the same users and items, each id once."""
-    expected = (len(users), len(items))
-    if (scorer.num_users, scorer.num_items) != expected or seen.shape != expected:
-        raise BundleError(
-            f"the scorer is {scorer.num_users} x {scorer.num_items}, seen items {seen.shape[0]} x {seen.shape[1]}, "
-            f"ids {expected[0]} x {expected[1]}; they must be equal"
-        )
+def _check_sizes(scorer: Scorer, *pairs: sp.csr_matrix, expected: tuple[int, int] | None = None) -> None:
+    """Scorer, ids and pairs must speak of as many users and items."""
+    size = (scorer.num_users, scorer.num_items)
+    for matrix in pairs:
+        if matrix.shape != size or (expected or size) != size:
+            ids = "" if expected is None else f", ids {expected[0]} x {expected[1]}"
+            raise BundleError(
+                f"the scorer is {size[0]} x {size[1]}, seen items {matrix.shape[0]} x {matrix.shape[1]}{ids}; "
+                "they must be equal"
+            )
+
+
+def _check_ids(users: Sequence[str], items: Sequence[str]) -> None:
     for kind, ids in (("user", users), ("item", items)):
         if len(set(ids)) != len(ids):
             raise BundleError(f"{kind} ids repeat ({len(ids)} ids, {len(set(ids))} distinct); each index needs its own")
@@ -248,27 +225,6 @@ def put_in_place(folder: Path, path: Path) -> None:
         raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _write_ids(path: Path, column: str, ids: Sequence[str], titles: Sequence[str | None] | None = None) -> None:
-    index = pa.array(np.arange(len(ids), dtype=np.int64))
-    columns = {"index": index, column: pa.array(list(ids), pa.string())}
-    if titles is not None and any(title is not None for title in titles):
-        columns["title"] = pa.array(list(titles), pa.string())
-    pq.write_table(pa.table(columns), path)
-
-
-def _read_ids(path: Path, content: Content, name: str, column: str) -> tuple[list[str], list[str | None] | None]:
-    """The ids in order, and the titles where there is such a column."""
-    try:
-        table = pq.read_table(pa.BufferReader(pa.py_buffer(content)))
-    except pa.ArrowException as error:
-        raise BundleError(f"{path}: {name} cannot be read ({one_line(error)}); train again") from error
-    titled = table.column_names == ["index", "item_id", "title"] and column == "item_id"
-    if not (titled or table.column_names == ["index", column]) or table["index"].to_pylist() != list(range(len(table))):
-        raise BundleError(f"{path}: {name} needs columns index (0, 1, ...) and {column}; train again")
-    titles = table["title"].cast(pa.string()).to_pylist() if titled else None
-    return [str(value) for value in table[column].to_pylist()], titles
 
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:

@@ -15,6 +15,7 @@ Tensors = dict[str, np.ndarray]
 
 _MAX_DEPTH = 4
 _MAX_PARTS = 64
+_MAX_WEIGHT = 1e30
 
 
 def scorer_to_tensors(scorer: Scorer, prefix: str = "") -> tuple[Tensors, dict[str, Any]]:
@@ -90,9 +91,11 @@ def with_terms(scorer: Scorer, tensors: Mapping[str, np.ndarray], prefix: str = 
     # the gates' columns follow the channels in the order of their names
     channels = {n.removeprefix(start): _matrix(tensors, n) for n in sorted(tensors) if n.startswith(start)}
     gates = _matrix(tensors, f"{prefix}gates") if channels else None
-    scale = torch.from_numpy(tensors[f"{prefix}scale"]) if f"{prefix}scale" in tensors else None
-    exponent = _array(tensors, f"{prefix}exponent")
-    terms = UserTerms(_matrix(tensors, f"{prefix}messages"), channels, gates, scale, float(exponent.reshape(-1)[0]))
+    scale = torch.from_numpy(_finite(tensors[f"{prefix}scale"], "scale")) if f"{prefix}scale" in tensors else None
+    exponent = _finite(_array(tensors, f"{prefix}exponent"), "exponent")
+    if exponent.shape != (1,):
+        raise BundleError(f"{prefix}exponent is {exponent.shape}; one number is needed")
+    terms = UserTerms(_matrix(tensors, f"{prefix}messages"), channels, gates, scale, float(exponent[0]))
     fits = all(t.shape == scorer.item_vectors.shape for t in (terms.messages, *channels.values()))
     fits = fits and (gates is None or gates.shape == (scorer.num_users, len(channels)))
     if not fits or (scale is not None and scale.shape != (scorer.num_users,)):
@@ -117,16 +120,19 @@ def csr_from_tensors(tensors: Mapping[str, np.ndarray], name: str) -> sp.csr_mat
     data, indices, indptr, shape = (
         _array(tensors, f"{name}.{part}") for part in ("data", "indices", "indptr", "shape")
     )
+    whole = all(a.ndim == 1 and a.dtype.kind in "iu" for a in (indices, indptr, shape))
+    if not whole or data.ndim != 1 or data.dtype.kind != "f":
+        raise BundleError(f"{name} needs a list of numbers and three of whole numbers; train again")
     if shape.shape != (2,) or (shape < 0).any():
-        raise BundleError(f"{name}.shape is {shape.tolist()}; two sizes are needed")
+        raise BundleError(f"{name}.shape has {len(shape)} numbers, some below 0 or not two; two sizes are needed")
     rows, columns = (int(n) for n in shape)
+    indptr = indptr.astype(np.int64, copy=False)  # differences of unsigned numbers are never below 0
     sound = len(indptr) == rows + 1 and indptr[0] == 0 and indptr[-1] == len(data) == len(indices)
     sound = sound and bool((np.diff(indptr) >= 0).all())
     if not sound or (len(indices) and (indices.min() < 0 or indices.max() >= columns)):
         raise BundleError(f"{name} is no valid sparse matrix of {rows} x {columns}; train again")
-    return sp.csr_matrix(
-        (data.astype(np.float32, copy=False), indices.astype(np.int32, copy=False), indptr), shape=(rows, columns)
-    )
+    data, wide = _finite(data, name), np.int32 if columns <= 2**31 else np.int64
+    return sp.csr_matrix((data, indices.astype(wide, copy=False), indptr), shape=(rows, columns))
 
 
 def _sum_from_tensors(
@@ -134,7 +140,7 @@ def _sum_from_tensors(
 ) -> SumScorer:
     kinds, weights, normalise = structure.get("parts"), structure.get("weights"), structure.get("normalise")
     listed = isinstance(kinds, list) and isinstance(weights, list) and 0 < len(kinds) == len(weights) <= _MAX_PARTS
-    numbers = all(isinstance(w, int | float) for w in weights or ())
+    numbers = all(isinstance(w, int | float) and abs(w) < _MAX_WEIGHT for w in weights or ())
     if not listed or not numbers or not (isinstance(normalise, bool) or normalise == "rank"):
         raise BundleError(
             "the manifest's sum scorer needs equally many parts and weights, and 'normalise'; train again"
@@ -154,10 +160,26 @@ def _matrix(tensors: Mapping[str, np.ndarray], name: str) -> torch.Tensor:
         scale = _array(tensors, f"{name}.scale")
         if scale.shape != (len(array),) or scale.dtype.kind != "f":
             raise BundleError(f"{name}.scale has shape {scale.shape}; {len(array)} numbers are needed")
-        return torch.from_numpy(array.astype(np.float32) * scale.astype(np.float32)[:, None])
+        with np.errstate(over="ignore", invalid="ignore"):
+            wide = array.astype(np.float32) * scale.astype(np.float32)[:, None]
+        return torch.from_numpy(_finite(wide, name))
     if array.ndim != 2 or array.dtype.kind != "f":
         raise BundleError(f"{name} is {array.dtype} with shape {array.shape}; a float matrix is needed")
-    return torch.from_numpy(array.astype(np.float32, copy=False))
+    return torch.from_numpy(_finite(array, name))
+
+
+def _finite(array: np.ndarray, name: str) -> np.ndarray:
+    """The numbers as float32, none of them NaN or infinite."""
+    with np.errstate(over="ignore"):
+        numbers = array.astype(np.float32, copy=False)
+    if not finite(numbers):
+        raise BundleError(f"{name} holds NaN or infinite numbers; train again")
+    return numbers
+
+
+def finite(array: np.ndarray) -> bool:
+    """Whether no number is NaN or infinite; by the least and the largest, which takes no memory."""
+    return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
 def _array(tensors: Mapping[str, np.ndarray], name: str) -> np.ndarray:

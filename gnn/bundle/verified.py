@@ -6,23 +6,27 @@ copy doubles the weights. So a file is read into one buffer, and its arrays are 
 
 import hashlib
 import json
+import math
 import os
 import stat
 from collections.abc import Mapping, Sequence
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
+from gnn.bundle.manifest import MANIFEST
 from gnn.bundle.tensors import Tensors
 from gnn.errors import BundleError
 
-MANIFEST = "manifest.json"
 REQUIRED = ("model.safetensors", "seen.safetensors", "users.parquet", "items.parquet")
 Content = UInt8[np.ndarray, "bytes"]
 
 _BLOCK = 1 << 20
+_MAX_SIZE = 1 << 40
+"""Of a dimension or an offset: above it nothing is meant."""
 # a link or a pipe put in a file's place is not followed and not waited for
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _DTYPES = {
@@ -54,7 +58,7 @@ def verified_files(path: Path, listed: Mapping[str, object], kept: Sequence[str]
     present = {entry.name for entry in path.iterdir() if not is_document(entry.name)} - {MANIFEST}
     missing = sorted((set(listed) | set(REQUIRED)) - (present & set(listed)))
     if missing:
-        raise BundleError(f"{path}: {missing[0]} is missing; copy the whole bundle again or train again")
+        raise BundleError(f"{path}: {_named(missing[0])} is missing; copy the whole bundle again or train again")
     extra = sorted(present - set(listed))
     if extra:
         raise BundleError(f"{path}: {extra[0]!r} is not listed in {MANIFEST}; remove it or train again")
@@ -62,7 +66,9 @@ def verified_files(path: Path, listed: Mapping[str, object], kept: Sequence[str]
     for name, digest in listed.items():
         content, hashed = _read(path, name, keep=name in kept)
         if hashed != digest:
-            raise BundleError(f"{path}: {name} does not match its hash; copy the whole bundle again or train again")
+            raise BundleError(
+                f"{path}: {_named(name)} does not match its hash; copy the whole bundle again or train again"
+            )
         if content is not None:
             found[name] = content
     return found
@@ -77,19 +83,41 @@ def arrays(content: Content) -> Tensors:
     if not isinstance(header, dict):
         raise ValueError("the header is no object")
     header.pop("__metadata__", None)
-    return {name: _view(content[8 + size :], name, entry) for name, entry in header.items()}
+    data, views, end = content[8 + size :], {}, 0
+    spans = {name: _span(name, entry) for name, entry in header.items()}
+    for name, (start, stop) in sorted(spans.items(), key=lambda item: item[1]):
+        if start != end:  # as safetensors itself asks
+            raise ValueError(f"array {name!r} starts at byte {start}, the one before it ends at {end}")
+        end = stop
+        views[name] = _view(data, name, header[name])
+    if end != len(data):
+        raise ValueError(f"{len(data)} bytes of which {end} belong to arrays")
+    return views
 
 
-def _view(data: Content, name: str, entry: object) -> np.ndarray:
+def _span(name: str, entry: object) -> tuple[int, int]:
+    """Where an array starts and ends, checked in itself."""
     if not isinstance(entry, dict) or entry.get("dtype") not in _DTYPES:
         raise ValueError(f"array {name!r} has no known type")
     numbers = [*entry["shape"], *entry["data_offsets"]]
-    if not all(type(number) is int and number >= 0 for number in numbers):
+    if not all(type(number) is int and 0 <= number <= _MAX_SIZE for number in numbers):
         raise ValueError(f"array {name!r} has sizes {numbers}")
-    start, end = entry["data_offsets"]
-    if end > len(data):
-        raise ValueError(f"array {name!r} ends at byte {end} of {len(data)}")
-    return data[start:end].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    start, stop = entry["data_offsets"]
+    if math.prod(entry["shape"]) * np.dtype(_DTYPES[entry["dtype"]]).itemsize != stop - start:
+        raise ValueError(f"array {name!r} has shape {entry['shape']} in {stop - start} bytes")
+    return start, stop
+
+
+def _view(data: Content, name: str, entry: Mapping[str, Any]) -> np.ndarray:
+    start, stop = entry["data_offsets"]
+    if stop > len(data):
+        raise ValueError(f"array {name!r} ends at byte {stop} of {len(data)}")
+    return data[start:stop].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+
+
+def _named(name: str) -> str:
+    """A name as a message shows it: in one line."""
+    return name if name.isprintable() else repr(name)
 
 
 def _read(path: Path, name: str, *, keep: bool) -> tuple[Content | None, str]:
@@ -98,12 +126,12 @@ def _read(path: Path, name: str, *, keep: bool) -> tuple[Content | None, str]:
         with open(path / name, "rb", opener=_opened) as file:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
-                raise BundleError(f"{path}: {name} is no regular file; copy the whole bundle again")
+                raise BundleError(f"{path}: {_named(name)} is no regular file; copy the whole bundle again")
             if not keep:
                 return None, hashlib.file_digest(file, "sha256").hexdigest()
             return _filled(file, facts.st_size)
     except OSError as error:
-        raise BundleError(f"{path}: {name} is no regular file; copy the whole bundle again") from error
+        raise BundleError(f"{path}: {_named(name)} is no regular file; copy the whole bundle again") from error
 
 
 def _filled(file: BufferedReader, size: int) -> tuple[Content, str]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from torch_geometric.data import HeteroData
 
-from gnn.bundle.bundle import Bundle, load_bundle, read_manifest
-from gnn.bundle.verified import MANIFEST
+from gnn.bundle.bundle import Bundle, load_bundle
+from gnn.bundle.manifest import MANIFEST, read_manifest
 from gnn.matrices import count_strengths
 from graph.hetero import everything, read_hetero
 from modalweave.config import RunConfig, load_config

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnn.bundle import bundle as module
+from gnn.bundle import manifest as manifest_module
 from gnn.bundle.bundle import load_bundle, save_bundle
 from gnn.bundle.export import PRECISIONS, export_bundle
 from gnn.bundle.tensors import csr_from_tensors, csr_to_tensors, scorer_from_tensors
@@ -141,7 +142,7 @@ def test_malformed_manifests_are_refused(tmp_path: Path, content: str) -> None:
 
 def test_an_oversize_manifest_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _save(tmp_path / "bundle")
-    monkeypatch.setattr(module, "_MAX_MANIFEST", 10)
+    monkeypatch.setattr(manifest_module, "_MAX_BYTES", 10)
     with pytest.raises(BundleError, match="bytes, over 10"):
         load_bundle(tmp_path / "bundle")
 
