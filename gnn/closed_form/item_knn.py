@@ -25,18 +25,8 @@ class ItemKNN(Recent[ItemKNNConfig]):
         return self._near(self.choose_histories(data, self._near, seed=seed), progress)
 
     def _near(self, history: sp.csr_matrix, progress: Progress | None = None) -> ItemItemScorer:
-        columns = history.T.tocsr()
-        norms = np.sqrt(np.asarray(history.power(2).sum(axis=0)).ravel())
-
-        def similarity(start: int, stop: int) -> sp.csr_matrix:
-            block = (columns[start:stop] @ history).tocsr()
-            rows = np.repeat(np.arange(start, stop), np.diff(block.indptr))
-            block.data /= norms[rows] * norms[block.indices] + self.config.shrinkage
-            block.data[rows == block.indices] = 0
-            block.eliminate_zeros()
-            return block
-
-        return ItemItemScorer(history, blocked_top(similarity, history.shape[1], self.config.k, progress))
+        weights = cosine_links(history, self.config.k, shrinkage=self.config.shrinkage, progress=progress)
+        return ItemItemScorer(history, weights)
 
     @classmethod
     def footprint(cls, sizes: Sizes, config: ItemKNNConfig) -> Footprint:
@@ -44,3 +34,21 @@ class ItemKNN(Recent[ItemKNNConfig]):
         entries = sizes.items * config.k
         work = 16 * entries + validation_bytes(sizes)
         return Footprint("item_knn", work, 8 * entries, edges=sizes.pairs, lower="gnn.item_knn.k")
+
+
+def cosine_links(
+    history: sp.csr_matrix, k: int, *, shrinkage: float, progress: Progress | None = None
+) -> sp.csr_matrix:
+    """Items x items: the inner product of the items' columns over their lengths and the shrinkage, k a row kept."""
+    columns = history.T.tocsr()
+    norms = np.sqrt(np.asarray(history.power(2).sum(axis=0)).ravel())
+
+    def similarity(start: int, stop: int) -> sp.csr_matrix:
+        block = (columns[start:stop] @ history).tocsr()
+        rows = np.repeat(np.arange(start, stop), np.diff(block.indptr))
+        block.data /= norms[rows] * norms[block.indices] + shrinkage
+        block.data[rows == block.indices] = 0
+        block.eliminate_zeros()
+        return block
+
+    return blocked_top(similarity, history.shape[1], k, progress)

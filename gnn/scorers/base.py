@@ -3,7 +3,7 @@
 Three kinds cover every model of this room, so the bundle and the batch job know nothing of training.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol, runtime_checkable
@@ -149,11 +149,18 @@ class SumScorer:
 
     def scores(self, users: Int[Tensor, "block"]) -> Float[Tensor, "block items"]:
         """`sum(weight * part.scores(users))`."""
-        total = torch.zeros(len(users), self.num_items)
-        for part, weight in zip(self.parts, self.weights, strict=True):
-            if weight == 0:
-                continue
-            total += weight * normalised(part.scores(users), self.normalise)
+        kept = [(part, weight) for part, weight in zip(self.parts, self.weights, strict=True) if weight]
+        return self._sum(((part.scores(users), weight) for part, weight in kept), len(users))
+
+    def combined(self, scores: Sequence[Float[Tensor, "block items"]]) -> Float[Tensor, "block items"]:
+        """The same from the scores of each part."""
+        return self._sum(zip(scores, self.weights, strict=True), len(scores[0]))
+
+    def _sum(self, scores: Iterable[tuple[Tensor, float]], users: int) -> Float[Tensor, "block items"]:
+        total = torch.zeros(users, self.num_items)
+        for own, weight in scores:
+            if weight:
+                total += weight * normalised(own, self.normalise)
         return total
 
 

@@ -27,7 +27,7 @@ def top_items(
     values = np.full((len(users), k), -np.inf, dtype=np.float32)
     for start, block in user_blocks(users, scorer.num_items):
         scores = masked_scores(scorer, block, seen)
-        best, order = _stable_top(scores, depth)
+        best, order = stable_top(scores, depth)
         order[best == -torch.inf] = -1
         items[start : start + len(block), :depth] = order.cpu().numpy()
         values[start : start + len(block), :depth] = best.cpu().numpy()
@@ -86,7 +86,7 @@ def user_blocks(users: Int[Tensor, "block"], num_items: int) -> Iterator[tuple[i
         yield start, users[start : start + size]
 
 
-def _stable_top(scores: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+def stable_top(scores: Tensor, depth: int) -> tuple[Tensor, Tensor]:
     """`topk` with ties broken by lower index, which `torch.topk` alone does not promise."""
     width = min(depth + 1, scores.shape[1])
     values, order = scores.topk(width, dim=1)
