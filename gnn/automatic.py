@@ -10,9 +10,11 @@ from gnn.components import Recommender, Watch
 from gnn.config import GNNConfig, PartConfig
 from gnn.ensemble import NORMALISATIONS, FittedPart, chosen_ensemble, finished, fit_part, part_footprint
 from gnn.ensemble_weights import fit_weights
+from gnn.errors import NothingToLearn
 from gnn.footprint import Footprint, Sizes, weighed
 from gnn.matrices import new_items
 from gnn.network.config import STEPS, NetworkConfig
+from gnn.ranker.recommender import ranked_section, second_stage, with_second_stage
 from gnn.scorers.base import Scorer, SumScorer
 from gnn.sections import NETWORK
 from gnn.validation import Validation
@@ -88,6 +90,8 @@ def space(users: int, pairs: int, new_items: bool = False) -> list[dict[str, Any
 class Auto(Recommender[GNNConfig]):
     """Fits the closed forms and each network of the space, copies the best network, and weighs all on validation.
 
+    Last it learns a second stage over the sum (`gnn/ranker/`) and keeps it where validation gains by it.
+
     The best network is the one with the best validation quality in a sum with the closed forms, not alone: what
     counts is what it adds.
     """
@@ -111,7 +115,7 @@ class Auto(Recommender[GNNConfig]):
             : 1 if large or not validation.num_pairs else None
         ]
         copies = 0 if large else auto.copies - 1
-        steps = _Steps(progress, len(auto.closed_forms) + len(networks) + copies)
+        steps = _Steps(progress, len(auto.closed_forms) + len(networks) + copies + auto.second_stage)
 
         parts = [PartConfig.of(name, self.config.settings(name)) for name in auto.closed_forms]
         closed = [self._fit(part, data, seed, steps) for part in parts]
@@ -135,7 +139,29 @@ class Auto(Recommender[GNNConfig]):
         weights = [found[0] / len(family)] * len(family) + found[1:]
         fitted = [*family, *others]
         self.chosen = GNNConfig.of("ensemble", chosen_ensemble([f.part for f in fitted], weights, ensemble))
-        return finished([f.scorer for f in fitted], weights, ensemble, seed)
+        total = finished([f.scorer for f in fitted], weights, ensemble, seed)
+        del fitted, family, others, closed, trained, mean  # what weighs nothing goes before more is fitted
+        if not auto.second_stage or ensemble.max_dimensions is not None or not validation.num_pairs:
+            return total
+        return self._second_stage(total, data, seed, steps)
+
+    def _second_stage(self, retriever: Scorer, data: HeteroData, seed: int, steps: "_Steps") -> Scorer:
+        """The retriever with what orders its candidates, where validation gains by it; else the retriever."""
+        section = self.chosen
+        try:
+            learned = second_stage(retriever, section, data, self.config, self.watch, seed=seed, progress=steps.inner)
+        except NothingToLearn:
+            return retriever
+        finally:
+            steps.finish()
+        quality = float(learned.quality.mean())
+        self.trials.append(
+            {"second_stage": True, "quality": quality, "without": float(learned.retrieval_quality.mean())}
+        )
+        if not learned.gains:
+            return retriever
+        self.chosen = ranked_section(section, self.config, learned)
+        return learned.scorer
 
     def candidates(self, history: sp.csr_matrix, new_items: bool = False) -> list[NetworkConfig]:
         """The networks to compare, with the settings that were given held fixed, each candidate once."""
@@ -157,7 +183,10 @@ class Auto(Recommender[GNNConfig]):
         network = PartConfig.of(NETWORK, NetworkConfig.model_validate({**entries[0], **config.fixed()}))
         fits = 1 if large else len(auto.networks or entries) + auto.copies - 1
         parts = [PartConfig.of(name, config.settings(name)) for name in auto.closed_forms] + [network] * fits
-        return weighed(sizes, [part_footprint(sizes, part) for part in parts])
+        whole = weighed(sizes, [part_footprint(sizes, part) for part in parts])
+        if not auto.second_stage or config.ensemble.max_dimensions is not None:
+            return whole
+        return with_second_stage(sizes, config, (whole, *(part_footprint(sizes, part) for part in parts)))
 
     def _fit(self, part: PartConfig, data: HeteroData, seed: int, steps: "_Steps") -> FittedPart:
         fitted = fit_part(part, data, seed=seed, watch=self.watch, progress=steps.inner)

@@ -13,10 +13,12 @@ from pydantic import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
+    field_validator,
 )
 
 from gnn.closed_form.config import HALF_LIVES, Recency, RecencyConfig
 from gnn.network.config import NetworkConfig
+from gnn.ranker.config import SecondStageConfig
 from gnn.registry import COMPOSITE, RECOMMENDERS, SETTINGS, settings_of
 from gnn.sections import NETWORK, Sectioned
 
@@ -105,6 +107,24 @@ class AutoConfig(BaseModel, extra="forbid"):
     max_pairs: PositiveInt = 3_000_000
     """Training interactions above which only the first network of the space is trained, once."""
 
+    second_stage: bool = True
+    """Try the second stage (`ranked`) last; it is kept where validation gains. Not with `ensemble.max_dimensions`,
+    since no dot product does what it does."""
+
+
+class RankedConfig(SecondStageConfig, extra="forbid"):
+    """A retriever, and the second stage over it."""
+
+    retriever: ModelName = "auto"
+    """What finds the candidates, with the settings of its section here."""
+
+    @field_validator("retriever")
+    @classmethod
+    def _one_second_stage(cls, name: str) -> str:
+        if name == "ranked":
+            raise ValueError("retriever 'ranked' would order what is ordered; name what finds the candidates")
+        return name
+
 
 class GNNConfig(NetworkConfig, Sectioned, extra="allow"):
     """The recommender of a run. `{}` is the automatic choice.
@@ -126,6 +146,9 @@ class GNNConfig(NetworkConfig, Sectioned, extra="allow"):
 
     auto: AutoConfig = AutoConfig()
     """Settings of the automatic choice."""
+
+    ranked: RankedConfig = RankedConfig()
+    """Settings of the second stage."""
 
     @classmethod
     def of(cls, model: str, settings: BaseModel) -> Self:

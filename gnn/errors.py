@@ -7,3 +7,7 @@ class GnnError(Exception):
 
 class BundleError(GnnError):
     """A bundle is incomplete, altered or not one of ours."""
+
+
+class NothingToLearn(GnnError):
+    """No list of a second stage holds anything that a user chose."""

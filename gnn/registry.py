@@ -18,6 +18,7 @@ RECOMMENDERS: Registry[type[Recommender[Any]]] = Registry(
     {
         "auto": "gnn.automatic:Auto",
         "ensemble": "gnn.ensemble:Ensemble",
+        "ranked": "gnn.ranker.recommender:Ranked",
         "hetero": "gnn.network.recommender:HeteroGNN",
         "graph_filter": "gnn.closed_form.graph_filter:GraphFilter",
         "ease": "gnn.closed_form.ease:EASE",
@@ -40,8 +41,8 @@ SETTINGS: Registry[type[BaseModel]] = Registry(
 )
 """Name -> `Config` of recommenders whose settings can be read without loading them; not needed, only faster."""
 
-COMPOSITE = ("auto", "ensemble")
-"""What sums other recommenders and is no part of a sum itself."""
+COMPOSITE = ("auto", "ensemble", "ranked")
+"""What is made of other recommenders and is no part of a sum itself."""
 
 
 def settings_of(name: str) -> type[BaseModel]:

@@ -3,7 +3,7 @@
 Documents (`*.md`) are the reader's own to edit or to remove, and vouched for by nobody.
 
 A bundle is `manifest.json`, `model.safetensors`, `seen.safetensors`, `users.parquet`, `items.parquet`, `README.md`
-and, where scores can be explained by it, `terms.safetensors`.
+and, where scores can be explained by it, `terms.safetensors`; of a second stage also `ranker.onnx`.
 """
 
 import os
@@ -38,10 +38,11 @@ from gnn.bundle.tensors import (
 from gnn.bundle.verified import REQUIRED, arrays, is_document, verified_files
 from gnn.content import NewItems
 from gnn.errors import BundleError
+from gnn.ranker.scorer import RankedScorer
 from gnn.scorers.base import Scorer
 from gnn.scorers.served import ServedScorer
 
-TERMS = "terms.safetensors"
+TERMS, RANKER_ONNX = "terms.safetensors", "ranker.onnx"
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def save_bundle(
         write_tensors(folder / "model.safetensors", tensors)
         if terms := terms_to_tensors(scorer):
             write_tensors(folder / TERMS, terms)
+        write_ranker(folder, scorer)
         write_tensors(folder / "seen.safetensors", _pairs_to_tensors(seen, history, new_items))
         write_ids(folder / "users.parquet", "user_id", user_ids)
         write_ids(folder / "items.parquet", "item_id", item_ids, titles)
@@ -225,6 +227,12 @@ def put_in_place(folder: Path, path: Path) -> None:
         raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_ranker(folder: Path, scorer: Scorer) -> None:
+    """`ranker.onnx`, the trees of a second stage for whoever has its features; nothing for another scorer."""
+    if isinstance(scorer, RankedScorer):
+        (folder / RANKER_ONNX).write_bytes(scorer.trees.to_onnx().SerializeToString())
 
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:

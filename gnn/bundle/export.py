@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,10 +11,11 @@ import scipy.sparse as sp
 import torch
 
 from common.files import sha256_of
-from gnn.bundle.bundle import Bundle, check_replaceable, load_bundle, put_in_place, seal, write_tensors
+from gnn.bundle.bundle import Bundle, check_replaceable, load_bundle, put_in_place, seal, write_ranker, write_tensors
 from gnn.bundle.onnx_graph import OnnxScorer, scorer_to_onnx
-from gnn.bundle.tensors import Tensors, scorer_from_tensors, scorer_to_tensors
+from gnn.bundle.tensors import TREES, Tensors, retrieval_tensors, scorer_from_tensors, scorer_to_tensors
 from gnn.errors import BundleError, GnnError
+from gnn.ranker.scorer import retrieval_of
 from gnn.scorers.base import Scorer, deviations
 from gnn.scorers.ranking import top_items
 
@@ -28,7 +30,8 @@ _DEPTH = 20
 def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Precision = "float32") -> dict[str, Any]:
     """Copy a bundle at another precision, with `scorer.onnx` on request; what was written and how well it agrees.
 
-    `int8` keeps one scale a row for dense matrices and float16 for sparse ones. The copy loads like any bundle.
+    `int8` keeps one scale a row for dense matrices and float16 for sparse ones. The copy loads like any bundle. The
+    graph of a model with a second stage is that of its first, which finds the candidates.
     Agreement is measured against the original on up to 256 users: the share of their top 20 that is the same and
     the largest error in units of a user's score deviation; it is returned and stands in the copy's manifest.
     """
@@ -47,14 +50,17 @@ def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Preci
             if sha256_of(folder / name) != bundle.manifest["files"][name]:
                 raise BundleError(f"{path}: {name} changed while it was exported; export again")
         write_tensors(folder / "model.safetensors", tensors)
+        write_ranker(folder, bundle.scorer)
         agreement = {"bundle": _agreement(bundle, bundle.scorer, scorer_from_tensors(tensors, structure))}
         manifest = {**bundle.manifest, "precision": precision, "agreement": agreement, "source": bundle.hash}
         manifest.pop("onnx", None)
         if onnx:
-            model = scorer_to_onnx(bundle.scorer, tensors, structure, history=bundle.history, seen=bundle.seen)
+            first = retrieval_of(bundle.scorer)
+            own, shape = retrieval_tensors(tensors, structure)
+            model = scorer_to_onnx(first, own, shape, history=bundle.history, seen=bundle.seen)
             (folder / "scorer.onnx").write_bytes(model)
-            graph = OnnxScorer(model, bundle.scorer)
-            agreement["onnx"] = _agreement(bundle, bundle.served, graph)
+            graph = OnnxScorer(model, first)
+            agreement["onnx"] = _agreement(bundle, replace(bundle, scorer=first).served, graph)
             manifest["onnx"] = graph.inputs
         digest = seal(folder, manifest)
         put_in_place(folder, out)
@@ -70,7 +76,7 @@ def _lowered(tensors: Tensors, precision: Precision) -> Tensors:
         return tensors
     result: Tensors = {}
     for name, array in tensors.items():
-        if array.dtype.kind != "f":
+        if array.dtype.kind != "f" or TREES in name:  # a tree's thresholds are compared with, not added up
             result[name] = array
         elif precision == "int8" and array.ndim == 2:
             scale = np.maximum(np.abs(array).max(axis=1, initial=0), 1e-30).astype(np.float32) / 127

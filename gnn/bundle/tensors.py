@@ -1,5 +1,6 @@
 """Scorers to flat named arrays and back: the part of the bundle that knows what a scorer is made of."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,9 +10,15 @@ import scipy.sparse as sp
 import torch
 
 from gnn.errors import BundleError
+from gnn.ranker.evidence import Evidence, Links
+from gnn.ranker.scorer import MOST_CANDIDATES, RankedScorer, Retrieval
+from gnn.ranker.trees import Trees
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer, UserTerms
 
 Tensors = dict[str, np.ndarray]
+
+RETRIEVER, RANKER, TREES = "retriever.", "ranker.", "ranker.trees."
+"""How the names of a ranked scorer's arrays start."""
 
 _MAX_DEPTH = 4
 _MAX_PARTS = 64
@@ -41,7 +48,21 @@ def scorer_to_tensors(scorer: Scorer, prefix: str = "") -> tuple[Tensors, dict[s
             parts.append(structure)
         weights = [float(w) for w in scorer.weights]
         return arrays, {"kind": "sum", "weights": weights, "normalise": scorer.normalise, "parts": parts}
-    raise BundleError(f"a scorer of kind {scorer.kind!r} cannot be saved; use dot, item_item or sum")
+    if isinstance(scorer, RankedScorer):
+        arrays, retriever = scorer_to_tensors(scorer.retrieval.scorer, prefix + RETRIEVER)
+        arrays |= evidence_to_tensors(scorer.retrieval.evidence, prefix + RANKER)
+        arrays |= scorer.trees.to_tensors(prefix + TREES)
+        evidence, described = scorer.retrieval.evidence, scorer.retrieval.features.described
+        return arrays, {
+            "kind": "ranked",
+            "candidates": scorer.retrieval.depth,
+            "blend": float(scorer.blend),
+            "features": [feature.name for feature in described],
+            "links": [links.group for links in evidence.links],
+            "facts": list(evidence.facts),
+            "retriever": retriever,
+        }
+    raise BundleError(f"a scorer of kind {scorer.kind!r} cannot be saved; use dot, item_item, sum or ranked")
 
 
 def scorer_from_tensors(tensors: Mapping[str, np.ndarray], structure: Any, prefix: str = "", depth: int = 0) -> Scorer:
@@ -63,7 +84,17 @@ def scorer_from_tensors(tensors: Mapping[str, np.ndarray], structure: Any, prefi
         return ItemItemScorer(history, weights)
     if kind == "sum":
         return _sum_from_tensors(tensors, structure, prefix, depth)
-    raise BundleError(f"scorer kind {kind!r} is unknown; use dot, item_item or sum")
+    if kind == "ranked" and depth == 0:
+        return _ranked_from_tensors(tensors, structure, prefix, depth)
+    raise BundleError(f"scorer kind {kind!r} is unknown here; use dot, item_item, sum or, outermost, ranked")
+
+
+def retrieval_tensors(tensors: Tensors, structure: dict[str, Any]) -> tuple[Tensors, dict[str, Any]]:
+    """Arrays and structure of what finds the candidates; of a scorer without a second stage all there is."""
+    if structure["kind"] != "ranked":
+        return tensors, structure
+    own = {name.removeprefix(RETRIEVER): array for name, array in tensors.items() if name.startswith(RETRIEVER)}
+    return own, structure["retriever"]
 
 
 def terms_to_tensors(scorer: Scorer, prefix: str = "") -> Tensors:
@@ -71,6 +102,8 @@ def terms_to_tensors(scorer: Scorer, prefix: str = "") -> Tensors:
     if isinstance(scorer, SumScorer):
         parts = [terms_to_tensors(part, f"{prefix}{number}.") for number, part in enumerate(scorer.parts)]
         return {name: array for part in parts for name, array in part.items()}
+    if isinstance(scorer, RankedScorer):
+        return terms_to_tensors(scorer.retrieval.scorer, prefix + RETRIEVER)
     terms = scorer.terms if isinstance(scorer, DotScorer) else None
     if terms is None:
         return {}
@@ -85,6 +118,9 @@ def with_terms(scorer: Scorer, tensors: Mapping[str, np.ndarray], prefix: str = 
     if isinstance(scorer, SumScorer):
         parts = [with_terms(part, tensors, f"{prefix}{number}.") for number, part in enumerate(scorer.parts)]
         return replace(scorer, parts=parts)
+    if isinstance(scorer, RankedScorer):
+        retriever = with_terms(scorer.retrieval.scorer, tensors, prefix + RETRIEVER)
+        return replace(scorer, retrieval=replace(scorer.retrieval, scorer=retriever))
     if not isinstance(scorer, DotScorer) or f"{prefix}messages" not in tensors:
         return scorer
     start = f"{prefix}channel."
@@ -101,6 +137,15 @@ def with_terms(scorer: Scorer, tensors: Mapping[str, np.ndarray], prefix: str = 
     if not fits or (scale is not None and scale.shape != (scorer.num_users,)):
         raise BundleError("the terms of a dot product do not fit its vectors; train again")
     return replace(scorer, terms=terms)
+
+
+def evidence_to_tensors(evidence: Evidence, prefix: str) -> Tensors:
+    """The arrays of what a ranker looks at; its groups and facts go by number."""
+    arrays = csr_to_tensors(evidence.history, f"{prefix}history")
+    for number, links in enumerate(evidence.links):
+        arrays |= csr_to_tensors(links.weights, f"{prefix}links.{number}")
+    arrays |= {f"{prefix}fact.{number}": values for number, values in enumerate(evidence.facts.values())}
+    return arrays if evidence.friends is None else arrays | csr_to_tensors(evidence.friends, f"{prefix}friends")
 
 
 def csr_to_tensors(matrix: sp.csr_matrix, name: str) -> Tensors:
@@ -133,6 +178,48 @@ def csr_from_tensors(tensors: Mapping[str, np.ndarray], name: str) -> sp.csr_mat
         raise BundleError(f"{name} is no valid sparse matrix of {rows} x {columns}; train again")
     data, wide = _finite(data, name), np.int32 if columns <= 2**31 else np.int64
     return sp.csr_matrix((data, indices.astype(wide, copy=False), indptr), shape=(rows, columns))
+
+
+def _ranked_from_tensors(
+    tensors: Mapping[str, np.ndarray], structure: dict[str, Any], prefix: str, depth: int
+) -> RankedScorer:
+    retriever = scorer_from_tensors(tensors, structure.get("retriever"), prefix + RETRIEVER, depth + 1)
+    candidates, blend = structure.get("candidates"), structure.get("blend")
+    listed = [structure.get(name) for name in ("features", "links", "facts")]
+    if not all(isinstance(names, list) and all(isinstance(n, str) for n in names) for names in listed):
+        raise BundleError("the manifest's ranked scorer needs features, links and facts, each a list; train again")
+    if type(candidates) is not int or not 0 < candidates <= MOST_CANDIDATES:
+        raise BundleError(f"the manifest's ranked scorer has candidates {candidates!r}; train again")
+    if not isinstance(blend, int | float) or isinstance(blend, bool) or not math.isfinite(blend):
+        raise BundleError(f"the manifest's ranked scorer has blend {blend!r}; train again")
+    features, links, facts = (names or [] for names in listed)
+    users, items, start = retriever.num_users, retriever.num_items, prefix + RANKER
+    evidence = Evidence(
+        _sized(tensors, f"{start}history", (users, items)),
+        tuple(Links(n, _sized(tensors, f"{start}links.{k}", (items, items))) for k, n in enumerate(links)),
+        {name: _fact(tensors, f"{start}fact.{k}", items) for k, name in enumerate(facts)},
+        _sized(tensors, f"{start}friends", (users, users)) if f"{start}friends.shape" in tensors else None,
+    )
+    retrieval = Retrieval(retriever, evidence, candidates)
+    if "popular" not in facts or [f.name for f in retrieval.features.described] != features:
+        raise BundleError("the features of the manifest's ranked scorer are not those of its arrays; train again")
+    return RankedScorer(retrieval, Trees.from_tensors(tensors, prefix + TREES, len(features)), float(blend))
+
+
+def _sized(tensors: Mapping[str, np.ndarray], name: str, shape: tuple[int, int]) -> sp.csr_matrix:
+    """A sparse matrix of this shape with finite numbers."""
+    matrix = csr_from_tensors(tensors, name)
+    if matrix.shape != shape or not np.isfinite(matrix.data).all():
+        raise BundleError(f"{name} is {matrix.shape}, or holds what is no number; {shape} is needed: train again")
+    return matrix
+
+
+def _fact(tensors: Mapping[str, np.ndarray], name: str, items: int) -> np.ndarray:
+    """A finite number for each item."""
+    array = _array(tensors, name)
+    if array.shape != (items,) or array.dtype.kind != "f" or not np.isfinite(array).all():
+        raise BundleError(f"{name} is {array.dtype} {array.shape}; {items} finite numbers are needed: train again")
+    return array.astype(np.float32)
 
 
 def _sum_from_tensors(

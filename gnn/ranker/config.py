@@ -27,7 +27,7 @@ class TreesConfig(BaseModel, extra="forbid"):
 class SecondStageConfig(BaseModel, extra="forbid"):
     """What is ordered anew, and on what the order is learned."""
 
-    candidates: PositiveInt = 200
+    candidates: int = Field(200, ge=1, le=10_000)
     """Items of the retriever's list that are ordered anew."""
 
     learn_on: Literal["train", "validation"] = "train"
@@ -46,7 +46,8 @@ class SecondStageConfig(BaseModel, extra="forbid"):
     """What the retriever's own score counts beside the trees', both of a user; None takes the best on validation."""
 
     leave_out: tuple[str, ...] = ()
-    """Groups of evidence that are not looked at: `together`, `friends`, `popular`, `history`, a modality, a relation."""
+    """Groups of evidence that are not looked at: `model`, `together`, `friends`, `popular`, `history`, a modality, a
+    relation."""
 
     trees: TreesConfig = TreesConfig()
     """How the trees grow."""

@@ -70,7 +70,7 @@ def _relations(data: HeteroData) -> Iterator[Links]:
     items, entities = edges.edge_index.numpy()
     codes = edges.relation.numpy()
     shape = (int(data["Item"].num_nodes), int(data["Entity"].num_nodes))
-    found = []
+    found: list[tuple[str, sp.csr_matrix]] = []
     for code in np.unique(codes):
         at = codes == code
         owns = sp.csr_matrix((np.ones(int(at.sum()), np.float32), (items[at], entities[at])), shape=shape)

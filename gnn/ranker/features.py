@@ -130,10 +130,12 @@ class _Places:
         self.table[rows[there] * items + candidates.ravel()[there]] = slots[there]
 
     def reached(self, start: sp.csr_matrix, links: sp.csr_matrix) -> list[Float[np.ndarray, "block candidates"]]:
-        """Over the entries (h, w) of a user's row of `start`: the sum of `w links[h, c]`, and the largest `links[h, c]`."""
+        """Over the entries (h, w) of a user's row of `start`: the sum of `w links[h, c]`, and the largest link."""
         counts = np.diff(links.indptr)[start.indices]
         ends = np.cumsum(counts)
-        at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(links.indptr[start.indices] - (ends - counts), counts)
+        at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(
+            links.indptr[start.indices] - (ends - counts), counts
+        )
         rows = np.repeat(np.repeat(np.arange(start.shape[0]), np.diff(start.indptr)), counts)
         slots = self.table[rows * self.items + links.indices[at]]
         there = np.flatnonzero(slots >= 0)

@@ -58,6 +58,6 @@ def _without(data: HeteroData, taken: torch.Tensor) -> HeteroData:
     for name in ("edge_index", "weight", "timestamp"):
         if name in edges:
             target[name] = edges[name][..., ~taken].contiguous()
-    for name in [name for name in edges.keys() if name.startswith(("valid_label", "test_label"))]:
+    for name in [name for name in edges if name.startswith(("valid_label", "test_label"))]:
         target[name] = edges[name][..., :0]
     return less

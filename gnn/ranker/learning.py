@@ -1,4 +1,4 @@
-"""Learning the second stage: lists with held-back interactions in them, trees grown on these, a blend from validation."""
+"""Learning the second stage: lists with held-back interactions in them, trees grown on these, a blend by validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from common.progress import Progress
-from gnn.errors import GnnError
+from gnn.errors import GnnError, NothingToLearn
 from gnn.matrices import held_out
 from gnn.ranker.config import SecondStageConfig
 from gnn.ranker.evidence import Evidence
@@ -33,17 +33,14 @@ _JUDGES = 20_000
 """Validation users that the blend is chosen by (a seeded sample)."""
 
 
-Positives = sp.csr_matrix
-"""Users x items, an entry where the user chose the item and the retriever could not know."""
-
-
 class Held(NamedTuple):
     """A retriever fitted on fewer interactions, so that the others can be learned from."""
 
     scorer: Scorer
     data: HeteroData
     """The graph with the interactions that it was fitted on."""
-    positives: Positives
+    positives: sp.csr_matrix
+    """Users x items, an entry where the user chose the item and the retriever could not know."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ def _retrieval(scorer: Scorer, data: HeteroData, config: SecondStageConfig) -> R
 
 def _grown(
     retrieval: Retrieval,
-    positives: Positives,
+    positives: sp.csr_matrix,
     config: SecondStageConfig,
     seed: int,
     progress: Progress | None = None,
@@ -124,19 +121,21 @@ def _grown(
             labels += [np.ones(len(first), dtype=np.int32), np.zeros(len(drawn), dtype=np.int32)]
             lengths.append(len(first) + len(drawn))
     if not rows:
-        raise GnnError(
+        raise NothingToLearn(
             f"none of {positives.nnz} interactions held back is among a user's {retrieval.depth} candidates, so there "
             "is nothing to learn an order from; leave model: ranked out, or raise gnn.ranked.candidates"
         )
     described = retrieval.features.described
-    kept = [f.group not in config.leave_out for f in described]
+    groups = {feature.group for feature in described}
+    if unknown := [group for group in config.leave_out if group not in groups]:
+        raise GnnError(f"ranked.leave_out names {unknown[0]!r}; the evidence here is {', '.join(sorted(groups))}")
     columns = np.concatenate(rows)
-    columns[:, [not k for k in kept]] = 0  # a constant is never split by
+    columns[:, [feature.group in config.leave_out for feature in described]] = 0  # no tree splits by a constant
     monotone = [feature.monotone for feature in described]
     return grow(columns, np.concatenate(labels), np.array(lengths), monotone, config.trees, seed=seed)
 
 
-def _chosen(found: Candidates, positives: Positives) -> Bool[np.ndarray, "block candidates"]:
+def _chosen(found: Candidates, positives: sp.csr_matrix) -> Bool[np.ndarray, "block candidates"]:
     rows = np.repeat(found.users.numpy(), found.items.shape[1])
     hits = np.asarray(positives[rows, np.maximum(found.items, 0).ravel()]).reshape(found.items.shape) > 0
     return hits & (found.items >= 0)
@@ -167,19 +166,19 @@ def _judged(retrieval: Retrieval, trees: Trees, validation: Validation, blends: 
 
 def _crossed(
     retrieval: Retrieval,
-    positives: Positives,
+    positives: sp.csr_matrix,
     validation: Validation,
     blends: Sequence[float],
     config: SecondStageConfig,
     seed: int,
 ) -> _Judged:
     """Each half of the users judged by trees grown on the other half."""
-    half = np.random.default_rng(seed).random(positives.shape[0]) < 0.5  # noqa: PLR2004
+    half = np.asarray(np.random.default_rng(seed).random(positives.shape[0]) < 0.5)
     found = []
     for judged in (half, ~half):
-        others = sp.diags((~judged).astype(np.float32)) @ positives
+        others = sp.csr_matrix(positives.multiply(~judged[:, None]))
         others.eliminate_zeros()
-        trees = _grown(retrieval, others.tocsr(), config, seed)
+        trees = _grown(retrieval, others, config, seed)
         users = validation.users[torch.from_numpy(judged[validation.users.numpy()])]
         found.append(_judged(retrieval, trees, replace(validation, users=users), blends))
     after = {blend: torch.cat([part.after[blend] for part in found]) for blend in blends}

@@ -5,15 +5,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from gnn.ranker.evidence import Evidence
-from gnn.ranker.features import Features, Scores
+from gnn.ranker.features import MODEL, Features, Scores
 from gnn.ranker.trees import Trees
 from gnn.scorers.base import Scorer
+from gnn.scorers.contributions import Contribution, Decomposition, decompose
 from gnn.scorers.ranking import row_pairs, stable_top
+
+START = "start"
+"""What every candidate's score begins with."""
+
+MOST_CANDIDATES = 10_000
+"""Of a user; a place among them is a 16-bit number."""
 
 _BLOCK_CELLS = 1 << 21
 """Users x items, or users x candidates x features, that one block of users takes at most: 8 MiB a matrix."""
@@ -49,7 +57,7 @@ class Retrieval:
         """In blocks of users that stay small; a user without a history has none."""
         history, items = self.evidence.history, self.scorer.num_items
         width = max(items, self.depth * len(self.features.described))
-        for block in users.split(max(1, _BLOCK_CELLS // width)):
+        for block in torch.split(users, max(1, _BLOCK_CELLS // width)):
             scores = Scores.of(self.scorer, block)
             unseen = scores.total.clone()
             unseen[row_pairs(history, block)] = -torch.inf
@@ -109,3 +117,55 @@ class RankedScorer:
         row, place = there.nonzero(as_tuple=True)
         result[row, at[row, place]] = values[row, place]
         return result
+
+    def shares(self, found: Candidates, user: int, places: Int[np.ndarray, "places"]) -> dict[str, np.ndarray]:
+        """Group of evidence -> what it gives the user's candidates at these places (`user`: the row in the block).
+
+        Exact (`Trees.shares`): the groups and `START`, what every candidate has before anything is known of it, add up
+        to the score.
+        """
+        rows = found.features[user, places]
+        by_feature, start = self.trees.shares(rows)
+        described = self.retrieval.features.described
+        shares = {feature.group: np.zeros(len(rows)) for feature in described}
+        for number, feature in enumerate(described):
+            shares[feature.group] += by_feature[:, number]
+        shares[MODEL] += self.blend * rows[:, 0]
+        return shares | {START: np.full(len(rows), start)}
+
+    def decomposition(self, user: int, item: int, seen: sp.csr_matrix) -> Decomposition:
+        """A candidate's score: shares by evidence, and these over the items of the history.
+
+        What a kind of link gives is divided over the history as the links are strong; what the retriever gives, as its
+        own score is made up. Both are estimates of what stands behind an exact share. What is no candidate has the
+        retriever's score.
+        """
+        found = next(self.retrieval.candidates(torch.tensor([user])))
+        places = np.flatnonzero(found.items[0] == item)
+        if not len(places):
+            return decompose(self.retrieval.scorer, user, item, seen)
+        evidence = {name: float(values[0]) for name, values in self.shares(found, 0, places).items()}
+        rest, given = {START: evidence.pop(START)}, []
+        history = self.retrieval.evidence.history[user]
+        links = {links.group: links.weights for links in self.retrieval.evidence.links}
+        for group, share in evidence.items():
+            inner: dict[tuple[int, str], float] = {}
+            if group in links:
+                strengths = history.data * links[group][history.indices, item].toarray().ravel()
+                inner = {(int(h), group): float(s) for h, s in zip(history.indices, strengths, strict=True) if s}
+            elif group == MODEL:
+                parts = decompose(self.retrieval.scorer, user, item, seen)
+                for c in parts.contributions:
+                    inner[c.item, c.by] = inner.get((c.item, c.by), 0.0) + max(c.value, 0.0)
+            total = sum(inner.values())
+            if total > 0:
+                given += [Contribution(h, by, share * value / total, False) for (h, by), value in inner.items()]
+            elif share:
+                rest[group] = share
+        score = rest[START] + sum(evidence.values())
+        return Decomposition(score, tuple(given), rest, evidence)
+
+
+def retrieval_of(scorer: Scorer) -> Scorer:
+    """What finds the candidates; a scorer without a second stage itself."""
+    return scorer.retrieval.scorer if isinstance(scorer, RankedScorer) else scorer

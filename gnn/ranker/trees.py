@@ -176,25 +176,25 @@ class Trees:
             waiting: list[tuple[int, dict[int, tuple[float, float, float]]]] = [(int(root), {})]
             while waiting:
                 node, path = waiting.pop()
-                feature = int(self.feature[node])
-                if feature < 0:
+                split = int(self.feature[node])
+                if split < 0:
                     leaves.append((float(self.value[node]), path))
                     continue
-                low, high, share = path.get(feature, (-np.inf, np.inf, 1.0))
+                low, high, share = path.get(split, (-np.inf, np.inf, 1.0))
                 threshold = float(self.threshold[node])
                 left, right = int(self.left[node]), int(self.right[node])
                 whole = float(self.cover[left]) + float(self.cover[right])
                 below = (low, min(high, threshold), share * float(self.cover[left]) / whole)
                 above = (max(low, threshold), high, share * float(self.cover[right]) / whole)
-                waiting += [(left, path | {feature: below}), (right, path | {feature: above})]
+                waiting += [(left, path | {split: below}), (right, path | {split: above})]
         longest = max(1, *(len(path) for _, path in leaves))
         feature = np.zeros((len(leaves), longest), dtype=np.int64)
-        low, high = np.full(feature.shape, -np.inf), np.full(feature.shape, np.inf)
-        share = np.ones(feature.shape)  # a place that is filled up adds nothing: it is satisfied always
+        lows, highs = np.full(feature.shape, -np.inf), np.full(feature.shape, np.inf)
+        shares = np.ones(feature.shape)  # a place that is filled up adds nothing: it is satisfied always
         for n, (_, path) in enumerate(leaves):
             for place, (name, (least, most, chance)) in enumerate(path.items()):
-                feature[n, place], low[n, place], high[n, place], share[n, place] = name, least, most, chance
-        return _Paths(np.array([value for value, _ in leaves]), feature, low, high, share)
+                feature[n, place], lows[n, place], highs[n, place], shares[n, place] = name, least, most, chance
+        return _Paths(np.array([value for value, _ in leaves]), feature, lows, highs, shares)
 
 
 @dataclass(frozen=True)

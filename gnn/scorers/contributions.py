@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse as sp
@@ -32,6 +33,8 @@ class Decomposition:
     contributions: tuple[Contribution, ...]
     rest: Mapping[str, float] = field(default_factory=dict)
     """`popularity`: what every user gets; `user`: what the model learned of the user beside the history."""
+    evidence: Mapping[str, float] = field(default_factory=dict)
+    """Of a second stage: what each kind of evidence gives, exactly; they and `rest["start"]` add up to the score."""
 
     @property
     def exact(self) -> bool:
@@ -46,6 +49,14 @@ class Decomposition:
         return dict(sorted(totals.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
+@runtime_checkable
+class TakenApart(Protocol):
+    """A scorer that takes its own scores apart."""
+
+    def decomposition(self, user: int, item: int, seen: sp.csr_matrix) -> Decomposition:
+        """See `decompose`."""
+
+
 def decompose(scorer: Scorer, user: int, item: int, seen: sp.csr_matrix) -> Decomposition:
     """Take `scorer.scores(user)[item]` apart; `seen` holds the training history, users x items.
 
@@ -55,6 +66,7 @@ def decompose(scorer: Scorer, user: int, item: int, seen: sp.csr_matrix) -> Deco
       user's own vector and what the people followed send.
     - `dot` without: the vector that all users share is popularity; else the user's vector is projected on those of
       the history with weights of at least 0 (Lawson and Hanson's non-negative least squares, 1974). An estimate.
+    - `ranked`: shares of the trees' score by evidence; see `RankedScorer.decomposition`.
     - `sum`: the parts' own, times their weight, divided by the deviation of the user's scores where it normalises:
       a factor that is taken as it is.
     """
@@ -63,11 +75,14 @@ def decompose(scorer: Scorer, user: int, item: int, seen: sp.csr_matrix) -> Deco
             value = float(scorer.popularity[item])
             return Decomposition(value, (), {POPULARITY: value})
         return decompose(scorer.scorer, user, item, seen)
+    if isinstance(scorer, TakenApart):
+        return scorer.decomposition(user, item, seen)
     if isinstance(scorer, ItemItemScorer):
         return _item_item(scorer, user, item)
-    if isinstance(scorer, DotScorer):
-        return _dot(scorer, user, item, seen)
-    assert isinstance(scorer, SumScorer)
+    return _sum(scorer, user, item, seen) if isinstance(scorer, SumScorer) else _dot(scorer, user, item, seen)
+
+
+def _sum(scorer: SumScorer, user: int, item: int, seen: sp.csr_matrix) -> Decomposition:
     if scorer.normalise == "rank":  # places do not add up over the history
         whole = float(scorer.scores(torch.tensor([user]))[0, item])
         return Decomposition(whole, (), {"ranks": whole})
@@ -105,7 +120,8 @@ def _item_item(scorer: ItemItemScorer, user: int, item: int) -> Decomposition:
     return Decomposition(float(values.sum()), tuple(found))
 
 
-def _dot(scorer: DotScorer, user: int, item: int, seen: sp.csr_matrix) -> Decomposition:
+def _dot(scorer: Scorer, user: int, item: int, seen: sp.csr_matrix) -> Decomposition:
+    assert isinstance(scorer, DotScorer)
     target = scorer.item_vectors[item].double().numpy()
     vector = scorer.user_vectors[user].double().numpy()
     score = float(vector @ target)
