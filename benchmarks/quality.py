@@ -20,6 +20,7 @@ from benchmarks.sets import FILES, prepared
 from common.files import write_json, write_text
 from gnn.config import GNNConfig
 from gnn.matrices import held_out, interactions
+from gnn.ranker.scorer import retrieval_of
 from gnn.registry import make_recommender
 from gnn.scorers.base import Scorer
 from gnn.scorers.one_dot import one_dot
@@ -71,7 +72,7 @@ def run_set(name: str, data: Path, out: Path, seeds: list[int]) -> dict[str, Any
         trained = train(seeded, stages=stages)
         tested = evaluate(seeded, split="test", stages=stages)
         graph, scorer = read_graph(seeded, Stages(quiet=True)), read_bundle(seeded).scorer
-        dot = one_dot(scorer, max_dimensions=ONE_DOT, seed=seed)
+        dot = one_dot(retrieval_of(scorer), max_dimensions=ONE_DOT, seed=seed)
         short = measure(dot, graph, "test", config.evaluation, seed=seed).summary
         models["seeds"][seed] = {
             "one_dot": {"dimensions": dot.item_vectors.shape[1], "metrics": short},

@@ -115,7 +115,8 @@ class Auto(Recommender[GNNConfig]):
             : 1 if large or not validation.num_pairs else None
         ]
         copies = 0 if large else auto.copies - 1
-        steps = _Steps(progress, len(auto.closed_forms) + len(networks) + copies + auto.second_stage)
+        ranks = auto.second_stage and ensemble.max_dimensions is None and validation.num_pairs > 0
+        steps = _Steps(progress, len(auto.closed_forms) + len(networks) + copies + ranks)
 
         parts = [PartConfig.of(name, self.config.settings(name)) for name in auto.closed_forms]
         closed = [self._fit(part, data, seed, steps) for part in parts]
@@ -141,9 +142,7 @@ class Auto(Recommender[GNNConfig]):
         self.chosen = GNNConfig.of("ensemble", chosen_ensemble([f.part for f in fitted], weights, ensemble))
         total = finished([f.scorer for f in fitted], weights, ensemble, seed)
         del fitted, family, others, closed, trained, mean  # what weighs nothing goes before more is fitted
-        if not auto.second_stage or ensemble.max_dimensions is not None or not validation.num_pairs:
-            return total
-        return self._second_stage(total, data, seed, steps)
+        return self._second_stage(total, data, seed, steps) if ranks else total
 
     def _second_stage(self, retriever: Scorer, data: HeteroData, seed: int, steps: "_Steps") -> Scorer:
         """The retriever with what orders its candidates, where validation gains by it; else the retriever."""

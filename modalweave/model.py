@@ -10,6 +10,7 @@ import torch
 
 from gnn.bundle.bundle import Bundle, load_bundle
 from gnn.errors import GnnError
+from gnn.ranker.scorer import retrieval_of
 from gnn.scorers.likeness import likeness
 from gnn.scorers.ranking import top_items, user_blocks
 from modalweave.errors import RunError
@@ -119,7 +120,7 @@ class Model:
         """
         (row,) = self._rows([str(item)], "item")
         try:
-            scores = likeness(self._bundle.scorer, int(row)).numpy()
+            scores = likeness(retrieval_of(self._bundle.scorer), int(row)).numpy()
         except GnnError as error:
             raise RunError(str(error)) from error
         order = np.argsort(-scores, kind="stable")

@@ -19,12 +19,22 @@ def model_card(manifest: Mapping[str, Any]) -> str:
         lines += [f"| fitted on | {_plain(', '.join(map(str, fitted)))} |"]
     lines += [f"| scorer | {_plain(_structure(manifest.get('scorer')))} |", ""]
     lines += _metric_lines(manifest.get("metrics"), manifest.get("split"))
+    if _learned_on_validation(manifest.get("settings")):
+        lines += [
+            "The second stage learned from validation pairs: no fair comparison with models fitted on train alone."
+        ]
+        lines += [""]
     lines += _measured_lines(manifest.get("measured"))
     lines += _use_lines(manifest)
     lines += ["## Limits", "", "- Users and items that were not in the graph at training time have no score."]
     lines += ["- Scores compare items for one user; they are no probabilities and do not compare between users."]
     lines += ["- It repeats the tastes and gaps of the interactions it was trained on.", ""]
     return "\n".join(lines)
+
+
+def _learned_on_validation(settings: Any) -> bool:
+    ranked = settings.get("ranked") if isinstance(settings, Mapping) and settings.get("model") == "ranked" else None
+    return isinstance(ranked, Mapping) and ranked.get("learn_on") == "validation"
 
 
 def _use_lines(manifest: Mapping[str, Any]) -> list[str]:
@@ -77,6 +87,8 @@ def _measured_lines(measured: Any) -> list[str]:
 def _structure(scorer: Any) -> str:
     if not isinstance(scorer, Mapping):
         return "-"
+    if scorer.get("kind") == "ranked":
+        return f"trees that order the first {scorer.get('candidates')} of {_structure(scorer.get('retriever'))}"
     if scorer.get("kind") == "sum":
         terms = zip(scorer.get("weights", ()), scorer.get("parts", ()), strict=False)
         return "sum of " + ", ".join(f"{weight:g} x {_structure(part)}" for weight, part in terms)

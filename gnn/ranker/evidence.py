@@ -66,6 +66,8 @@ def _links(data: HeteroData) -> Iterator[Links]:
 
 def _relations(data: HeteroData) -> Iterator[Links]:
     """Items that share an entity by one relation: each entity gives 1 / (its items) to every pair of them."""
+    if ("Item", "RELATED", "Entity") not in data.edge_types:
+        return
     edges = data["Item", "RELATED", "Entity"]
     items, entities = edges.edge_index.numpy()
     codes = edges.relation.numpy()
@@ -117,6 +119,8 @@ def _facts(data: HeteroData) -> dict[str, Float[np.ndarray, "items"]]:
 
 
 def _friends(data: HeteroData) -> sp.csr_matrix | None:
+    if ("User", "FOLLOWS", "User") not in data.edge_types:
+        return None
     source, target = data["User", "FOLLOWS", "User"].edge_index.numpy()
     if not len(source):
         return None

@@ -1,7 +1,7 @@
 """Trees grown by LightGBM's LambdaMART (Burges, 2010; Ke et al., NeurIPS 2017), handed on as plain arrays."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -9,6 +9,9 @@ from jaxtyping import Float, Int
 
 from gnn.ranker.config import TreesConfig
 from gnn.ranker.trees import Trees
+
+if TYPE_CHECKING:
+    import lightgbm
 
 
 def grow(
@@ -24,7 +27,7 @@ def grow(
 
     Equal input, seed and settings give equal trees, on any number of threads.
     """
-    import lightgbm  # here: only what trains a ranker needs it
+    from lightgbm import Dataset, train  # here: only what trains a ranker needs it
 
     settings: dict[str, Any] = {
         "objective": "lambdarank",
@@ -40,12 +43,13 @@ def grow(
         "seed": seed,
         "verbosity": -1,
     }
-    data = lightgbm.Dataset(rows, labels, group=lists)
-    booster = lightgbm.train(settings, data, config.rounds)
-    return _from_dump([tree["tree_structure"] for tree in booster.dump_model()["tree_info"]])
+    data = Dataset(rows, labels, group=lists)
+    booster = train(settings, data, config.rounds)
+    return from_lightgbm(booster)
 
 
-def _from_dump(trees: Sequence[dict[str, Any]]) -> Trees:
+def from_lightgbm(booster: "lightgbm.Booster") -> Trees:
+    """A booster over float32 features without missing values and categories, as plain arrays."""
     nodes: list[tuple[int, float, int, int, float, float]] = []
     roots = []
 
@@ -59,8 +63,8 @@ def _from_dump(trees: Sequence[dict[str, Any]]) -> Trees:
         nodes[own] = (*nodes[own][:2], left, right, *nodes[own][4:])
         return own
 
-    for tree in trees:
-        roots.append(add(tree))
+    for tree in booster.dump_model()["tree_info"]:
+        roots.append(add(tree["tree_structure"]))
     feature, threshold, left, right, value, cover = (np.array(column) for column in zip(*nodes, strict=True))
     below = threshold.astype(np.float32)
     # features are float32: with the next number below, a row goes where it went while the trees grew

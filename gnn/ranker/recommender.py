@@ -49,7 +49,7 @@ class Ranked(Recommender[GNNConfig]):
 
     @classmethod
     def footprint(cls, sizes: Sizes, config: GNNConfig) -> Footprint:
-        """The retriever's fit and the second one; then 8 bytes a link of evidence, and the rows learned from."""
+        """The retriever's fit and the second one, then what is learned over them."""
         section = retriever_of(config)
         kind = recommender_of(section)
         first = kind.footprint(sizes, section if kind.Config is GNNConfig else section.settings(section.model))
@@ -58,13 +58,13 @@ class Ranked(Recommender[GNNConfig]):
 
 
 def with_second_stage(sizes: Sizes, config: GNNConfig, parts: tuple[Footprint, ...]) -> Footprint:
-    """What a second stage takes over fits that took so much."""
+    """What a second stage takes after the fits named: 8 bytes a link of evidence twice, and the rows learned from."""
     kinds = 1 + len(sizes.media) + (4 if sizes.related else 0)
     links = 8 * sizes.items * ROW_ENTRIES * kinds
     held = config.ranked.share * sizes.pairs if config.ranked.learn_on == "train" else sizes.held_out
     rows = min(sizes.users, held) * (config.ranked.negatives + 1)
     features = FLOAT * (2 * kinds + 16)
-    work = int(links + 2 * rows * features) + validation_bytes(sizes)
+    work = int(2 * links + 2 * rows * features) + validation_bytes(sizes)
     lower = "gnn.auto.second_stage" if config.model == "auto" else "gnn.model"
     return Footprint("ranker", work, links, edges=30.0 * sizes.pairs * ROW_ENTRIES, lower=lower, parts=parts)
 
@@ -98,7 +98,7 @@ def second_stage(
         less, positives = held_back(data, config.ranked.share, seed=seed)
         if not positives.nnz:
             raise NothingToLearn(
-                "every user has one training interaction, so none can be held back; use another gnn.model"
+                "every user has 1 training interaction, so none can be held back; use another gnn.model"
             )
         folder = watch.checkpoints / _HELD_BACK if watch.checkpoints else None
         if folder:

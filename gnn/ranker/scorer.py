@@ -1,7 +1,7 @@
 """Two stages as one scorer: a retriever finds the candidates, trees over the graph's evidence order them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,12 +13,12 @@ from torch import Tensor
 from gnn.ranker.evidence import Evidence
 from gnn.ranker.features import MODEL, Features, Scores
 from gnn.ranker.trees import Trees
-from gnn.scorers.base import Scorer
+from gnn.scorers.base import Scorer, deviations
 from gnn.scorers.contributions import Contribution, Decomposition, decompose
 from gnn.scorers.ranking import row_pairs, stable_top
 
-START = "start"
-"""What every candidate's score begins with."""
+START, PLACE = "start", "place"
+"""What every candidate's score begins with; what moves the score of an item that is none."""
 
 MOST_CANDIDATES = 10_000
 """Of a user; a place among them is a 16-bit number."""
@@ -57,7 +57,7 @@ class Retrieval:
         """In blocks of users that stay small; a user without a history has none."""
         history, items = self.evidence.history, self.scorer.num_items
         width = max(items, self.depth * len(self.features.described))
-        for block in torch.split(users, max(1, _BLOCK_CELLS // width)):
+        for block in torch.split(users, max(1, _BLOCK_CELLS // width)) if len(users) else ():
             scores = Scores.of(self.scorer, block)
             unseen = scores.total.clone()
             unseen[row_pairs(history, block)] = -torch.inf
@@ -138,12 +138,12 @@ class RankedScorer:
 
         What a kind of link gives is divided over the history as the links are strong; what the retriever gives, as its
         own score is made up. Both are estimates of what stands behind an exact share. What is no candidate has the
-        retriever's score.
+        retriever's score over the user's deviation, and `rest[PLACE]` moves it behind the candidates.
         """
         found = next(self.retrieval.candidates(torch.tensor([user])))
         places = np.flatnonzero(found.items[0] == item)
         if not len(places):
-            return decompose(self.retrieval.scorer, user, item, seen)
+            return self._behind(found, user, item, seen)
         evidence = {name: float(values[0]) for name, values in self.shares(found, 0, places).items()}
         rest, given = {START: evidence.pop(START)}, []
         history = self.retrieval.evidence.history[user]
@@ -164,6 +164,14 @@ class RankedScorer:
                 rest[group] = share
         score = rest[START] + sum(evidence.values())
         return Decomposition(score, tuple(given), rest, evidence)
+
+    def _behind(self, found: Candidates, user: int, item: int, seen: sp.csr_matrix) -> Decomposition:
+        inner = decompose(self.retrieval.scorer, user, item, seen)
+        scale = 1 / float(deviations(self.retrieval.scorer.scores(torch.tensor([user])))[0])
+        score = float(self.ordered(found, self.rank(found))[0, item])
+        given = tuple(replace(c, value=scale * c.value) for c in inner.contributions)
+        rest = {name: scale * value for name, value in inner.rest.items()}
+        return Decomposition(score, given, rest | {PLACE: score - scale * inner.score})
 
 
 def retrieval_of(scorer: Scorer) -> Scorer:

@@ -5,7 +5,26 @@ from modalweave.progress import out
 from modalweave.results.explanation import Explanation, ScoreParts
 
 _KINDS = {"media": "the same {}", "similar": "alike {}", "entity": "shared entity", "user": "people of the same taste"}
-_REST = {"user": "the user beside the history", "popularity": "what everybody gets"}
+_REST = {
+    "user": "the user beside the history",
+    "popularity": "what everybody gets",
+    "start": "what every candidate begins with",
+    "place": "that it is no candidate",
+    "history": "how long the history is, and how popular what is in it",
+    "popular": "popular now",
+    "friends": "chosen by people followed",
+}
+_EVIDENCE = {
+    "model": "the models' own scores",
+    "together": "bought together with what you chose",
+    "text": "text like what you chose",
+    "image": "looks like what you chose",
+    "audio": "sounds like what you chose",
+    "popular": "popular now",
+    "friends": "chosen by people you follow",
+    "history": "how long your history is, and how popular what is in it",
+    "start": "what every candidate begins with",
+}
 
 
 def explanation(result: Explanation) -> None:
@@ -32,6 +51,12 @@ def explanation(result: Explanation) -> None:
 
 
 def _score(model: ScoreParts) -> None:
+    if model.evidence:
+        grid = Grid(f"The score {model.score:.4g} by kind of evidence, exactly", "evidence", "gives")
+        for name, value in sorted(model.evidence.items(), key=lambda pair: -abs(pair[1])):
+            grid.add_row(_EVIDENCE.get(name, f"the same {name}"), f"{value:+.4g}")
+        grid.add_row(_EVIDENCE["start"], f"{model.rest['start']:+.4g}")
+        out.print(grid)
     how = "exactly" if model.exact else "in part by estimate"
     grid = Grid(f"The score {model.score:.4g}, taken apart {how}")
     for column in ("from", "gives", "share", "by"):

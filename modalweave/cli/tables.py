@@ -103,6 +103,8 @@ def metrics(result: Measurement) -> None:
         cells = [f"{v.mean:.4f}  [{v.low:.4f}, {v.high:.4f}]" if v else "" for v in found]
         table.add_row(metric, *cells)
     out.print(table)
+    if result.note:
+        out.print(f"[yellow]note[/yellow] {plain(result.note)}", soft_wrap=True)
     if result.new_items is not None:
         new_items(result.new_items)
     if isinstance(result, TrainResult) and result.chosen:

@@ -107,7 +107,8 @@ def _model(
     history = [HistoryShare(n, titles.get(n) or n, totals[n], shares.get(n), ways[n]) for n in listed]
     others = sum(totals.values()) - sum(totals[name] for name in listed)
     name = loaded.manifest.get("model")
-    return ScoreParts(loaded.hash, name, found.score, found.exact, tuple(history), others, dict(found.rest)), shares
+    rest, evidence = dict(found.rest), dict(found.evidence) or None
+    return ScoreParts(loaded.hash, name, found.score, found.exact, tuple(history), others, rest, evidence), shares
 
 
 def _explained(path: GraphPath, shares: Mapping[str, float]) -> ExplainedPath:

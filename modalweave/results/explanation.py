@@ -1,13 +1,13 @@
 """Why an item: paths of the graph, the model's score taken apart, and the same as a small page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 from pydantic import JsonValue
 
 from graph.views.paths import PathNode
-from modalweave.results.record import JsonObject, Record
+from modalweave.results.record import OPTIONAL, JsonObject, Record
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class ScoreParts(Record):
     history: tuple[HistoryShare, ...]
     others: float
     rest: Mapping[str, float]
+    evidence: Mapping[str, float] | None = field(default=None, metadata=OPTIONAL)
+    """Of a second stage: what each kind of evidence gives, exactly; with `rest["start"]` they add up to the score."""
 
 
 @dataclass(frozen=True)

@@ -88,12 +88,15 @@ class Measurement(Record):
     device: str
     new_items: NewItems | None = field(default=None, kw_only=True, metadata=OPTIONAL)
     """None where every item with media has a training interaction."""
+    note: str | None = field(default=None, kw_only=True, metadata=OPTIONAL)
+    """What has to be said beside the numbers, if anything has."""
 
     def __repr__(self) -> str:
         depth = f"@{max(self.k)}"
         shown = {name: value for name, value in self.metrics.items() if name.endswith(depth) or "@" not in name}
         lines = [f"  {name:<14}{value!r}" for name, value in shown.items()]
-        return "\n".join([f"{type(self).__name__} on {self.split}, mean [95 % interval]", *lines])
+        noted = [f"  {self.note}"] if self.note else []
+        return "\n".join([f"{type(self).__name__} on {self.split}, mean [95 % interval]", *lines, *noted])
 
 
 @dataclass(frozen=True, repr=False)

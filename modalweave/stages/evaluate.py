@@ -20,6 +20,7 @@ from evaluation.significance import compare
 from evaluation.slices import slice_metrics
 from gnn.config import GNNConfig
 from gnn.matrices import Split, held_out, interactions
+from gnn.ranker.scorer import retrieval_of
 from gnn.registry import make_recommender
 from gnn.scorers.base import Scorer
 from gnn.scorers.ranking import first_ranks, top_items
@@ -33,6 +34,9 @@ from modalweave.results.record import JsonObject
 from modalweave.stages.cold import cold_start
 from modalweave.stages.inputs import read_bundle, read_graph
 from modalweave.workspace import Workspace
+
+FIRST_STAGE = "first stage"
+"""What a second stage is held against: the retriever's own order."""
 
 
 def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResult:
@@ -49,8 +53,10 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
         by_slice = slices(measured, data, split, config.evaluation, seed=config.seed)
         new = cold_start(data, split, measured.ranked, config.evaluation, seed=config.seed)
         popular = make_recommender(GNNConfig(model="popularity", recency=None)).fit(data, seed=config.seed)
-        baseline = measure(popular, data, split, config.evaluation, seed=config.seed)
-        compared = comparisons(measured, {"popularity": baseline}, config.evaluation, seed=config.seed)
+        baselines = {"popularity": measure(popular, data, split, config.evaluation, seed=config.seed)}
+        if (retriever := retrieval_of(bundle.scorer)) is not bundle.scorer:
+            baselines[FIRST_STAGE] = measure(retriever, data, split, config.evaluation, seed=config.seed)
+        compared = comparisons(measured, baselines, config.evaluation, seed=config.seed)
     result = EvaluateResult(
         split=split,
         k=tuple(config.evaluation.k),
@@ -61,13 +67,24 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
         device=device_of(config),
         graph=fingerprint,
         bundle=bundle.hash,
-        baselines={"popularity": metrics_of(baseline.summary)},
+        baselines={name: metrics_of(other.summary) for name, other in baselines.items()},
         comparisons=compared,
         new_items=new,
+        note=learned_on_validation(bundle.manifest.get("settings", {}), split),
     )
     write_metrics(workspace, result)
-    write_report(workspace.report, result.to_json(), title=config.name)
+    write_report(workspace.report, result.to_json(), title=config.name, notes=[result.note] if result.note else ())
     return result
+
+
+def learned_on_validation(settings: JsonObject, split: Split) -> str | None:
+    """What has to be said beside the numbers of a second stage that learned from validation pairs; None of others."""
+    section = GNNConfig.model_validate(settings)
+    if section.model != "ranked" or section.ranked.learn_on != "validation":
+        return None
+    if split == "valid":
+        return "The second stage learned from these very validation pairs: the numbers say nothing of its quality."
+    return "The second stage learned from validation pairs: no fair comparison with models fitted on train alone."
 
 
 def same_graph(folder: Path, manifest: JsonObject, data: HeteroData) -> str:

@@ -12,7 +12,7 @@ from modalweave.progress import Stages
 from modalweave.results.metrics import TrainResult, metrics_of
 from modalweave.results.record import plain
 from modalweave.stages.cold import cold_start
-from modalweave.stages.evaluate import device_of, measure, write_metrics
+from modalweave.stages.evaluate import device_of, learned_on_validation, measure, write_metrics
 from modalweave.stages.fitting import fit, popular_pairs, save
 from modalweave.stages.inputs import read_graph
 from modalweave.workspace import Workspace
@@ -67,6 +67,7 @@ def train(config: RunConfig, *, stages: Stages) -> TrainResult:
         chosen=decided,
         bundle=bundle,
         new_items=new,
+        note=learned_on_validation(settings, "valid") if measured else None,
     )
     write_text(workspace.config, dump_config(config))
     write_metrics(workspace, result)

@@ -13,6 +13,7 @@ from gnn.closed_form.config import EASEConfig
 from gnn.config import GNNConfig
 from gnn.matrices import interactions
 from gnn.network.config import NetworkConfig
+from gnn.ranker.recommender import retriever_of
 from graph.schema import HAS, MEDIA_LABELS
 from modalweave.errors import ConfigError
 
@@ -56,8 +57,11 @@ class Question:
 def reference(gnn: GNNConfig, data: HeteroData) -> NetworkConfig:
     """The network a config stands for, with joint fusion and one training run.
 
-    Under `model: auto` the first network of its space, under `model: ensemble` the first network of its parts.
+    Under `model: auto` the first network of its space, under `model: ensemble` the first network of its parts, under
+    `model: ranked` that of the retriever.
     """
+    if gnn.model == "ranked":
+        gnn = retriever_of(gnn)
     network = gnn.network()
     if gnn.model == "auto":
         network = Auto(gnn).candidates(interactions(data))[0]

@@ -50,7 +50,9 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> Fits:
 
 
 def config(**auto: Any) -> GNNConfig:
-    return GNNConfig(auto=AutoConfig(closed_forms=("ease", "popularity"), networks=NETWORKS, **auto))
+    return GNNConfig(
+        auto=AutoConfig(**{"closed_forms": ("ease", "popularity"), "networks": NETWORKS, "second_stage": False, **auto})
+    )
 
 
 def test_closed_forms_first_then_each_network_then_copies_of_the_best(fits: Fits) -> None:
@@ -96,7 +98,8 @@ def test_with_nothing_to_judge_by_the_first_network_is_copied(fits: Fits, monkey
 
 
 def test_one_candidate_given_twice_is_fitted_once(fits: Fits) -> None:
-    auto = Auto(GNNConfig(auto=AutoConfig(closed_forms=(), networks=(NETWORKS[1], NETWORKS[0], NETWORKS[1]), copies=1)))
+    networks = (NETWORKS[1], NETWORKS[0], NETWORKS[1])
+    auto = Auto(GNNConfig(auto=AutoConfig(closed_forms=(), networks=networks, copies=1, second_stage=False)))
     auto.fit(tiny_graph(), seed=0)
     assert fits.seen == [("hetero", 5, 0), ("hetero", 4, 0)]
 
@@ -109,7 +112,10 @@ def test_settings_of_a_closed_form_go_with_it(fits: Fits, monkeypatch: pytest.Mo
         return fits(part, *args, **kwargs)
 
     monkeypatch.setattr(automatic, "fit_part", fit)
-    section = {"ease": {"rank": 9}, "auto": {"closed_forms": ["ease"], "networks": [{}], "copies": 1}}
+    section = {
+        "ease": {"rank": 9},
+        "auto": {"closed_forms": ["ease"], "networks": [{}], "copies": 1, "second_stage": False},
+    }
     Auto(GNNConfig.model_validate(section)).fit(tiny_graph(), seed=0)
     assert heard[0].settings.rank == 9
 
@@ -157,7 +163,7 @@ def test_what_is_given_holds_and_the_rest_is_the_spaces(given: dict[str, Any]) -
         assert {name: getattr(network, name) for name in given} == given
 
 
-@pytest.mark.parametrize("model", ["auto", "ensemble"])
+@pytest.mark.parametrize("model", ["auto", "ensemble", "ranked"])
 def test_what_is_made_of_others_is_no_closed_form(model: str) -> None:
     build: Callable[[], Any] = lambda: AutoConfig(closed_forms=(model,))  # noqa: E731
     with pytest.raises(ValueError, match=f"model '{model}' is made of others"):

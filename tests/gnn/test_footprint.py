@@ -60,10 +60,24 @@ def test_a_sum_goes_through_its_parts_and_is_weighed_last() -> None:
 
 
 def test_the_automatic_choice_counts_every_network_and_copy() -> None:
-    assert [s.name for s in stages(SMALL)] == ["graph_filter", "ease", "popularity", *["network"] * 3, "weights"]
-    named = stages(SMALL, auto={"closed_forms": ["item_knn"], "networks": [{}, {}, {}], "copies": 3})
+    alone = {"second_stage": False}
+    parts = ["graph_filter", "ease", "popularity", *["network"] * 3]
+    assert [s.name for s in stages(SMALL, auto=alone)] == [*parts, "weights"]
+    named = stages(SMALL, auto={"closed_forms": ["item_knn"], "networks": [{}, {}, {}], "copies": 3} | alone)
     assert [stage.name for stage in named] == ["item_knn", *["network"] * 5, "weights"]
-    assert [s.name for s in stages(LARGE, auto={"closed_forms": []})] == ["network", "weights"]  # too large to compare
+    large = stages(LARGE, auto={"closed_forms": []} | alone)
+    assert [s.name for s in large] == ["network", "weights"]  # too large to compare
+    assert [s.name for s in stages(SMALL)] == [*parts, "weights", *parts, "ranker"], "fitted again to learn from"
+    assert [s.name for s in stages(SMALL, ensemble={"max_dimensions": 8})] == [*parts, "weights"]
+
+
+def test_a_second_stage_counts_its_retriever_twice_unless_it_learns_on_validation() -> None:
+    names = [s.name for s in stages(SMALL, model="ranked", ranked={"retriever": "ease"})]
+    assert names == ["ease", "ease", "ranker"]
+    once = stages(SMALL, model="ranked", ranked={"retriever": "ease", "learn_on": "validation"})
+    assert [s.name for s in once] == ["ease", "ranker"]
+    few, many = (stages(SMALL, model="ranked", ranked={"negatives": n})[-1].work for n in (10, 100))
+    assert few < many
 
 
 def test_decision_fusion_counts_a_network_for_behaviour_and_one_a_modality() -> None:

@@ -41,6 +41,16 @@ CASES: dict[str, dict[str, Any]] = {
         "model": "ensemble",
         "ensemble": {"parts": [{"model": "hetero", "network": PART}, {"model": "item_knn"}], "max_dimensions": 20},
     },
+    "ranked": {
+        "model": "ranked",
+        "ranked": {"retriever": "item_knn", "candidates": 12, "trees": {"rounds": 8, "least_rows": 3}},
+        "item_knn": {"k": 8},
+    },
+    "ranked on validation": {
+        "model": "ranked",
+        "ranked": {"retriever": "ensemble", "learn_on": "validation", "trees": {"rounds": 8, "least_rows": 3}},
+        "ensemble": {"parts": [{"model": "ease"}, {"model": "popularity"}]},
+    },
     "auto": {"model": "auto", **PART, "auto": {"closed_forms": ["graph_filter", "popularity"]}},
 }
 
