@@ -17,7 +17,7 @@ from common.text import one_line, printable
 from gnn.errors import BundleError
 
 MANIFEST = "manifest.json"
-FORMAT = (1, 1)
+FORMAT = (1, 2)
 """Major and minor: another major is read by no other version, a minor adds to the one before."""
 
 _MAX_BYTES = 4 << 20
@@ -52,13 +52,32 @@ class SumStructure(BaseModel):
     parts: list["Structure"]
 
 
+class RankedStructure(BaseModel):
+    """The first candidates of a retriever, whose arrays have names that start with `retriever.`, ordered by trees.
+
+    A candidate scores `trees(features) + blend * z`, z the retriever's score over the user's mean and deviation.
+    `ranker.onnx` is the trees; what they look at is computed from the arrays whose names start with `ranker.`.
+    """
+
+    kind: Literal["ranked"]
+    candidates: int = Field(ge=1, le=10_000)
+    blend: FiniteFloat
+    features: list[str]
+    """What the columns are that the trees look at, in order."""
+    links: list[str]
+    """Kinds of links between items, in the order of `ranker.links.0` and on."""
+    facts: list[str]
+    """Numbers of each item, in the order of `ranker.fact.0` and on."""
+    retriever: "Structure"
+
+
 class OtherStructure(BaseModel, extra="allow"):
     """A kind of a later version."""
 
     kind: str
 
 
-_KINDS = ("dot", "item_item", "sum")
+_KINDS = ("dot", "item_item", "sum", "ranked")
 
 
 def _tag(value: Any) -> str:
@@ -70,6 +89,7 @@ Structure = Annotated[
     Annotated[DotStructure, Tag("dot")]
     | Annotated[ItemItemStructure, Tag("item_item")]
     | Annotated[SumStructure, Tag("sum")]
+    | Annotated[RankedStructure, Tag("ranked")]
     | Annotated[OtherStructure, Tag("other")],
     Discriminator(_tag),
 ]
