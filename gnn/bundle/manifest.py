@@ -17,7 +17,7 @@ from common.text import one_line, printable
 from gnn.errors import BundleError
 
 MANIFEST = "manifest.json"
-FORMAT = (1, 2)
+FORMAT = (1, 1)
 """Major and minor: another major is read by no other version, a minor adds to the one before."""
 
 _MAX_BYTES = 4 << 20

@@ -50,12 +50,14 @@ def _use_lines(manifest: Mapping[str, Any]) -> list[str]:
     scorer = manifest.get("scorer")
     example = numpy_example(scorer) if isinstance(scorer, Mapping) else None
     if example is not None:
-        lines += ["### With NumPy", "", "`pip install numpy safetensors pyarrow`", "", "```python", example, "```", ""]
+        needed = "numpy safetensors pyarrow" + " onnxruntime" * ("onnxruntime" in example)
+        lines += ["### With NumPy", "", f"`pip install {needed}`", "", "```python", example, "```", ""]
     inputs = manifest.get("onnx")
     if isinstance(inputs, list):
+        lines += ["### With onnxruntime", ""]
+        if isinstance(scorer, Mapping) and scorer.get("kind") == "ranked":
+            lines += ["`scorer.onnx` is the first stage, which finds the candidates; `ranker.onnx` orders them.", ""]
         lines += [
-            "### With onnxruntime",
-            "",
             "`pip install onnxruntime`",
             "",
             "```python",

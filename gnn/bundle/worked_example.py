@@ -42,8 +42,57 @@ def weighted_sum(user, part, prefix):
         total += weight * scores
     return total
 ''',
+    "ranked": '''
+def ranked(user, part, prefix):
+    """The retriever's first items, ordered anew by trees over what the graph knows of them."""
+    inner, start, own = part["retriever"], prefix + "retriever.", prefix + "ranker."
+    kinds = {start: inner}
+    if inner["kind"] == "sum" and len(inner["parts"]) > 1:
+        kinds |= {f"{start}{number}.": inner["parts"][number] for number in range(len(inner["parts"]))}
+    scores = []
+    for name, kind in kinds.items():
+        found = SCORERS[kind["kind"]](user, kind, name)
+        scores.append((found - found.mean()) / max(found.std(ddof=min(1, len(found) - 1)), 1e-12))
+    first, (history, counts) = scores[0], sparse_row(model, own + "history", user)
+    unseen = first.copy()
+    unseen[history] = -np.inf
+    candidates = np.argsort(-unseen, kind="stable")[: part["candidates"]]
+    candidates = candidates[unseen[candidates] > -np.inf] if len(history) else candidates[:0]
+    if len(candidates) == 0:
+        return first
+    columns = []
+    for found in scores:  # each score, and the place that it gives among the candidates
+        places = np.empty(len(candidates))
+        places[np.argsort(-found[candidates], kind="stable")] = np.arange(len(candidates))
+        columns += [found[candidates], places]
+    for number in range(len(part["links"])):  # the sum and the strongest of the links from the history
+        total, most = np.zeros(len(item_ids)), np.zeros(len(item_ids))
+        for item, count in zip(history, counts):
+            linked, strengths = sparse_row(model, f"{own}links.{number}", item)
+            total[linked] += count * strengths
+            most[linked] = np.maximum(most[linked], strengths)
+        columns += [total[candidates], most[candidates]]
+    if own + "friends.indptr" in model:
+        friends = np.zeros(len(item_ids))
+        for friend in sparse_row(model, own + "friends", user)[0]:
+            friends[sparse_row(model, own + "history", friend)[0]] += 1
+        columns.append(friends[candidates])
+    facts = {name: model[f"{own}fact.{number}"].astype(np.float32) for number, name in enumerate(part["facts"])}
+    columns += [values[candidates] for values in facts.values()]
+    columns += [np.full(len(candidates), value) for value in (np.log1p(len(history)), facts["popular"][history].mean())]
+    trees = onnxruntime.InferenceSession("ranker.onnx")
+    given = {"features": np.stack(columns, axis=1).astype(np.float32)}
+    values = trees.run(["scores"], given)[0][:, 0] + part["blend"] * first[candidates]
+    result = first + values.min() - first[candidates].min()  # the others follow, in their order
+    result[history] = first[history] + values.max() - first[candidates[0]]
+    result[candidates] = values
+    return result
+''',
 }
 """Kind -> a function of a user's index, the part's entry in the manifest and what its arrays' names start with."""
+
+_IMPORTS = {"ranked": "import onnxruntime\n"}
+"""Kind -> what it needs beside NumPy."""
 
 _FUNCTIONS = {"sum": "weighted_sum"}
 """Kind -> the function's name where it is not the kind's own."""
@@ -125,7 +174,8 @@ def numpy_example(scorer: Mapping[str, Any]) -> str | None:
     if not set(kinds) <= set(SCORERS):
         return None
     table = ", ".join(f'"{kind}": {_FUNCTIONS.get(kind, kind)}' for kind in kinds)
-    parts = [_START, *(SCORERS[kind] for kind in kinds), f"SCORERS = {{{table}}}" + _END]
+    start = _START.replace("import pyarrow", "".join(_IMPORTS.get(kind, "") for kind in kinds) + "import pyarrow")
+    parts = [start, *(SCORERS[kind] for kind in kinds), f"SCORERS = {{{table}}}" + _END]
     return "\n\n\n".join(part.strip("\n") for part in parts)
 
 
@@ -137,5 +187,5 @@ def onnx_example(inputs: Iterable[str]) -> str:
 
 def _kinds(scorer: Mapping[str, Any]) -> Iterator[str]:
     yield str(scorer.get("kind"))
-    for part in scorer.get("parts", ()):
+    for part in (*scorer.get("parts", ()), *([scorer["retriever"]] if "retriever" in scorer else ())):
         yield from _kinds(part)

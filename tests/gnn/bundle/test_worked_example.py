@@ -17,6 +17,10 @@ from gnn.bundle.bundle import load_bundle, save_bundle
 from gnn.bundle.export import PRECISIONS, export_bundle
 from gnn.bundle.tensors import scorer_to_tensors
 from gnn.bundle.worked_example import SCORERS, numpy_example
+from gnn.ranker.config import TreesConfig
+from gnn.ranker.evidence import Evidence, Links
+from gnn.ranker.growing import grow
+from gnn.ranker.scorer import RankedScorer, Retrieval
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
 from scoring.config import ScoringConfig
 from scoring.job import run_job
@@ -41,16 +45,33 @@ def _scorers() -> dict[str, Scorer]:
     dense = ItemItemScorer(history, torch.from_numpy(weights))
     sparse = ItemItemScorer(history.sqrt(), sp.csr_matrix(np.where(weights > 0.8, weights, 0)))
     inner = SumScorer([dots[1], sparse], [0.5, 2.0])
+    deviations = SumScorer([dots[0], dense, sparse], [0.5, 0.3, 0.2])
     return {
+        "ranked": _ranked(deviations, history, friends=True),
+        "ranked alone": _ranked(dots[1], history, friends=False),
         "dot": dots[0],
         "dense": dense,
         "sparse": sparse,
-        "deviations": SumScorer([dots[0], dense, sparse], [0.5, 0.3, 0.2]),
+        "deviations": deviations,
         # 61 m = 39 n has no solution among 30 places: no ties, which rounding would order
         "ranks": SumScorer([dots[0], dense], [0.61, 0.39], normalise="rank"),
         "plain": SumScorer([dense, sparse], [0.6, 0.4], normalise=False),
         "nested": SumScorer([inner, dense, dots[0]], [0.7, 0.3, 0.0]),
     }
+
+
+def _ranked(retriever: Scorer, history: sp.csr_matrix, *, friends: bool) -> RankedScorer:
+    """Trees that found something in rows drawn at random."""
+    rng = np.random.default_rng(6)
+    links = sp.random(ITEMS, ITEMS, 0.2, format="csr", dtype=np.float32, random_state=6)
+    known = sp.random(USERS, USERS, 0.2, format="csr", dtype=np.float32, random_state=7).sign()
+    facts = {"popular": np.log1p(rng.integers(0, 9, ITEMS)).astype(np.float32), "age": np.arange(ITEMS, dtype="f4")}
+    evidence = Evidence(history, (Links("together", links),), facts, known if friends else None)
+    retrieval = Retrieval(retriever, evidence, 8)
+    rows = rng.normal(size=(600, len(retrieval.features.described))).astype(np.float32)
+    labels = (rows.sum(axis=1) > 1).astype(np.int32)
+    trees = grow(rows, labels, np.full(30, 20), [0] * rows.shape[1], TreesConfig(rounds=30), seed=0)
+    return RankedScorer(retrieval, trees, 0.3)
 
 
 ALL = _scorers()
@@ -78,7 +99,7 @@ for case, folder, code in json.load(sys.stdin):
     found[case] = eval(sys.argv[2], names)
 json.dump(found, sys.stdout)
 """
-OURS = "torch,scipy,gnn,scoring,modalweave,common,graph,encoders,etl,evaluation"
+OURS = "torch,scipy,lightgbm,onnx,gnn,scoring,modalweave,common,graph,encoders,etl,evaluation"
 
 
 def _run(blocks: list[tuple[str, str, str]], blocked: str, wanted: str) -> dict[str, Any]:
@@ -107,7 +128,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def by_numpy(folders: dict[str, Path]) -> dict[str, Any]:
     blocks = [(case, str(folder), _blocks(folder)[0]) for case, folder in folders.items()]
-    return _run(blocks, OURS + ",onnxruntime", f"[recommend(u, {DEPTH}) for u in [*user_ids, {STRANGER!r}]]")
+    alone = [block for block in blocks if not block[0].startswith("ranked")]
+    run = f"[recommend(u, {DEPTH}) for u in [*user_ids, {STRANGER!r}]]"
+    with_trees = [block for block in blocks if block not in alone]
+    return _run(alone, OURS + ",onnxruntime", run) | _run(with_trees, OURS, run)
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +166,17 @@ def test_numpy_alone_gives_the_lists_of_score(
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.endswith("trained")])
-def test_onnxruntime_alone_gives_the_lists_of_score(
+def test_onnxruntime_alone_gives_the_lists_of_score_and_of_two_stages_those_of_the_first(
     folders: dict[str, Path], by_onnx: dict[str, Any], case: str, tmp_path: Path
 ) -> None:
     items, scores = by_onnx[case]
-    for place, wanted in enumerate(_scored(folders[case], tmp_path / "scores")):
+    folder, name = folders[case], case.rpartition("-")[0]
+    if name in ("ranked", "ranked alone"):
+        first = tmp_path / "first"
+        ids = {"user_ids": USER_IDS, "item_ids": ITEM_IDS}
+        save_bundle(first, load_bundle(folder).scorer.retrieval.scorer, **ids, seen=SEEN, history=HISTORY, manifest={})
+        folder = first
+    for place, wanted in enumerate(_scored(folder, tmp_path / "scores")):
         found = [(ITEM_IDS[i], s) for i, s in zip(items[place], scores[place], strict=True) if i >= 0]
         assert [item for item, _ in found] == wanted["item_id"].to_list()
         assert [score for _, score in found] == pytest.approx(wanted["score"].to_list(), rel=1e-4, abs=1e-5)
