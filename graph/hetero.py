@@ -33,6 +33,9 @@ _INTERACTION = {"edge_index", "weight", "timestamp", "not_liked_label_index"}
 """What `everything` says of interactions, beside the emptied held-out ones."""
 
 _NODE_TYPES = ("User", "Item", *MEDIA_LABELS.values(), "Entity")
+_SHARED = 0.5
+"""Different values for each item that has one, up to which an attribute is one that items share."""
+
 _PLAIN = (EdgeType("User", "FOLLOWS", "User"), *(EdgeType("Item", HAS[m], MEDIA_LABELS[m]) for m in HAS))
 _RELATED = (EdgeType("Item", "RELATED", "Entity"), EdgeType("Entity", "RELATED", "Entity"))
 _SIMILAR = tuple(edge for edge in GraphSchema().relationships if edge.relation == "SIMILAR")
@@ -61,6 +64,8 @@ def read_hetero(
       `.valid_label_timestamp` and those of test are for `everything` alone
     * `SIMILAR`: `.edge_index`, `.score` float32; `RELATED`: `.edge_index`, `.relation` int64 codes into
       `data.relations` (sorted names); `FOLLOWS` and `HAS_*`: `.edge_index`
+    * `data.attributes`: name -> int64 codes `[items]` (-1 where an item has no value) of those attributes of items,
+      texts and yes or no, of whose values most are shared
     * `data.schema_hash`: of the schema of this graph, its attributes and vector lengths included
 
     `vectors` is asked for the vectors of each media label before the store is, which sends them slowly.
@@ -92,6 +97,7 @@ def read_hetero(
         data[edge].score = _tensor(frame["score"].fill_null(0.0), np.float32)
         advance()
     _add_relations(store, indices, data, advance)
+    data.attributes = _shared_attributes(store, indices["Item"])
     data.schema_hash = _schema(store, data).hash()
     return data
 
@@ -120,6 +126,8 @@ def everything(data: HeteroData) -> HeteroData:
 def graph_hash(data: HeteroData) -> str:
     """SHA-256 (hex) over every id, tensor and relation name: equal for equal graphs, whatever the store."""
     digest = hashlib.sha256(json.dumps(list(data.relations)).encode())
+    for name, codes in sorted(data.to_dict().get("_global_store", {}).get("attributes", {}).items()):
+        digest.update(f"\0{name}\0".encode() + codes.numpy().tobytes())
     for kind in (*data.node_types, *data.edge_types):
         for name, value in sorted(data[kind].items()):
             if name == "not_liked_label_index" and not value.numel():
@@ -264,6 +272,21 @@ def _read_edges(
 def _cast(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterable[pa.RecordBatch]:
     for batch in batches:
         yield batch.select(schema.names).cast(schema)
+
+
+def _shared_attributes(store: GraphStore, index: pl.DataFrame) -> dict[str, torch.Tensor]:
+    found = {}
+    for column in store.attributes("Item"):
+        if column.type not in (pa.string(), pa.bool_()):
+            continue
+        batches = [batch.select(["id", column.name]) for batch in store.read_nodes("Item", [column.name])]
+        table = pl.DataFrame(pl.from_arrow(pa.Table.from_batches(batches))).rename({column.name: "value"})
+        values = index.join(table, on="id", how="left", maintain_order="left").sort("index")["value"].cast(pl.String)
+        held = len(values) - values.null_count()
+        if 0 < values.drop_nulls().n_unique() <= held * _SHARED:
+            codes = values.rank("dense").cast(pl.Int64) - 1
+            found[column.name] = _tensor(codes.fill_null(-1), np.int64)
+    return found
 
 
 def _edge_index(frame: pl.DataFrame) -> torch.Tensor:

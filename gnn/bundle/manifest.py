@@ -66,8 +66,12 @@ class RankedStructure(BaseModel):
     """What the columns are that the trees look at, in order."""
     links: list[str]
     """Kinds of links between items, in the order of `ranker.links.0` and on."""
+    shared: list[str]
+    """What items have in common, relation by relation, in the order of `ranker.shared.0` and on."""
     facts: list[str]
     """Numbers of each item, in the order of `ranker.fact.0` and on."""
+    habits: list[str]
+    """Numbers of each user, in the order of `ranker.habit.0` and on."""
     retriever: "Structure"
 
 

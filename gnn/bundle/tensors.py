@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import torch
 
 from gnn.errors import BundleError
-from gnn.ranker.evidence import Evidence, Links
+from gnn.ranker.evidence import Evidence, Links, Shared
 from gnn.ranker.scorer import MOST_CANDIDATES, RankedScorer, Retrieval
 from gnn.ranker.trees import Trees
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer, UserTerms
@@ -59,7 +59,9 @@ def scorer_to_tensors(scorer: Scorer, prefix: str = "") -> tuple[Tensors, dict[s
             "blend": float(scorer.blend),
             "features": [feature.name for feature in described],
             "links": [links.group for links in evidence.links],
+            "shared": [shared.group for shared in evidence.shared],
             "facts": list(evidence.facts),
+            "habits": list(evidence.habits),
             "retriever": retriever,
         }
     raise BundleError(f"a scorer of kind {scorer.kind!r} cannot be saved; use dot, item_item, sum or ranked")
@@ -144,7 +146,10 @@ def evidence_to_tensors(evidence: Evidence, prefix: str) -> Tensors:
     arrays = csr_to_tensors(evidence.history, f"{prefix}history")
     for number, links in enumerate(evidence.links):
         arrays |= csr_to_tensors(links.weights, f"{prefix}links.{number}")
+    for number, shared in enumerate(evidence.shared):
+        arrays |= csr_to_tensors(shared.owns, f"{prefix}shared.{number}")
     arrays |= {f"{prefix}fact.{number}": values for number, values in enumerate(evidence.facts.values())}
+    arrays |= {f"{prefix}habit.{number}": values for number, values in enumerate(evidence.habits.values())}
     return arrays if evidence.friends is None else arrays | csr_to_tensors(evidence.friends, f"{prefix}friends")
 
 
@@ -185,19 +190,23 @@ def _ranked_from_tensors(
 ) -> RankedScorer:
     retriever = scorer_from_tensors(tensors, structure.get("retriever"), prefix + RETRIEVER, depth + 1)
     candidates, blend = structure.get("candidates"), structure.get("blend")
-    listed = [structure.get(name) for name in ("features", "links", "facts")]
+    listed = [structure.get(name) for name in ("features", "links", "shared", "facts", "habits")]
     if not all(isinstance(names, list) and all(isinstance(n, str) for n in names) for names in listed):
-        raise BundleError("the manifest's ranked scorer needs features, links and facts, each a list; train again")
+        raise BundleError(
+            "the manifest's ranked scorer needs features, links, shared, facts and habits, each a list; train again"
+        )
     if type(candidates) is not int or not 0 < candidates <= MOST_CANDIDATES:
         raise BundleError(f"the manifest's ranked scorer has candidates {candidates!r}; train again")
     if not isinstance(blend, int | float) or isinstance(blend, bool) or not math.isfinite(blend):
         raise BundleError(f"the manifest's ranked scorer has blend {blend!r}; train again")
-    features, links, facts = (names or [] for names in listed)
+    features, links, shared, facts, habits = (names or [] for names in listed)
     users, items, start = retriever.num_users, retriever.num_items, prefix + RANKER
     evidence = Evidence(
         _sized(tensors, f"{start}history", (users, items)),
         tuple(Links(n, _sized(tensors, f"{start}links.{k}", (items, items))) for k, n in enumerate(links)),
-        {name: _fact(tensors, f"{start}fact.{k}", items) for k, name in enumerate(facts)},
+        {name: _numbers(tensors, f"{start}fact.{k}", items) for k, name in enumerate(facts)},
+        tuple(Shared(n, _sized(tensors, f"{start}shared.{k}", (items, None))) for k, n in enumerate(shared)),
+        {name: _numbers(tensors, f"{start}habit.{k}", users) for k, name in enumerate(habits)},
         _sized(tensors, f"{start}friends", (users, users)) if f"{start}friends.shape" in tensors else None,
     )
     retrieval = Retrieval(retriever, evidence, candidates)
@@ -206,19 +215,20 @@ def _ranked_from_tensors(
     return RankedScorer(retrieval, Trees.from_tensors(tensors, prefix + TREES, len(features)), float(blend))
 
 
-def _sized(tensors: Mapping[str, np.ndarray], name: str, shape: tuple[int, int]) -> sp.csr_matrix:
-    """A sparse matrix of this shape with finite numbers."""
+def _sized(tensors: Mapping[str, np.ndarray], name: str, shape: tuple[int, int | None]) -> sp.csr_matrix:
+    """A sparse matrix of this shape (None: any) with finite numbers."""
     matrix = csr_from_tensors(tensors, name)
-    if matrix.shape != shape or not np.isfinite(matrix.data).all():
+    fits = matrix.shape[0] == shape[0] and shape[1] in (None, matrix.shape[1])
+    if not fits or not np.isfinite(matrix.data).all():
         raise BundleError(f"{name} is {matrix.shape}, or holds what is no number; {shape} is needed: train again")
     return matrix
 
 
-def _fact(tensors: Mapping[str, np.ndarray], name: str, items: int) -> np.ndarray:
-    """A finite number for each item."""
+def _numbers(tensors: Mapping[str, np.ndarray], name: str, count: int) -> np.ndarray:
+    """A finite number for each item or user."""
     array = _array(tensors, name)
-    if array.shape != (items,) or array.dtype.kind != "f" or not np.isfinite(array).all():
-        raise BundleError(f"{name} is {array.dtype} {array.shape}; {items} finite numbers are needed: train again")
+    if array.shape != (count,) or array.dtype.kind != "f" or not np.isfinite(array).all():
+        raise BundleError(f"{name} is {array.dtype} {array.shape}; {count} finite numbers are needed: train again")
     return array.astype(np.float32)
 
 

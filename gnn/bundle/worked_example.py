@@ -65,13 +65,24 @@ def ranked(user, part, prefix):
         places = np.empty(len(candidates))
         places[np.argsort(-found[candidates], kind="stable")] = np.arange(len(candidates))
         columns += [found[candidates], places]
-    for number in range(len(part["links"])):  # the sum and the strongest of the links from the history
+    agree = []
+    for number, group in enumerate(part["links"]):  # the sum and the strongest of the links from the history
         total, most = np.zeros(len(item_ids)), np.zeros(len(item_ids))
         for item, count in zip(history, counts):
             linked, strengths = sparse_row(model, f"{own}links.{number}", item)
             total[linked] += count * strengths
-            most[linked] = np.maximum(most[linked], strengths)
+            most[linked] = np.maximum(most[linked], count * strengths)
         columns += [total[candidates], most[candidates]]
+        agree += [most[candidates] > 0] if group in ("text", "image", "audio") else []
+    columns += [np.sum(agree, axis=0)] if len(agree) > 1 else []
+    for number in range(len(part["shared"])):  # what a candidate and the history have in common
+        indptr, indices = (model[f"{own}shared.{number}.{name}"] for name in ("indptr", "indices"))
+        sizes, said = np.bincount(indices), np.zeros(model[f"{own}shared.{number}.shape"][1])
+        for item, count in zip(history, counts):
+            owned = indices[slice(*indptr[item : item + 2])]
+            said[owned] += count / sizes[owned]
+        each = [said[indices[slice(*indptr[item : item + 2])]] for item in candidates]
+        columns += [np.array([values.sum() for values in each]), np.array([values.max(initial=0) for values in each])]
     if own + "friends.indptr" in model:
         friends = np.zeros(len(item_ids))
         for friend in sparse_row(model, own + "friends", user)[0]:
@@ -79,6 +90,8 @@ def ranked(user, part, prefix):
         columns.append(friends[candidates])
     facts = {name: model[f"{own}fact.{number}"].astype(np.float32) for number, name in enumerate(part["facts"])}
     columns += [values[candidates] for values in facts.values()]
+    habits = [model[f"{own}habit.{number}"][user] for number in range(len(part["habits"]))]
+    columns += [np.full(len(candidates), value) for value in habits]
     columns += [np.full(len(candidates), value) for value in (np.log1p(len(history)), facts["popular"][history].mean())]
     trees = onnxruntime.InferenceSession("ranker.onnx")
     given = {"features": np.stack(columns, axis=1).astype(np.float32)}

@@ -1,21 +1,22 @@
 """What the graph knows of a user and a candidate: links from the history to it, friends, what is popular, ages."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
 from torch_geometric.data import HeteroData
 
-from gnn.blocked import blocked_top, keep_top
+from gnn.blocked import keep_top
 from gnn.closed_form.item_knn import cosine_links
 from gnn.matrices import histories, interactions, inverse_power, media_similarity, timed
 from graph.hetero import INTERACTED
 from graph.schema import HAS
 
-TOGETHER, FRIENDS, POPULAR, HISTORY = "together", "friends", "popular", "history"
-"""Groups of evidence beside the modalities and the relations, which go by their own names."""
+TOGETHER, FRIENDS, POPULAR, HISTORY, AGREEMENT = "together", "friends", "popular", "history", "agreement"
+"""Groups of evidence beside the modalities, relations and attributes, which go by their own names."""
 
 ROW_ENTRIES = 100
 """Links kept for each item, the strongest."""
@@ -38,6 +39,20 @@ class Links:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """What items have in common: entities by one relation, or values of one attribute."""
+
+    group: str
+    owns: sp.csr_matrix
+    """Items x what may be shared, float32, 1 where the item has it."""
+
+    @cached_property
+    def weights(self) -> sp.csr_matrix:
+        """The same, each column summing to 1: what few items have says more."""
+        return (self.owns @ sp.diags(inverse_power(self.owns.getnnz(axis=0).astype(np.float64), 1.0))).tocsr()
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What features are computed from; arrays only, so that it travels with the model."""
 
@@ -45,14 +60,18 @@ class Evidence:
     """Users x items, float32: how much each training interaction counts, 1 on average."""
     links: tuple[Links, ...]
     facts: Mapping[str, Float[np.ndarray, "items"]]
-    """Name -> a number of each item: what is popular, how old."""
+    """Name -> a number of each item: what is popular, how old, whether it is new."""
+    shared: tuple[Shared, ...] = ()
+    habits: Mapping[str, Float[np.ndarray, "users"]] = field(default_factory=dict)
+    """Name -> a number of each user."""
     friends: sp.csr_matrix | None = None
     """Users x users, float32, 1 where one follows the other either way; None where nobody follows anybody."""
 
     @classmethod
     def of(cls, data: HeteroData) -> "Evidence":
         """All that a graph holds."""
-        return cls(histories(data), tuple(_links(data)), _facts(data), _friends(data))
+        shared = (*_relations(data), *_attributes(data))
+        return cls(histories(data), tuple(_links(data)), _facts(data), shared, _habits(data), _friends(data))
 
 
 def _links(data: HeteroData) -> Iterator[Links]:
@@ -61,11 +80,10 @@ def _links(data: HeteroData) -> Iterator[Links]:
         similar = media_similarity(data, modality)
         if similar is not None:
             yield Links(modality, keep_top(similar, ROW_ENTRIES))
-    yield from _relations(data)
 
 
-def _relations(data: HeteroData) -> Iterator[Links]:
-    """Items that share an entity by one relation: each entity gives 1 / (its items) to every pair of them."""
+def _relations(data: HeteroData) -> Iterator[Shared]:
+    """Entities that more than one item has, relation by relation."""
     if ("Item", "RELATED", "Entity") not in data.edge_types:
         return
     edges = data["Item", "RELATED", "Entity"]
@@ -84,22 +102,19 @@ def _relations(data: HeteroData) -> Iterator[Links]:
             found.append((data.relations[code], shared.tocsr()))
     found.sort(key=lambda pair: (-pair[1].nnz, pair[0]))
     for name, shared in found[:MOST_RELATIONS]:
-        yield Links(name, _shared(shared))
+        yield Shared(name, shared)
     if len(found) > MOST_RELATIONS:
-        yield Links(_OTHERS, _shared(sp.hstack([shared for _, shared in found[MOST_RELATIONS:]], format="csr")))
+        others = sp.hstack([shared for _, shared in found[MOST_RELATIONS:]], format="csr")
+        yield Shared(_OTHERS, sp.csr_matrix(others))
 
 
-def _shared(owns: sp.csr_matrix) -> sp.csr_matrix:
-    back = (sp.diags(inverse_power(owns.getnnz(axis=0).astype(np.float64), 1.0)) @ owns.T).tocsr()
-
-    def rows(start: int, stop: int) -> sp.csr_matrix:
-        block = (owns[start:stop] @ back).tocsr()
-        own = np.repeat(np.arange(start, stop), np.diff(block.indptr)) == block.indices
-        block.data[own] = 0
-        block.eliminate_zeros()
-        return block
-
-    return blocked_top(rows, owns.shape[0], ROW_ENTRIES)
+def _attributes(data: HeteroData) -> Iterator[Shared]:
+    for name, codes in data.to_dict().get("_global_store", {}).get("attributes", {}).items():
+        items = np.flatnonzero(codes.numpy() >= 0)
+        values = codes.numpy()[items]
+        shape = (len(codes), int(values.max(initial=-1)) + 1)
+        owns = sp.csr_matrix((np.ones(len(items), np.float32), (items, values)), shape=shape)
+        yield Shared(f"attribute {name}", owns[:, np.flatnonzero(owns.getnnz(axis=0) > 1)].tocsr())
 
 
 def _facts(data: HeteroData) -> dict[str, Float[np.ndarray, "items"]]:
@@ -115,7 +130,18 @@ def _facts(data: HeteroData) -> dict[str, Float[np.ndarray, "items"]]:
         last = np.full(seen.shape[1], age.max() if len(age) else 0.0)
         np.minimum.at(last, items, age)
         found["days since last"] = last
+    found["new"] = (seen.getnnz(axis=0) == 0).astype(np.float32)
     return {name: values.astype(np.float32) for name, values in found.items()}
+
+
+def _habits(data: HeteroData) -> dict[str, Float[np.ndarray, "users"]]:
+    if not timed(data):
+        return {}
+    edges = data[INTERACTED]
+    age = ((edges.timestamp.max() - edges.timestamp).numpy() / _DAY).astype(np.float32)
+    last = np.full(int(data["User"].num_nodes), age.max(), dtype=np.float32)
+    np.minimum.at(last, edges.edge_index[0].numpy(), age)
+    return {"days since the user's last": last}
 
 
 def _friends(data: HeteroData) -> sp.csr_matrix | None:

@@ -1,7 +1,7 @@
 """Numbers for each user and candidate, computed for a block of users at a time from the graph's evidence.
 
-Cost is linear in users x candidates and in the links of the histories; what is held is a block's features and one
-table of 16-bit places, block x items.
+Cost is linear in users x candidates and in the links of the histories; what is held is a block's features, one table of
+16-bit places, block x items, and the block's profile over the entities of one relation at a time.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gnn.ranker.evidence import FRIENDS, HISTORY, POPULAR, Evidence
+from gnn.ranker.evidence import AGREEMENT, FRIENDS, HISTORY, POPULAR, Evidence
 from gnn.scorers.base import Scorer, SumScorer, deviations
+from graph.schema import MODALITIES
 
 MODEL = "model"
 """The group of what the retriever says itself."""
@@ -47,10 +48,23 @@ class Features:
             found += [Feature(name, MODEL, 1), Feature(name.replace("score", "place", 1), MODEL, -1)]
         for links in self.evidence.links:
             found += [Feature(f"{links.group}, sum", links.group, 1), Feature(f"{links.group}, most", links.group, 1)]
+        if len(self._modalities) > 1:
+            found.append(Feature("modalities that agree", AGREEMENT, 1))
+        for shared in self.evidence.shared:
+            found += [
+                Feature(f"{shared.group}, sum", shared.group, 1),
+                Feature(f"{shared.group}, most", shared.group, 1),
+            ]
         if self.evidence.friends is not None:
             found.append(Feature("friends who chose it", FRIENDS, 1))
         found += [Feature(name, POPULAR) for name in self.evidence.facts]
+        found += [Feature(name, HISTORY) for name in self.evidence.habits]
         return (*found, Feature("length of the history", HISTORY), Feature("popularity of the history", HISTORY))
+
+    @property
+    def _modalities(self) -> list[int]:
+        """Places of the modalities among the links."""
+        return [n for n, links in enumerate(self.evidence.links) if links.group in MODALITIES]
 
     @property
     def _scorers(self) -> int:
@@ -64,13 +78,18 @@ class Features:
         history = self.evidence.history[users.numpy()]
         columns = [*scores.columns(candidates)]
         places = _Places(candidates, history.shape[1])
-        for links in self.evidence.links:
-            columns += places.reached(history, links.weights)
+        reached = [places.reached(history, links.weights) for links in self.evidence.links]
+        columns += [column for pair in reached for column in pair]
+        if len(self._modalities) > 1:
+            columns.append(np.sum([reached[n][1] > 0 for n in self._modalities], axis=0))
+        for shared in self.evidence.shared:
+            columns += _in_common(sp.csr_matrix(history @ shared.weights), shared.owns, candidates)
         if self.evidence.friends is not None:
             known = self.evidence.friends[users.numpy()]
             columns.append(places.reached(known, self.evidence.history.sign())[0])
         items = np.maximum(candidates, 0)
         columns += [values[items] for values in self.evidence.facts.values()]
+        columns += [np.broadcast_to(v[users.numpy(), None], candidates.shape) for v in self.evidence.habits.values()]
         lengths = history.getnnz(axis=1).astype(np.float32)
         popular = self.evidence.facts["popular"]
         means = (history.sign() @ popular) / np.maximum(lengths, 1)
@@ -118,6 +137,24 @@ def _standard(scores: Float[Tensor, "block items"]) -> Float[Tensor, "block item
     return (scores - scores.mean(dim=1, keepdim=True)) / deviations(scores)[:, None]
 
 
+def _in_common(
+    profiles: sp.csr_matrix, owns: sp.csr_matrix, candidates: Int[np.ndarray, "block candidates"]
+) -> list[Float[np.ndarray, "block candidates"]]:
+    """Over what a candidate has: the sum of what the user's history says of it, and the largest."""
+    size = candidates.size
+    items = np.maximum(candidates, 0).ravel()
+    counts = np.diff(owns.indptr)[items]
+    ends = np.cumsum(counts)
+    at = np.arange(int(ends[-1]) if size else 0) + np.repeat(owns.indptr[items] - (ends - counts), counts)
+    cells = np.repeat(np.arange(size), counts)
+    dense = profiles.toarray()
+    values = torch.from_numpy(dense[cells // candidates.shape[1], owns.indices[at]].astype(np.float32))
+    where = torch.from_numpy(cells)
+    total = torch.zeros(size).index_add_(0, where, values)
+    most = torch.zeros(size).scatter_reduce_(0, where, values, "amax")
+    return [total.numpy().reshape(candidates.shape), most.numpy().reshape(candidates.shape)]
+
+
 class _Places:
     """Where each item stands among a user's candidates, so that what a history leads to is added up there alone."""
 
@@ -130,7 +167,7 @@ class _Places:
         self.table[rows[there] * items + candidates.ravel()[there]] = slots[there]
 
     def reached(self, start: sp.csr_matrix, links: sp.csr_matrix) -> list[Float[np.ndarray, "block candidates"]]:
-        """Over the entries (h, w) of a user's row of `start`: the sum of `w links[h, c]`, and the largest link."""
+        """Over the entries (h, w) of a user's row of `start`: the sum of `w links[h, c]`, and the largest."""
         counts = np.diff(links.indptr)[start.indices]
         ends = np.cumsum(counts)
         at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(
@@ -144,5 +181,5 @@ class _Places:
         weighed = values * torch.from_numpy(np.repeat(start.data, counts)[there])
         size = self.shape[0] * self.shape[1]
         total = torch.zeros(size).index_add_(0, cells, weighed)
-        most = torch.zeros(size).scatter_reduce_(0, cells, values, "amax")
+        most = torch.zeros(size).scatter_reduce_(0, cells, weighed, "amax")
         return [total.numpy().reshape(self.shape), most.numpy().reshape(self.shape)]

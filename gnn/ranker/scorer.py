@@ -56,7 +56,8 @@ class Retrieval:
     def candidates(self, users: Int[Tensor, "block"]) -> Iterator[Candidates]:
         """In blocks of users that stay small; a user without a history has none."""
         history, items = self.evidence.history, self.scorer.num_items
-        width = max(items, self.depth * len(self.features.described))
+        owned = [shared.owns.shape[1] for shared in self.evidence.shared]
+        width = max(items, self.depth * len(self.features.described), *owned)
         for block in torch.split(users, max(1, _BLOCK_CELLS // width)) if len(users) else ():
             scores = Scores.of(self.scorer, block)
             unseen = scores.total.clone()

@@ -79,7 +79,7 @@ class Trees:
         if self.feature.min() < -1 or self.feature.max() >= features or self.cover.min() <= 0:
             return f"a feature outside of {features}, or a node that no row reached"
         roots = self.roots
-        if not len(roots) or roots[0] != 0 or (np.diff(roots) <= 0).any() or roots[-1] >= nodes:
+        if not len(roots) or roots[0] != 0 or (roots[1:] <= roots[:-1]).any() or roots[-1] >= nodes:
             return "roots that do not ascend"
         inner = np.flatnonzero(self.feature >= 0)
         ends = np.append(roots[1:], nodes)[np.searchsorted(roots, inner, side="right") - 1]

@@ -18,7 +18,7 @@ from gnn.bundle.export import PRECISIONS, export_bundle
 from gnn.bundle.tensors import scorer_to_tensors
 from gnn.bundle.worked_example import SCORERS, numpy_example
 from gnn.ranker.config import TreesConfig
-from gnn.ranker.evidence import Evidence, Links
+from gnn.ranker.evidence import Evidence, Links, Shared
 from gnn.ranker.growing import grow
 from gnn.ranker.scorer import RankedScorer, Retrieval
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
@@ -66,7 +66,11 @@ def _ranked(retriever: Scorer, history: sp.csr_matrix, *, friends: bool) -> Rank
     links = sp.random(ITEMS, ITEMS, 0.2, format="csr", dtype=np.float32, random_state=6)
     known = sp.random(USERS, USERS, 0.2, format="csr", dtype=np.float32, random_state=7).sign()
     facts = {"popular": np.log1p(rng.integers(0, 9, ITEMS)).astype(np.float32), "age": np.arange(ITEMS, dtype="f4")}
-    evidence = Evidence(history, (Links("together", links),), facts, known if friends else None)
+    owns = sp.random(ITEMS, 5, 0.4, format="csr", dtype=np.float32, random_state=8).sign()
+    habits = {"age": rng.random(USERS).astype(np.float32)} if friends else {}
+    kinds = (Links("together", links), Links("text", links.sqrt()), Links("image", sp.csr_matrix(links.T)))
+    shared = (Shared("made_by", owns),) if friends else ()
+    evidence = Evidence(history, kinds if friends else kinds[:2], facts, shared, habits, known if friends else None)
     retrieval = Retrieval(retriever, evidence, 8)
     rows = rng.normal(size=(600, len(retrieval.features.described))).astype(np.float32)
     labels = (rows.sum(axis=1) > 1).astype(np.int32)

@@ -34,11 +34,14 @@ def graph() -> HeteroData:
     edges.timestamp = torch.from_numpy(rng.integers(1_600_000_000, 1_610_000_000, edges.edge_index.shape[1]))
     centres = rng.normal(size=(4, 6))
     add_media(data, "Image", centres[taste] + 0.5 * rng.normal(size=(ITEMS, 6)), neighbours=4)
+    add_media(data, "Text", rng.normal(size=(ITEMS, 3)), neighbours=3)
     data["Entity"].num_nodes = 14
     data.relations = ["made_by", "part_of"]
     related = data["Item", "RELATED", "Entity"]
     related.edge_index = torch.from_numpy(np.stack([np.tile(np.arange(ITEMS), 2), np.r_[taste, 4 + taste // 2]]))
     related.relation = torch.tensor([0] * ITEMS + [1] * ITEMS)
+    colours = rng.integers(0, 3, ITEMS)
+    data.attributes = {"colour": torch.from_numpy(np.where(np.arange(ITEMS) % 5 == 0, -1, colours))}
     follows = [(user, (user + 4) % (USERS - 1)) for user in range(USERS - 1)]
     data["User", "FOLLOWS", "User"].edge_index = torch.tensor(follows).T.contiguous()
     return data

@@ -31,7 +31,10 @@ def found(features: Features) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 def test_every_kind_of_evidence_is_there(features: Features) -> None:
     groups = {feature.group for feature in features.described}
-    assert groups == {"model", "together", "image", "made_by", "part_of", "friends", "popular", "history"}
+    assert groups == {
+        *("model", "together", "text", "image", "agreement", "made_by", "part_of", "attribute colour"),
+        *("friends", "popular", "history"),
+    }
 
 
 def test_links_are_summed_and_the_strongest_kept(graph: HeteroData, found: tuple[np.ndarray, dict]) -> None:
@@ -55,9 +58,34 @@ def test_an_entity_gives_one_part_for_each_of_its_items(graph: HeteroData, found
     for row, user in enumerate(USED.tolist()):
         for place, item in enumerate(candidates[row]):
             if item >= 0:
-                others = history[user].indices[history[user].indices != item]
-                shared = sum(owner[int(h)] == owner[int(item)] for h in others)
+                shared = sum(owner[int(h)] == owner[int(item)] for h in history[user].indices)
                 assert values["made_by, sum"][row, place] == pytest.approx(shared / sizes[owner[int(item)]], rel=1e-5)
+
+
+def test_values_of_an_attribute_in_common(graph: HeteroData, found: tuple[np.ndarray, dict]) -> None:
+    candidates, values = found
+    colours, history = graph.attributes["colour"].numpy(), interactions(graph)
+    for row, user in enumerate(USED.tolist()):
+        for place, item in enumerate(candidates[row]):
+            if item >= 0:
+                alike = (colours[history[user].indices] == colours[item]).sum() if colours[item] >= 0 else 0
+                expected = alike / max((colours == colours[item]).sum(), 1)
+                assert values["attribute colour, most"][row, place] == pytest.approx(expected, rel=1e-5)
+
+
+def test_modalities_that_agree(found: tuple[np.ndarray, dict]) -> None:
+    _, values = found
+    expected = (values["text, most"] > 0).astype(int) + (values["image, most"] > 0)
+    np.testing.assert_array_equal(values["modalities that agree"], expected)
+
+
+def test_what_is_new_and_when_the_user_was_last_there(graph: HeteroData, found: tuple[np.ndarray, dict]) -> None:
+    _, values = found
+    assert values["new"][0].tolist() == [0, 0, 0, 1], "nobody has item 39"
+    edges = graph["User", "INTERACTED", "Item"]
+    mine = edges.timestamp[edges.edge_index[0] == 7].max()
+    days = float(edges.timestamp.max() - mine) / 86_400
+    assert values["days since the user's last"][1] == pytest.approx([days] * 4, rel=1e-4)
 
 
 def test_friends_who_chose_it(graph: HeteroData, found: tuple[np.ndarray, dict]) -> None:

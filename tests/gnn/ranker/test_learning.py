@@ -73,7 +73,7 @@ def test_evidence_left_out_is_never_split_by(graph: HeteroData) -> None:
     used = {described[n].group for n in np.unique(found.scorer.trees.feature) if n >= 0}
     assert used
     assert not used & {"image", "model"}
-    with pytest.raises(GnnError, match=r"leave_out names 'sound'; the evidence here is friends, history, image"):
+    with pytest.raises(GnnError, match=r"leave_out names 'sound'; the evidence here is agreement, attribute colour"):
         learn(retriever(graph), graph, None, config.model_copy(update={"leave_out": ("sound",)}), seed=0)
 
 

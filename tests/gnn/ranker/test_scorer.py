@@ -95,6 +95,8 @@ def test_arrays_and_structure_give_the_same_scorer(scorer: RankedScorer) -> None
         ("links", ["together"]),
         ("facts", []),
         ("facts", [1]),
+        ("shared", ["made_by"]),
+        ("habits", []),
         ("retriever", None),
         ("retriever", {"kind": "ranked"}),
     ],
@@ -105,7 +107,17 @@ def test_a_structure_that_does_not_fit_is_refused(scorer: RankedScorer, key: str
         scorer_from_tensors(tensors, {**structure, key: value})
 
 
-@pytest.mark.parametrize("name", ["ranker.fact.0", "ranker.links.1.data", "ranker.history.data", "ranker.friends.data"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ranker.fact.0",
+        "ranker.links.1.data",
+        "ranker.history.data",
+        "ranker.friends.data",
+        "ranker.shared.0.data",
+        "ranker.habit.0",
+    ],
+)
 def test_a_number_that_is_none_is_refused(scorer: RankedScorer, name: str) -> None:
     tensors, structure = scorer_to_tensors(scorer)
     spoiled = tensors[name].copy()
