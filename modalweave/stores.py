@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def connect(
     address: str, config: "Path | RunConfig | None" = None, *, read_only: bool = False, database: str | None = None
 ) -> GraphStore:
-    """Open a store by address; `NEO4J_USERNAME` and `NEO4J_PASSWORD` are read here and nowhere else.
+    """Open a store by address, with the `credentials` of the environment.
 
     `config` says how large the embedded store may grow, and names the database where neither the address does
     (`bolt://HOST:PORT#NAME`) nor `database`. Raises `graph.errors.StoreError`.
@@ -28,10 +28,14 @@ def connect(
         config = load_config(config)
     if database is None and config is not None:
         database = config.database
-    password = os.environ.get("NEO4J_PASSWORD")
-    credentials = (os.environ.get("NEO4J_USERNAME", "neo4j"), password) if password is not None else None
     most = config.max_db_size if config is not None else None
-    return open_store(address, credentials=credentials, read_only=read_only, database=database, max_db_size=most)
+    return open_store(address, credentials=credentials(), read_only=read_only, database=database, max_db_size=most)
+
+
+def credentials() -> tuple[str, str] | None:
+    """`NEO4J_USERNAME` and `NEO4J_PASSWORD`; None without a password."""
+    password = os.environ.get("NEO4J_PASSWORD")
+    return (os.environ.get("NEO4J_USERNAME", "neo4j"), password) if password is not None else None
 
 
 def address_of(store: str | None, config: Path | None) -> str:

@@ -7,24 +7,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import scipy.sparse as sp
-import torch
 
 from common.files import sha256_of
-from gnn.bundle.bundle import Bundle, check_replaceable, load_bundle, put_in_place, seal, write_ranker, write_tensors
+from gnn.bundle.agreement import agreement as agreement_of
+from gnn.bundle.bundle import check_replaceable, load_bundle, put_in_place, seal, write_ranker, write_tensors
 from gnn.bundle.onnx_graph import OnnxScorer, scorer_to_onnx
 from gnn.bundle.tensors import TREES, Tensors, retrieval_tensors, scorer_from_tensors, scorer_to_tensors
 from gnn.errors import BundleError, GnnError
 from gnn.ranker.scorer import retrieval_of
-from gnn.scorers.base import Scorer, deviations
-from gnn.scorers.ranking import top_items
 
 Precision = Literal["float32", "float16", "int8"]
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
-
-_CHECKED_USERS = 256
-_DEPTH = 20
 
 
 def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Precision = "float32") -> dict[str, Any]:
@@ -51,7 +45,7 @@ def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Preci
                 raise BundleError(f"{path}: {name} changed while it was exported; export again")
         write_tensors(folder / "model.safetensors", tensors)
         write_ranker(folder, bundle.scorer)
-        agreement = {"bundle": _agreement(bundle, bundle.scorer, scorer_from_tensors(tensors, structure))}
+        agreement = {"bundle": agreement_of(bundle, bundle.scorer, scorer_from_tensors(tensors, structure))}
         manifest = {**bundle.manifest, "precision": precision, "agreement": agreement, "source": bundle.hash}
         manifest.pop("onnx", None)
         if onnx:
@@ -60,7 +54,7 @@ def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Preci
             model = scorer_to_onnx(first, own, shape, history=bundle.history, seen=bundle.seen)
             (folder / "scorer.onnx").write_bytes(model)
             graph = OnnxScorer(model, first)
-            agreement["onnx"] = _agreement(bundle, replace(bundle, scorer=first).served, graph)
+            agreement["onnx"] = agreement_of(bundle, replace(bundle, scorer=first).served, graph)
             manifest["onnx"] = graph.inputs
         digest = seal(folder, manifest)
         put_in_place(folder, out)
@@ -89,26 +83,3 @@ def _lowered(tensors: Tensors, precision: Precision) -> Tensors:
                 raise GnnError(f"{name} has values over 65504, which {precision} cannot hold; use float32")
             result[name] = half
     return result
-
-
-def _agreement(bundle: Bundle, original: Scorer, other: Scorer) -> dict[str, float]:
-    """How alike the original and another scorer rank the same users."""
-    count = min(_CHECKED_USERS, original.num_users)
-    users = torch.linspace(0, original.num_users - 1, count).long()
-    depth = min(_DEPTH, original.num_items)
-    expected, _ = top_items(original, users, bundle.seen, depth)
-    found, _ = top_items(other, users, bundle.seen, depth)
-    shape = (count, original.num_items)
-    same = _membership(expected, shape).multiply(_membership(found, shape)).sum()
-    exact = original.scores(users)
-    error = (other.scores(users) - exact).abs().amax(dim=1) / deviations(exact)
-    return {
-        "users": float(count),
-        "top20_overlap": round(float(same / max((expected >= 0).sum(), 1)), 6),
-        "max_error_in_deviations": round(float(error.max()), 8),
-    }
-
-
-def _membership(items: np.ndarray, shape: tuple[int, int]) -> sp.csr_matrix:
-    rows, places = np.nonzero(items >= 0)
-    return sp.csr_matrix((np.ones(len(rows)), (rows, items[rows, places])), shape=shape)

@@ -43,6 +43,13 @@ class Connection:
             self._driver.close()
             raise
 
+    @classmethod
+    def to(cls, address: str, credentials: tuple[str, str] | None, database: str | None = None) -> "Connection":
+        """To an address that may end in `#NAME`, the database, which goes before `database`."""
+        # an address with a password in it is refused whole, lest a "#" in the password hide that
+        host, _, named = address.partition("#") if "@" not in address else (address, "", "")
+        return cls(host, credentials, named or database)
+
     def errors(self) -> AbstractContextManager[None]:
         """Turns the driver's errors inside the block into `StoreError`."""
         if self._closed:

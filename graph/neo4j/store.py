@@ -53,9 +53,7 @@ class Neo4jStore:
         self._schema = GraphSchema()
         self._ready: set[str] = set()
         self.notes: list[str] = []
-        # an address with a password in it is refused whole, lest a "#" in the password hide that
-        host, _, named = address.partition("#") if "@" not in address else (address, "", "")
-        self._connection = Connection(host, credentials, named or database)
+        self._connection = Connection.to(address, credentials, database)
 
     def create_schema(self, schema: GraphSchema) -> None:
         """Make constraints, then range, full-text and vector indexes exist, and wait until they are online.

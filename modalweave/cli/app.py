@@ -215,20 +215,38 @@ def export(
         Path,
         typer.Argument(help="A bundle, or a run (its config or workspace): the model it serves.", show_default=False),
     ],
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the export.", show_default=False)],
+    out_dir: Annotated[Path | None, typer.Option("--out", help="Folder for the export.", show_default=False)] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Add scorer.onnx: users in, their best items out.")] = False,
     precision: Annotated[
         Literal["float32", "float16", "int8"], typer.Option(help="Number format of the vectors.")
     ] = "float32",
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="Vectors of users and items only, into parquet, pgvector, lancedb or qdrant (as NAME:PLACE, "
+            "or NAME with --out), or a Bolt address."
+        ),
+    ] = None,
+    dimensions: Annotated[int, typer.Option(min=2, help="With --to: length of the vectors at most.")] = 256,
     as_json: AsJson = False,
 ) -> None:
-    """Copy the bundle for serving elsewhere, at a chosen precision."""
+    """Copy the bundle for serving elsewhere, at a chosen precision; or its vectors into a vector store."""
+    if to is None and out_dir is None:
+        raise typer.BadParameter("--out names the folder of the export; or --to a vector store")
+    if to is not None and (onnx or precision != "float32"):
+        raise typer.BadParameter("--onnx and --precision are of the bundle's copy, not of --to; export twice")
     from modalweave.cli import tables
     from modalweave.progress import Stages
     from modalweave.stages import export as exporting
 
-    result = exporting.export(bundle, out_dir, onnx=onnx, precision=precision, stages=Stages(quiet=as_json))
-    tables.finish(result, as_json, tables.pairs)
+    stages = Stages(quiet=as_json)
+    if to is not None:
+        result = exporting.export_vectors(bundle, to, out_dir, dimensions=dimensions, stages=stages)
+        tables.finish(result, as_json, tables.pairs)
+    elif out_dir is not None:
+        tables.finish(
+            exporting.export(bundle, out_dir, onnx=onnx, precision=precision, stages=stages), as_json, tables.pairs
+        )
 
 
 @app.command()

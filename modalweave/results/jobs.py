@@ -59,6 +59,21 @@ class ExportResult(Record):
     agreement: Mapping[str, Mapping[str, float]]
 
 
+@dataclass(frozen=True)
+class VectorsResult(Record):
+    """A model's vectors in another store, and how far their inner products rank as it does."""
+
+    source: str
+    """Hash of the model."""
+    to: str
+    dimensions: int
+    users: int
+    items: int
+    written: int
+    """Vectors that were written now; those of users and items that a graph lacks, or has already, are not."""
+    agreement: Mapping[str, float]
+
+
 @dataclass(frozen=True, repr=False)
 class RunResult(Record):
     """Build, train, evaluate, refit and score in one go."""

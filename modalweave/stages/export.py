@@ -1,14 +1,44 @@
-"""The export stage: a bundle for serving elsewhere."""
+"""The export stage: a bundle, or its vectors, for serving elsewhere."""
 
+import os
 from pathlib import Path
 
+from gnn.bundle.bundle import load_bundle
 from gnn.bundle.export import Precision, export_bundle
+from gnn.bundle.vectors import model_vectors
+from graph.store import without_password
 from modalweave.progress import Stages
-from modalweave.results.jobs import ExportResult
+from modalweave.results.jobs import ExportResult, VectorsResult
 from modalweave.stages.inputs import named_bundle
+from modalweave.stores import credentials
+from scoring.sinks import SINKS, Access, parse_sink
+
+KEY = "MODALWEAVE_SINK_KEY"
+"""Environment variable with the key of a vector store that asks for one."""
 
 
 def export(bundle: Path, out: Path, *, onnx: bool, precision: Precision, stages: Stages) -> ExportResult:
     """Copy a bundle at another precision, with an ONNX graph on request."""
     with stages.stage("export", "Exporting"):
         return ExportResult(**export_bundle(named_bundle(bundle, stages.note), out, onnx=onnx, precision=precision))
+
+
+def export_vectors(bundle: Path, to: str, out: Path | None, *, dimensions: int, stages: Stages) -> VectorsResult:
+    """Write a model's vectors of users and items into a store: `SINK:PLACE`, or `SINK` where `out` is the place."""
+    name, target = parse_sink(to, str(out) if out is not None else None)
+    sink = SINKS[name]
+    loaded = load_bundle(named_bundle(bundle, stages.note))
+    with stages.stage("vectors", "Making vectors") as report:
+        vectors = model_vectors(loaded, max_dimensions=dimensions, progress=report)
+    access = Access(credentials(), os.environ.get(KEY))
+    with stages.stage("write", "Writing vectors") as report:
+        written = sink(vectors, target, access, report)
+    return VectorsResult(
+        source=loaded.hash,
+        to=without_password(target) if target == to else f"{name}:{target}",
+        dimensions=vectors.dimensions,
+        users=len(vectors.users),
+        items=len(vectors.items),
+        written=written,
+        agreement=vectors.agreement,
+    )

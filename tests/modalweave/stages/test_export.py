@@ -1,0 +1,63 @@
+"""`modalweave export`: a run's model as a bundle elsewhere, or as vectors in a store."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gnn.bundle.bundle import load_bundle
+from tests.modalweave.conftest import ITEMS, USERS, Outcome
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def trained(modalweave: Command, config: Path) -> Path:
+    for stage in ("build", "train"):
+        assert modalweave(stage, config, "--json").code == 0
+    return config
+
+
+def test_a_model_goes_elsewhere_as_a_bundle_or_as_vectors(modalweave: Command, trained: Path, tmp_path: Path) -> None:
+    told = modalweave("export", trained, "--out", tmp_path / "copy", "--onnx", "--precision", "int8", "--json").json()
+    assert told["agreement"]["onnx"]["top20_overlap"] > 0.9
+    assert load_bundle(tmp_path / "copy").hash == told["bundle"]
+
+    for number, place in enumerate(
+        (["--to", f"parquet:{tmp_path / 'a'}"], ["--to", "parquet", "--out", tmp_path / "b"])
+    ):
+        told = modalweave("export", trained, *place, "--dimensions", 16, "--json").json()
+        assert (told["users"], told["items"], told["written"]) == (USERS, ITEMS, USERS + ITEMS)
+        assert told["dimensions"] <= 16
+        assert told["to"] == f"parquet:{tmp_path / 'ab'[number]}"
+    items = pl.read_parquet(tmp_path / "a" / "items.parquet")
+    assert items.columns == ["item_id", "title", "vector"]
+    users = pl.read_parquet(tmp_path / "a" / "users.parquet")
+    scores = np.array(users["vector"].to_list()) @ np.array(items["vector"].to_list()).T
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    assert scores.shape == (len(bundle.user_ids), len(bundle.item_ids))
+    assert (tmp_path / "a" / "items.parquet").read_bytes() == (tmp_path / "b" / "items.parquet").read_bytes()
+    assert modalweave("export", trained, "--to", f"pgvector:{tmp_path / 'sql'}").code == 0
+    assert "COPY modalweave_items" in (tmp_path / "sql" / "vectors.sql").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        ([], 2, "--out"),
+        (["--to", "parquet:x", "--onnx"], 2, "export twice"),
+        (["--to", "parquet:x", "--precision", "int8"], 2, "export twice"),
+        (["--to", "lance:x"], 1, "did you mean 'lancedb'"),
+        (["--to", "parquet"], 1, "needs a place"),
+        (["--to", "bolt://127.0.0.1:9"], 1, "127.0.0.1:9"),
+    ],
+)
+def test_wrong_places_are_one_line(
+    modalweave: Command, trained: Path, options: list[str], code: int, told: str, tmp_path: Path
+) -> None:
+    found = modalweave("export", trained, *options)
+    assert found.code == code
+    assert told in " ".join(found.err.replace("│", " ").split())
+    assert not (tmp_path / "x").exists()
