@@ -34,6 +34,16 @@ TEMPLATES: Mapping[str, tuple[str, str, str]] = {
         "{subject} harms: {metric} falls by {size}.",
         "{subject} does not help here: the difference, {size}, may be chance.",
     ),
+    "stage": (
+        "{Subject} over the joint network: {metric} rises by {size}.",
+        "{Subject} over the joint network: {metric} falls by {size}.",
+        "{Subject} over the joint network: no gain that the tests confirm: {size}.",
+    ),
+    "evidence": (
+        "{Subject}, as evidence of the second stage: {metric} rises by {size}.",
+        "{Subject}, as evidence of the second stage: {metric} falls by {size}.",
+        "{Subject}, as evidence of the second stage: no gain that the tests confirm: {size}.",
+    ),
     "baseline": (
         "The joint network is ahead of {subject} by {size}.",
         "The joint network is behind {subject} by {size}.",
@@ -49,6 +59,8 @@ LABELS: Mapping[str, str] = {
     "relation": "{}",
     "fusion": "joint over {}",
     "augmentation": "{}",
+    "stage": "{} over joint",
+    "evidence": "second stage: {}",
     "baseline": "joint over {}",
 }
 """Kind of question -> its row in a table or plot."""

@@ -8,6 +8,7 @@ from common.files import write_text
 from common.page import Bar, Bars, Block, Cell, Paragraph, Section, Table, render
 from evaluation.effects import ALPHA
 from evaluation.errors import EvaluationError
+from evaluation.evidence import EVIDENCE
 
 _GROUPS: Mapping[str, tuple[str, str]] = {
     "user_activity": ("Users by training interactions", "{} interactions"),
@@ -32,7 +33,7 @@ def write_report(path: Path, result: Mapping[str, Any], *, title: str, notes: Se
     Args:
         path: the `.html` file.
         result: as `metrics.json`: `split`, `k`, `metrics` and, where there, `slices`, `baselines` (name -> metrics),
-            `comparisons` (rows of `significance.compare`), `seconds`, `seed`.
+            `comparisons` (rows of `significance.compare`), `evidence` (user group -> kind -> share), `seconds`, `seed`.
         title: shown as the heading.
         notes: paragraphs added under the summary, e.g. that the data is synthetic.
 
@@ -60,6 +61,8 @@ def _blocks(result: Mapping[str, Any], notes: Sequence[str]) -> list[Block]:
     out.append(Section("Metrics", [*charts, _metrics_table(models)]))
     if compared := result.get("comparisons"):
         out.append(Section("Is the difference real?", [_comparison_table(compared)]))
+    if evidence := result.get("evidence"):
+        out.append(_evidence_section(evidence))
     for group, slices in result.get("slices", {}).items():
         out.append(_slice_section(group, slices, depth))
     used = {name.partition("@")[0] for name in result["metrics"]}
@@ -150,6 +153,18 @@ def _comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> Table:
     ]
     headers = ["comparison", "difference", "p (bootstrap)", "p (Wilcoxon)", "this model is"]
     return Table(headers, rows, "Paired over users; p-values Holm-corrected over all rows")
+
+
+def _evidence_section(evidence: Mapping[str, Mapping[str, float]]) -> Section:
+    kinds = sorted(evidence["all"], key=lambda kind: -evidence["all"][kind])
+    words = {kind: EVIDENCE.get(kind, f"in common: {kind}") for kind in kinds}
+    rows = [Bar(words[kind], evidence["all"][kind]) for kind in kinds]
+    body: list[list[Cell]] = [
+        [words[kind], *(f"{shares.get(kind, 0):.1%}" for shares in evidence.values())] for kind in kinds
+    ]
+    headers = ["evidence", *("all users" if name == "all" else f"{name} interactions" for name in evidence)]
+    chart = Bars(rows, "mean share of what orders a user's list")
+    return Section("What orders the lists", [chart, Table(headers, body)])
 
 
 def _slice_section(group: str, slices: Mapping[str, Any], depth: int) -> Section:

@@ -13,7 +13,7 @@ from gnn.blocked import keep_top
 from gnn.closed_form.item_knn import cosine_links
 from gnn.matrices import histories, interactions, inverse_power, media_similarity, timed
 from graph.hetero import INTERACTED
-from graph.schema import HAS
+from graph.schema import HAS, MEDIA_LABELS
 
 TOGETHER, FRIENDS, POPULAR, HISTORY, AGREEMENT = "together", "friends", "popular", "history", "agreement"
 """Groups of evidence beside the modalities, relations and attributes, which go by their own names."""
@@ -72,6 +72,21 @@ class Evidence:
         """All that a graph holds."""
         shared = (*_relations(data), *_attributes(data))
         return cls(histories(data), tuple(_links(data)), _facts(data), shared, _habits(data), _friends(data))
+
+
+def evidence_kinds(data: HeteroData) -> dict[str, tuple[str, ...]]:
+    """Kind of evidence in a graph -> its groups, cheaply: what may be left out of a second stage, one after another."""
+    media = [
+        m for m in HAS if ("Item", HAS[m], MEDIA_LABELS[m]) in data.edge_types and media_similarity(data, m) is not None
+    ]
+    found: dict[str, tuple[str, ...]] = {TOGETHER: (TOGETHER,)}
+    found |= {m: (m, AGREEMENT) if len(media) > 1 else (m,) for m in media}
+    found |= {
+        "relations": tuple(s.group for s in _relations(data)),
+        "attributes": tuple(s.group for s in _attributes(data)),
+    }
+    found |= {FRIENDS: (FRIENDS,) if _friends(data) is not None else (), POPULAR: (POPULAR,), HISTORY: (HISTORY,)}
+    return {kind: groups for kind, groups in found.items() if groups}
 
 
 def _links(data: HeteroData) -> Iterator[Links]:

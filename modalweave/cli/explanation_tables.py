@@ -1,5 +1,6 @@
 """An explanation on a terminal."""
 
+from evaluation.evidence import EVIDENCE
 from modalweave.cli.tables import Grid, plain
 from modalweave.progress import out
 from modalweave.results.explanation import Explanation, ScoreParts
@@ -10,20 +11,6 @@ _REST = {
     "popularity": "what everybody gets",
     "start": "what every candidate begins with",
     "place": "that it is no candidate",
-    "history": "how long the history is, and how popular what is in it",
-    "popular": "popular now",
-    "friends": "chosen by people followed",
-}
-_EVIDENCE = {
-    "model": "the models' own scores",
-    "together": "bought together with what you chose",
-    "text": "text like what you chose",
-    "image": "looks like what you chose",
-    "audio": "sounds like what you chose",
-    "popular": "popular now",
-    "friends": "chosen by people you follow",
-    "history": "how long your history is, and how popular what is in it",
-    "start": "what every candidate begins with",
 }
 
 
@@ -54,8 +41,8 @@ def _score(model: ScoreParts) -> None:
     if model.evidence:
         grid = Grid(f"The score {model.score:.4g} by kind of evidence, exactly", "evidence", "gives")
         for name, value in sorted(model.evidence.items(), key=lambda pair: -abs(pair[1])):
-            grid.add_row(_EVIDENCE.get(name, f"the same {name}"), f"{value:+.4g}")
-        grid.add_row(_EVIDENCE["start"], f"{model.rest['start']:+.4g}")
+            grid.add_row(EVIDENCE.get(name, f"in common: {name}"), f"{value:+.4g}")
+        grid.add_row(_REST["start"], f"{model.rest['start']:+.4g}")
         out.print(grid)
     how = "exactly" if model.exact else "in part by estimate"
     grid = Grid(f"The score {model.score:.4g}, taken apart {how}")
@@ -67,7 +54,7 @@ def _score(model: ScoreParts) -> None:
     if abs(model.others) > 1e-9:
         grid.add_row("other items of the history", f"{model.others:.4g}", _of(model.others, model), "")
     for name, value in model.rest.items():
-        grid.add_row(_REST.get(name, name), f"{value:.4g}", _of(value, model), "")
+        grid.add_row(_REST.get(name, EVIDENCE.get(name, name)), f"{value:.4g}", _of(value, model), "")
     out.print(grid)
 
 

@@ -107,6 +107,9 @@ def metrics(result: Measurement) -> None:
         out.print(f"[yellow]note[/yellow] {plain(result.note)}", soft_wrap=True)
     if result.new_items is not None:
         new_items(result.new_items)
+    if isinstance(result, EvaluateResult) and result.evidence:
+        shares = sorted(result.evidence["all"].items(), key=lambda pair: -pair[1])
+        out.print("What orders the lists: " + ", ".join(f"{plain(kind)} {share:.0%}" for kind, share in shares))
     if isinstance(result, TrainResult) and result.chosen:
         out.print(f"Chosen on validation: {plain(json.dumps(result.chosen))}")
 

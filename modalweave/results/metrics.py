@@ -182,3 +182,6 @@ class EvaluateResult(Measurement):
     """Name -> the same metrics."""
     comparisons: tuple[Comparison, ...] = ()
     """Recall and NDCG at every depth, tested against each baseline."""
+    evidence: Mapping[str, Mapping[str, float]] | None = field(default=None, metadata=OPTIONAL)
+    """Of a model with a second stage: `all` and each user group by training interactions -> kind of evidence -> its
+    mean share of what orders a user's list."""

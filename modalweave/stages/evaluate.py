@@ -17,10 +17,11 @@ from evaluation.config import EvaluationConfig
 from evaluation.metrics import evaluated_users, user_metrics
 from evaluation.report import write_report
 from evaluation.significance import compare
-from evaluation.slices import slice_metrics
+from evaluation.slices import ACTIVITY_EDGES, activity_groups, slice_metrics
 from gnn.config import GNNConfig
 from gnn.matrices import Split, held_out, interactions
-from gnn.ranker.scorer import retrieval_of
+from gnn.ranker.inspection import evidence_shares
+from gnn.ranker.scorer import RankedScorer, retrieval_of
 from gnn.registry import make_recommender
 from gnn.scorers.base import Scorer
 from gnn.scorers.ranking import first_ranks, top_items
@@ -37,6 +38,9 @@ from modalweave.workspace import Workspace
 
 FIRST_STAGE = "first stage"
 """What a second stage is held against: the retriever's own order."""
+
+_JUDGED = 1000
+"""Users whose lists are taken apart by evidence."""
 
 
 def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResult:
@@ -57,6 +61,7 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
         if (retriever := retrieval_of(bundle.scorer)) is not bundle.scorer:
             baselines[FIRST_STAGE] = measure(retriever, data, split, config.evaluation, seed=config.seed)
         compared = comparisons(measured, baselines, config.evaluation, seed=config.seed)
+        evidence = evidence_by_activity(bundle.scorer, data, split, depth=max(config.evaluation.k))
     result = EvaluateResult(
         split=split,
         k=tuple(config.evaluation.k),
@@ -70,11 +75,32 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
         baselines={name: metrics_of(other.summary) for name, other in baselines.items()},
         comparisons=compared,
         new_items=new,
+        evidence=evidence,
         note=learned_on_validation(bundle.manifest.get("settings", {}), split),
     )
     write_metrics(workspace, result)
     write_report(workspace.report, result.to_json(), title=config.name, notes=[result.note] if result.note else ())
     return result
+
+
+def evidence_by_activity(
+    scorer: Scorer, data: HeteroData, split: Split, *, depth: int
+) -> dict[str, dict[str, float]] | None:
+    """Kinds of evidence by their mean share of what orders the lists of at most `_JUDGED` evaluated users, evenly
+    spread, of all of them and by their training interactions; None without a second stage."""
+    if not isinstance(scorer, RankedScorer):
+        return None
+    seen = interactions(data)
+    users = evaluated_users(held_out(data, split))
+    users = users[seen[users].getnnz(axis=1) > 0]
+    users = users[:: max(1, len(users) // _JUDGED)]
+    shares = evidence_shares(scorer, torch.from_numpy(users), depth=depth)
+    groups = {"all": np.ones(seen.shape[0], dtype=bool)} | activity_groups(seen, ACTIVITY_EDGES)
+    return {
+        name: {kind: round(float(values[members[users]].mean()), 4) for kind, values in shares.items()}
+        for name, members in groups.items()
+        if members[users].any()
+    }
 
 
 def learned_on_validation(settings: JsonObject, split: Split) -> str | None:

@@ -21,6 +21,7 @@ from common.memory import peak_memory
 from common.progress import Progress
 from evaluation.metrics import evaluated_users
 from evaluation.slices import ACTIVITY_EDGES, activity_groups
+from gnn.components import Watch
 from gnn.config import GNNConfig
 from gnn.matrices import Split, held_out, interactions
 from gnn.network.inspection import contributions, of_modality, of_relation, part_masks, scorer_without
@@ -45,6 +46,11 @@ class Task:
     split: Split
     depth: int
     folder: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where fits of this very graph are kept while the study runs."""
+        return self.folder / f"checkpoints-{self.graph[:12]}"
 
     def key(self, variant: Variant, seed: int) -> str:
         """SHA-256 of everything the result depends on."""
@@ -80,10 +86,14 @@ def kept_run(task: Task, variant: Variant, seed: int) -> Run | None:
 
 
 def run_variant(task: Task, variant: Variant, seed: int, progress: Progress) -> Run:
-    """Fit, rank the catalogue for every user with a held-out item, and keep the result in one whole file."""
+    """Fit, rank the catalogue for every user with a held-out item, and keep the result in one whole file.
+
+    A network that an earlier variant has fitted with the same settings and seed is not fitted again.
+    """
     data = task.data
     config = GNNConfig.model_validate(variant.gnn)
-    recommender = make_recommender(config)
+    task.checkpoints.mkdir(parents=True, exist_ok=True)
+    recommender = make_recommender(config, Watch(task.checkpoints))
     with peak_memory() as peak:
         began = time.perf_counter()
         scorer = recommender.fit(data, seed=seed, progress=progress)

@@ -1,6 +1,7 @@
 """The study: variants side by side over seeds, what each part is worth, and where it is not."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -126,6 +127,7 @@ def _run_all(task: Task, picked: Sequence[Variant], seeds: Sequence[int], stages
         else:
             stages.note(f"{place}: kept from an earlier study")
         runs[variant.name].append(run)
+    shutil.rmtree(task.checkpoints, ignore_errors=True)
     return runs
 
 

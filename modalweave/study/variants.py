@@ -13,6 +13,7 @@ from gnn.closed_form.config import EASEConfig
 from gnn.config import GNNConfig
 from gnn.matrices import interactions
 from gnn.network.config import NetworkConfig
+from gnn.ranker.evidence import evidence_kinds
 from gnn.ranker.recommender import retriever_of
 from graph.schema import HAS, MEDIA_LABELS
 from modalweave.errors import ConfigError
@@ -26,8 +27,17 @@ RELATIONS = {"RELATED": "triples", "SIMILAR": "links between similar media", "FO
 AUGMENTATIONS = ("edge_dropout", "identity_dropout", "modality_dropout", "feature_noise", "alignment")
 """Settings that are 0 when off."""
 
-JOINT = "joint"
-"""The variant all others are held against: one network over everything, with the config's own settings."""
+JOINT, TWO_STAGES = "joint", "two_stages"
+"""The variant all others are held against: one network over everything, with the config's own settings; and the same
+with a second stage over it."""
+
+EVIDENCE = {
+    "together": "what is chosen together",
+    "popular": "what is popular, and when",
+    "history": "the length of the history",
+    "friends": "what friends chose",
+} | {m: f"{words} alike" for m, words in WORDS.items()}
+"""Kinds of evidence of a second stage as a reader calls them."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,7 @@ def variants(
             else:
                 found.append(network(f"with_{relation.lower()}", f"with {words}", relations=(*used, relation)))
     found += [network(f"no_{name}", f"without {name}", **{name: 0.0}) for name in AUGMENTATIONS if getattr(base, name)]
+    found += _two_stages(base, data)
     for name, changes in own.items():
         if any(variant.name == name for variant in found):
             raise ConfigError(f"study.own.{name}: the study has a variant of that name; choose another")
@@ -131,6 +142,23 @@ def variants(
             where = ".".join(map(str, error.errors()[0]["loc"]))
             raise ConfigError(f"study.own.{name}: {where} {sentence(error).removeprefix('value ')}") from error
     return found
+
+
+def _two_stages(base: NetworkConfig, data: HeteroData) -> list[Variant]:
+    """The joint network with a second stage over it, whole and without each kind of evidence."""
+    if interactions(data).getnnz(axis=1).max(initial=0) < 2:  # one is kept, so none can be held back
+        return []
+    settings = base.model_dump(mode="json", exclude_defaults=True)
+
+    def variant(name: str, label: str, left_out: Sequence[str]) -> Variant:
+        ranked: dict[str, JsonValue] = {"retriever": "hetero", "leave_out": [*left_out]}
+        return Variant(name, label, {"model": "ranked", "ranked": ranked, **settings})
+
+    kinds = {kind: groups for kind, groups in evidence_kinds(data).items()}
+    return [
+        variant(TWO_STAGES, "joint fusion and a second stage", ()),
+        *(variant(f"{TWO_STAGES}_no_{k}", f"second stage without {EVIDENCE.get(k, k)}", g) for k, g in kinds.items()),
+    ]
 
 
 def chosen(found: Sequence[Variant], names: Sequence[str] | None) -> list[Variant]:
@@ -164,6 +192,12 @@ def questions(found: Sequence[Variant], media: Sequence[str], own: Collection[st
     asked += [Question(f"over_{n}", "fusion", f"{n}-level fusion", JOINT, n) for n in ("feature", "decision")]
     asked += [Question(n, "augmentation", n, JOINT, f"no_{n}") for n in AUGMENTATIONS]
     asked += [Question(name, "augmentation", name, name, JOINT) for name in own]
+    asked.append(Question(TWO_STAGES, "stage", "a second stage", TWO_STAGES, JOINT))
+    without = [name.removeprefix(f"{TWO_STAGES}_no_") for name in sorted(names) if name.startswith(f"{TWO_STAGES}_no_")]
+    asked += [
+        Question(f"{TWO_STAGES}_{k}", "evidence", EVIDENCE.get(k, k), TWO_STAGES, f"{TWO_STAGES}_no_{k}")
+        for k in without
+    ]
     asked += [
         Question("over_graph_filter", "baseline", "the graph filter", JOINT, "graph_filter"),
         Question("over_ease", "baseline", "EASE", JOINT, "ease"),

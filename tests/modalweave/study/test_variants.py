@@ -18,6 +18,7 @@ from modalweave.study.slices import FEWEST, categories, gains_by_slice
 from modalweave.study.variants import (
     AUGMENTATIONS,
     JOINT,
+    TWO_STAGES,
     Question,
     Variant,
     chosen,
@@ -107,6 +108,21 @@ def test_every_variant_is_a_section_that_a_config_takes() -> None:
     assert next(v for v in variants(gnn, data) if v.name == "ease").gnn == {"model": "ease", "ease": {"rank": 9}}
 
 
+def test_a_second_stage_is_compared_whole_and_without_each_kind_of_evidence() -> None:
+    data = related(tiny_graph().clone(), {"kind": [(0, 0), (1, 0)]}, 1)
+    found = {v.name: v for v in variants(HETERO, data) if v.name.startswith(TWO_STAGES)}
+    kinds = ["together", "text", "image", "relations", "popular", "history"]
+    assert list(found) == [TWO_STAGES, *(f"{TWO_STAGES}_no_{kind}" for kind in kinds)]
+    for name, variant in found.items():
+        section = GNNConfig.model_validate(variant.gnn)
+        assert (section.model, section.ranked.retriever, section.embedding_dim) == ("ranked", "hetero", 8), name
+    assert found[f"{TWO_STAGES}_no_image"].gnn["ranked"]["leave_out"] == ["image", "agreement"]
+    assert found[f"{TWO_STAGES}_no_relations"].gnn["ranked"]["leave_out"] == ["kind"]
+    asked = {q.name: (q.with_it, q.without) for q in questions(list(variants(HETERO, data)), ["text", "image"])}
+    assert asked[TWO_STAGES] == (TWO_STAGES, JOINT)
+    assert asked[f"{TWO_STAGES}_image"] == (TWO_STAGES, f"{TWO_STAGES}_no_image")
+
+
 def test_the_reference_is_one_joint_network_of_what_the_graph_has() -> None:
     section = GNNConfig.model_validate({"model": "hetero", "fusion": "decision", "layers": 1})
     found = reference(section, graph("Image"))
@@ -118,6 +134,8 @@ def test_under_auto_and_ensemble_it_is_their_first_network() -> None:
     assert (auto.loss, auto.layers) == ("softmax", 1)
     parts = [{"model": "ease"}, {"model": "hetero", "network": {"layers": 3}}, {"model": "hetero"}]
     ensemble = GNNConfig.model_validate({"model": "ensemble", "ensemble": {"parts": parts}})
+    two = {"model": "ranked", "ranked": {"retriever": "ensemble"}, "ensemble": {"parts": parts}}
+    assert reference(GNNConfig.model_validate(two), graph()).layers == 3
     assert reference(ensemble, graph()).layers == 3
     closed = GNNConfig.model_validate({"model": "ensemble", "layers": 4, "ensemble": {"parts": [{"model": "ease"}]}})
     assert reference(closed, graph()).layers == 4
