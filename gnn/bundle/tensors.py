@@ -216,9 +216,10 @@ def _ranked_from_tensors(
 
 
 def _sized(tensors: Mapping[str, np.ndarray], name: str, shape: tuple[int, int | None]) -> sp.csr_matrix:
-    """A sparse matrix of this shape (None: any) with finite numbers."""
+    """A sparse matrix of this shape (None: as many columns as have entries) with finite numbers."""
     matrix = csr_from_tensors(tensors, name)
-    fits = matrix.shape[0] == shape[0] and shape[1] in (None, matrix.shape[1])
+    columns = matrix.shape[1]
+    fits = matrix.shape[0] == shape[0] and (columns <= matrix.nnz if shape[1] is None else columns == shape[1])
     if not fits or not np.isfinite(matrix.data).all():
         raise BundleError(f"{name} is {matrix.shape}, or holds what is no number; {shape} is needed: train again")
     return matrix

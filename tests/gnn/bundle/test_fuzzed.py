@@ -23,7 +23,10 @@ from gnn.bundle.bundle import load_bundle, save_bundle
 from gnn.bundle.export import export_bundle
 from gnn.bundle.tensors import csr_to_tensors
 from gnn.errors import BundleError
-from gnn.scorers.base import DotScorer, ItemItemScorer, SumScorer
+from gnn.ranker.evidence import Evidence, Links, Shared
+from gnn.ranker.scorer import RankedScorer, Retrieval
+from gnn.ranker.trees import Trees
+from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
 
 USERS, ITEMS = 4, 3
 FILES = ("model.safetensors", "seen.safetensors", "users.parquet", "items.parquet")
@@ -33,11 +36,28 @@ _MOST = 4 << 20
 
 Contents = dict[str, bytes]
 
-fuzzed = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzzed = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+def _ranked(retriever: SumScorer, history: sp.csr_matrix) -> RankedScorer:
+    """One tree of one question over every kind of evidence."""
+    links = (Links("image", sp.csr_matrix(np.ones((ITEMS, ITEMS), np.float32))),)
+    shared = (Shared("made_by", sp.csr_matrix(np.ones((ITEMS, 2), np.float32))),)
+    facts = {"popular": np.ones(ITEMS, np.float32), "age": np.arange(ITEMS, dtype=np.float32)}
+    friends = sp.csr_matrix(np.eye(USERS, k=1, dtype=np.float32))
+    evidence = Evidence(history, links, facts, shared, {"age": np.ones(USERS, np.float32)}, friends)
+    whole, real = ({name: np.array(row, kind) for name, row in rows.items()} for kind, rows in _TREE.items())
+    return RankedScorer(Retrieval(retriever, evidence, 2), Trees(**whole, **real), 0.5)
+
+
+_TREE: dict[type, dict[str, list[float]]] = {
+    np.int32: {"feature": [0, -1, -1], "left": [1, 0, 0], "right": [2, 0, 0], "roots": [0]},
+    np.float32: {"threshold": [0, 0, 0], "value": [0, 1, -1], "cover": [2, 1, 1]},
+}
+
+
+@pytest.fixture(scope="module", params=["sum", "ranked"])
+def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Contents:
     """The files of a small bundle with every kind of array, int8 among them."""
     root = tmp_path_factory.mktemp("sound")
     rng = np.random.default_rng(0)
@@ -50,10 +70,12 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Contents:
     ]
     ids = {"user_ids": list("abcd"), "item_ids": list("xyz")}
     seen = sp.csr_matrix(np.eye(USERS, ITEMS, dtype=np.float32))
-    scorer = SumScorer(parts, [0.5, 0.3, 0.2])
+    summed = SumScorer(parts, [0.5, 0.3, 0.2])
+    scorer: Scorer = _ranked(summed, history) if request.param == "ranked" else summed
     save_bundle(root / "b", scorer, **ids, seen=seen, history=history, titles=["X", None, "Z"], manifest={"model": "m"})
     export_bundle(root / "b", root / "int8", precision="int8")
-    return {name: (root / "int8" / name).read_bytes() for name in (*FILES, "manifest.json")}
+    names = {"manifest.json": None, **json.loads((root / "int8" / "manifest.json").read_text())["files"]}
+    return {name: (root / "int8" / name).read_bytes() for name in names}
 
 
 @pytest.fixture
@@ -67,7 +89,9 @@ def attempt(tmp_path: Path) -> Callable[[Contents], bool]:
             (folder / name).write_bytes(data)
         if vouch:
             manifest = json.loads(contents["manifest.json"])
-            manifest["files"] = {name: sha256(contents[name]).hexdigest() for name in FILES}
+            manifest["files"] = {
+                name: sha256(contents[name]).hexdigest() for name in contents if name != "manifest.json"
+            }
             (folder / "manifest.json").write_text(json.dumps(manifest))
         with _little_memory():
             try:
@@ -186,7 +210,8 @@ PLACES = st.sampled_from(
         ("items",),
         ("format_version",),
     ]
-    + [("scorer", key) for key in ("kind", "weights", "normalise")]
+    + [("scorer", key) for key in ("kind", "weights", "normalise", "candidates", "blend", "features", "links", "facts")]
+    + [("scorer", key) for key in ("retriever", "shared", "habits")]
     + [("scorer", "parts", 0, "kind"), ("scorer", "parts", 1, "weights"), ("files", "../x"), ("files", "a\nb")]
     + [("files", "model.safetensors"), ("files", "manifest.json"), ("seed",), ("onnx",), ("another",)]
 )
@@ -210,6 +235,8 @@ def test_manifests(sound: Contents, attempt: Callable[..., bool], place: tuple[A
     else:
         inner = manifest
         for key in place[:-1]:
+            if isinstance(inner, dict) and key == "parts" and "retriever" in inner:
+                inner = inner["retriever"]
             inner = inner[key]
         inner[place[-1]] = value
     attempt({**sound, "manifest.json": json.dumps(manifest).encode()}, vouch=False)
