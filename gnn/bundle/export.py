@@ -4,34 +4,34 @@ import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from common.files import sha256_of
 from gnn.bundle.agreement import agreement as agreement_of
-from gnn.bundle.bundle import check_replaceable, load_bundle, put_in_place, seal, write_ranker, write_tensors
+from gnn.bundle.bundle import Bundle, check_replaceable, load_bundle, put_in_place, seal, write_ranker, write_tensors
 from gnn.bundle.onnx_graph import OnnxScorer, scorer_to_onnx
+from gnn.bundle.quantised import PRECISIONS, Precision, quantised
 from gnn.bundle.tensors import TREES, Tensors, retrieval_tensors, scorer_from_tensors, scorer_to_tensors
 from gnn.errors import BundleError, GnnError
-from gnn.ranker.scorer import retrieval_of
-
-Precision = Literal["float32", "float16", "int8"]
-
-PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+from gnn.ranker.scorer import RankedScorer, retrieval_of
+from gnn.scorers.one_dot import one_dot
 
 
-def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Precision = "float32") -> dict[str, Any]:
+def export_bundle(
+    path: Path, out: Path, *, onnx: bool = False, precision: Precision = "float32", dimensions: int | None = None
+) -> dict[str, Any]:
     """Copy a bundle at another precision, with `scorer.onnx` on request; what was written and how well it agrees.
 
-    `int8` keeps one scale a row for dense matrices and float16 for sparse ones. The copy loads like any bundle. The
-    graph of a model with a second stage is that of its first, which finds the candidates.
+    `gnn.bundle.quantised` says what a precision keeps. With `dimensions` the model becomes one dot product of vectors
+    of at most so many numbers. The copy loads like any bundle. The graph of a model with a second stage is that of its
+    first, which finds the candidates.
     Agreement is measured against the original on up to 256 users: the share of their top 20 that is the same and
     the largest error in units of a user's score deviation; it is returned and stands in the copy's manifest.
     """
     if precision not in PRECISIONS:
         raise GnnError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
-    bundle = load_bundle(path)
+    original = load_bundle(path)
+    bundle = original if dimensions is None else _in_one_dot(original, dimensions)
     out = Path(out)
     check_replaceable(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -45,8 +45,9 @@ def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Preci
                 raise BundleError(f"{path}: {name} changed while it was exported; export again")
         write_tensors(folder / "model.safetensors", tensors)
         write_ranker(folder, bundle.scorer)
-        agreement = {"bundle": agreement_of(bundle, bundle.scorer, scorer_from_tensors(tensors, structure))}
-        manifest = {**bundle.manifest, "precision": precision, "agreement": agreement, "source": bundle.hash}
+        agreement = {"bundle": agreement_of(bundle, original.scorer, scorer_from_tensors(tensors, structure))}
+        facts = {"precision": precision, "agreement": agreement, "source": bundle.hash, "scorer": structure}
+        manifest = {**bundle.manifest, **facts}
         manifest.pop("onnx", None)
         if onnx:
             first = retrieval_of(bundle.scorer)
@@ -54,7 +55,8 @@ def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Preci
             model = scorer_to_onnx(first, own, shape, history=bundle.history, seen=bundle.seen)
             (folder / "scorer.onnx").write_bytes(model)
             graph = OnnxScorer(model, first)
-            agreement["onnx"] = agreement_of(bundle, replace(bundle, scorer=first).served, graph)
+            known = replace(original, scorer=retrieval_of(original.scorer))
+            agreement["onnx"] = agreement_of(bundle, known.served, graph)
             manifest["onnx"] = graph.inputs
         digest = seal(folder, manifest)
         put_in_place(folder, out)
@@ -65,21 +67,16 @@ def export_bundle(path: Path, out: Path, *, onnx: bool = False, precision: Preci
 
 
 def _lowered(tensors: Tensors, precision: Precision) -> Tensors:
-    """The arrays at the asked precision; indices and shapes stay whole numbers."""
-    if precision == "float32":
-        return tensors
+    """The arrays at the asked precision; indices and shapes stay whole numbers, and so do a tree's thresholds, which
+    are compared with and not added up."""
     result: Tensors = {}
     for name, array in tensors.items():
-        if array.dtype.kind != "f" or TREES in name:  # a tree's thresholds are compared with, not added up
-            result[name] = array
-        elif precision == "int8" and array.ndim == 2:
-            scale = np.maximum(np.abs(array).max(axis=1, initial=0), 1e-30).astype(np.float32) / 127
-            result[name] = np.rint(array / scale[:, None]).astype(np.int8)
-            result[f"{name}.scale"] = scale
-        else:
-            with np.errstate(over="ignore"):
-                half = array.astype(np.float16)
-            if not np.isfinite(half).all():
-                raise GnnError(f"{name} has values over 65504, which {precision} cannot hold; use float32")
-            result[name] = half
+        kept = array.dtype.kind != "f" or TREES in name
+        result |= {name: array} if kept else quantised(name, array, precision)
     return result
+
+
+def _in_one_dot(bundle: Bundle, dimensions: int) -> Bundle:
+    if isinstance(bundle.scorer, RankedScorer):
+        raise GnnError("a model with a second stage is no one dot product; leave --dimensions out")
+    return replace(bundle, scorer=one_dot(bundle.scorer, max_dimensions=dimensions, seed=0))

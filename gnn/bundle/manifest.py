@@ -131,8 +131,9 @@ class Manifest(BaseModel, extra="allow", strict=True):
     """Splits of a model that was refitted on more than train."""
     measured: JsonValue = None
     """The model whose settings a refitted one has: its bundle, split and metrics."""
-    precision: Literal["float32", "float16", "int8"] | None = None
-    """Of an export: how the arrays are stored; int8 matrices have a scale for each row beside them."""
+    precision: Literal["float32", "float16", "int8", "pq"] | None = None
+    """Of an export: how the arrays are stored. A matrix `m` of int8 has `m.scale`, one for each row. With `pq` vectors
+    `v` lie as `v.codes` (rows x pieces) and `v.codebooks` (pieces x 256 x numbers)."""
     source: Sha256 | None = None
     """Of an export: the SHA-256 of the original's manifest."""
     agreement: JsonValue = None

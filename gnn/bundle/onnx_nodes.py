@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from gnn.bundle.quantised import CODEBOOKS, CODES
 from gnn.bundle.tensors import Tensors
 
 
@@ -54,6 +55,8 @@ class Nodes:
 
     def rows_of(self, name: str, index: str) -> str:
         """float32 rows of a stored matrix, gathered before they are widened."""
+        if name + CODES in self.tensors:
+            return self._decoded(name, self.node("Gather", [self.stored(name + CODES), index], axis=0))
         rows = self.node("Gather", [self.stored(name), index], axis=0)
         if self.tensors[name].dtype == np.float32:
             return rows
@@ -64,6 +67,8 @@ class Nodes:
 
     def matrix(self, name: str) -> str:
         """A stored matrix as float32."""
+        if name + CODES in self.tensors:
+            return self._decoded(name, self.stored(name + CODES))
         if self.tensors[name].dtype == np.float32:
             return self.stored(name)
         wide = self.wide(self.stored(name))
@@ -100,6 +105,15 @@ class Nodes:
     def counts(self, rows: str, size: str) -> str:
         """How many times each place of a block is among `rows`, int64 [block]."""
         return self._counted(size, rows)
+
+    def _decoded(self, name: str, codes: str) -> str:
+        """What codes (uint8 [rows, pieces]) stand for: each piece looks up in a codebook of its own."""
+        books = self.tensors[name + CODEBOOKS]
+        pieces, size, numbers = books.shape
+        first = self.constant(f"{name}.first", np.arange(pieces, dtype=np.int64) * size)
+        place = self.node("Add", [self.node("Cast", [codes], to=TensorProto.INT64), first])
+        flat = self.constant(name + CODEBOOKS, books.reshape(pieces * size, numbers))
+        return self.node("Reshape", [self.wide(self.node("Gather", [flat, place])), self.whole(-1, pieces * numbers)])
 
     def _laid_out(self, start: str, length: str) -> tuple[str, str]:
         """`start[i], start[i] + 1, ...`, `length[i]` of each: which `i` and the number, both int64 [sum of length]."""

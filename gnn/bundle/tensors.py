@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from gnn.bundle.quantised import CODEBOOKS, CODES, decoded
 from gnn.errors import BundleError
 from gnn.ranker.evidence import Evidence, Links, Shared
 from gnn.ranker.scorer import MOST_CANDIDATES, RankedScorer, Retrieval
@@ -252,7 +253,10 @@ def _sum_from_tensors(
 
 
 def _matrix(tensors: Mapping[str, np.ndarray], name: str) -> torch.Tensor:
-    """A float matrix, or an int8 one with a scale for each row."""
+    """A float matrix, an int8 one with a scale for each row, or one of codes."""
+    if name + CODES in tensors:
+        codes, books = tensors[name + CODES], _array(tensors, name + CODEBOOKS)
+        return torch.from_numpy(_finite(decoded(name, codes, books), name))
     array = _array(tensors, name)
     if array.ndim == 2 and array.dtype == np.int8:
         scale = _array(tensors, f"{name}.scale")

@@ -124,7 +124,10 @@ item_ids = pq.read_table("items.parquet")["item_id"].to_pylist()
 
 
 def rows(name, which=slice(None)):
-    """Rows of a matrix of the model; int8 comes with a scale for each."""
+    """Rows of a matrix of the model; int8 comes with a scale for each, codes with what they stand for."""
+    if f"{name}.codes" in model:
+        codes, books = model[f"{name}.codes"][which], model[f"{name}.codebooks"].astype(np.float32)
+        return books[np.arange(len(books)), codes].reshape(*codes.shape[:-1], -1)
     values = model[name][which].astype(np.float32)
     return values * model[f"{name}.scale"][which][..., None] if f"{name}.scale" in model else values
 

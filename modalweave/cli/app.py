@@ -218,7 +218,8 @@ def export(
     out_dir: Annotated[Path | None, typer.Option("--out", help="Folder for the export.", show_default=False)] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Add scorer.onnx: users in, their best items out.")] = False,
     precision: Annotated[
-        Literal["float32", "float16", "int8"], typer.Option(help="Number format of the vectors.")
+        Literal["float32", "float16", "int8", "pq"],
+        typer.Option(help="Number format; pq: vectors as product codes, a byte for two numbers."),
     ] = "float32",
     to: Annotated[
         str | None,
@@ -227,7 +228,10 @@ def export(
             "or NAME with --out), or a Bolt address."
         ),
     ] = None,
-    dimensions: Annotated[int, typer.Option(min=2, help="With --to: length of the vectors at most.")] = 256,
+    dimensions: Annotated[
+        int | None,
+        typer.Option(min=2, help="Make the model one dot product of vectors of at most so many numbers (--to: 256)."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Copy the bundle for serving elsewhere, at a chosen precision; or its vectors into a vector store."""
@@ -241,12 +245,11 @@ def export(
 
     stages = Stages(quiet=as_json)
     if to is not None:
-        result = exporting.export_vectors(bundle, to, out_dir, dimensions=dimensions, stages=stages)
+        result = exporting.export_vectors(bundle, to, out_dir, dimensions=dimensions or 256, stages=stages)
         tables.finish(result, as_json, tables.pairs)
     elif out_dir is not None:
-        tables.finish(
-            exporting.export(bundle, out_dir, onnx=onnx, precision=precision, stages=stages), as_json, tables.pairs
-        )
+        copy = exporting.export(bundle, out_dir, onnx=onnx, precision=precision, dimensions=dimensions, stages=stages)
+        tables.finish(copy, as_json, tables.pairs)
 
 
 @app.command()

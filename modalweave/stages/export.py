@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from gnn.bundle.bundle import load_bundle
-from gnn.bundle.export import Precision, export_bundle
+from gnn.bundle.export import export_bundle
+from gnn.bundle.quantised import Precision
 from gnn.bundle.vectors import model_vectors
 from graph.store import without_password
 from modalweave.progress import Stages
@@ -17,10 +18,13 @@ KEY = "MODALWEAVE_SINK_KEY"
 """Environment variable with the key of a vector store that asks for one."""
 
 
-def export(bundle: Path, out: Path, *, onnx: bool, precision: Precision, stages: Stages) -> ExportResult:
-    """Copy a bundle at another precision, with an ONNX graph on request."""
+def export(
+    bundle: Path, out: Path, *, onnx: bool, precision: Precision, stages: Stages, dimensions: int | None = None
+) -> ExportResult:
+    """Copy a bundle at another precision or as one dot product, with an ONNX graph on request."""
+    folder = named_bundle(bundle, stages.note)
     with stages.stage("export", "Exporting"):
-        return ExportResult(**export_bundle(named_bundle(bundle, stages.note), out, onnx=onnx, precision=precision))
+        return ExportResult(**export_bundle(folder, out, onnx=onnx, precision=precision, dimensions=dimensions))
 
 
 def export_vectors(bundle: Path, to: str, out: Path | None, *, dimensions: int, stages: Stages) -> VectorsResult:

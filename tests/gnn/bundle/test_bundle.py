@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from gnn.bundle import bundle as module
 from gnn.bundle import manifest as manifest_module
 from gnn.bundle.bundle import load_bundle, save_bundle
-from gnn.bundle.export import PRECISIONS, export_bundle
+from gnn.bundle.export import export_bundle
+from gnn.bundle.quantised import PRECISIONS
 from gnn.bundle.tensors import csr_from_tensors, csr_to_tensors, scorer_from_tensors
 from gnn.errors import BundleError, GnnError
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
@@ -208,7 +209,7 @@ def test_no_index_leaves_a_sparse_matrix(indices: list[int], indptr: list[int]) 
 def test_exports_agree_with_the_original(tmp_path: Path, name: str, precision: str) -> None:
     source = _save(tmp_path / "bundle", PARTS[name])
     told = export_bundle(tmp_path / "bundle", tmp_path / "out", onnx=True, precision=precision)
-    allowed = {"float32": 1e-5, "float16": 5e-3, "int8": 0.1}[precision]
+    allowed = {"float32": 1e-5, "float16": 5e-3, "int8": 0.1, "pq": 0.1}[precision]
     for way in ("bundle", "onnx"):
         assert told["agreement"][way]["max_error_in_deviations"] <= allowed
         assert told["agreement"][way]["top20_overlap"] == 1  # all five items, less the seen ones

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
+from gnn.bundle import quantised
 from gnn.bundle.bundle import load_bundle, save_bundle
 from gnn.bundle.export import export_bundle
 from gnn.bundle.tensors import csr_to_tensors
@@ -56,9 +57,9 @@ _TREE: dict[type, dict[str, list[float]]] = {
 }
 
 
-@pytest.fixture(scope="module", params=["sum", "ranked"])
+@pytest.fixture(scope="module", params=["sum-int8", "ranked-int8", "sum-pq"])
 def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Contents:
-    """The files of a small bundle with every kind of array, int8 among them."""
+    """The files of a small bundle with every kind of array, scales and codes among them."""
     root = tmp_path_factory.mktemp("sound")
     rng = np.random.default_rng(0)
     history = sp.csr_matrix(np.array([[1, 0, 1], [0, 0, 0], [0, 2, 0], [1, 1, 0]], np.float32))
@@ -71,11 +72,15 @@ def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     ids = {"user_ids": list("abcd"), "item_ids": list("xyz")}
     seen = sp.csr_matrix(np.eye(USERS, ITEMS, dtype=np.float32))
     summed = SumScorer(parts, [0.5, 0.3, 0.2])
-    scorer: Scorer = _ranked(summed, history) if request.param == "ranked" else summed
+    kind, precision = request.param.split("-")
+    scorer: Scorer = _ranked(summed, history) if kind == "ranked" else summed
     save_bundle(root / "b", scorer, **ids, seen=seen, history=history, titles=["X", None, "Z"], manifest={"model": "m"})
-    export_bundle(root / "b", root / "int8", precision="int8")
-    names = {"manifest.json": None, **json.loads((root / "int8" / "manifest.json").read_text())["files"]}
-    return {name: (root / "int8" / name).read_bytes() for name in names}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantised, "_LEAST_ROWS", 2)
+        patch.setattr(quantised, "_BITS", 1)
+        export_bundle(root / "b", root / "out", precision=precision)
+    names = {"manifest.json": None, **json.loads((root / "out" / "manifest.json").read_text())["files"]}
+    return {name: (root / "out" / name).read_bytes() for name in names}
 
 
 @pytest.fixture
@@ -309,6 +314,19 @@ def test_sizes_without_anything_in_them(sound: Contents, attempt: Callable[..., 
     pairs["seen.shape"] = np.array([USERS, rows])
     empty["user_vectors"] = empty["user_vectors"][:USERS]
     assert not attempt({**contents, "model.safetensors": save(empty), "seen.safetensors": save(pairs)})
+
+
+def test_codes_do_not_unpack_to_more_than_they_are(sound: Contents, attempt: Callable[..., bool]) -> None:
+    """A code of a byte that stands for a million numbers."""
+    codes = {f"user_vectors.{n}": a for n, a in _coded(USERS).items()}
+    codes |= {f"item_vectors.{n}": a for n, a in _coded(ITEMS).items()}
+    manifest = {**json.loads(sound["manifest.json"]), "scorer": {"kind": "dot"}}
+    contents = {**sound, "model.safetensors": save(codes), "manifest.json": json.dumps(manifest).encode()}
+    assert not attempt(contents)
+
+
+def _coded(rows: int) -> dict[str, np.ndarray]:
+    return {"codes": np.zeros((rows, 1), np.uint8), "codebooks": np.zeros((1, 1, 100_000), np.float16)}
 
 
 def test_unsigned_pointers_do_not_descend_unseen(sound: Contents, attempt: Callable[..., bool]) -> None:

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gnn.bundle.export import PRECISIONS, _lowered
+from gnn.bundle.export import _lowered
 from gnn.bundle.onnx_graph import NOTHING, OnnxScorer, scorer_to_onnx
+from gnn.bundle.quantised import PRECISIONS
 from gnn.bundle.tensors import csr_from_tensors, csr_to_tensors, scorer_from_tensors, scorer_to_tensors
 from gnn.errors import BundleError, GnnError
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
@@ -75,7 +76,7 @@ def test_numbers_are_as_near_as_the_precision_says(scorer: Scorer, precision: An
         kept = lowered[name]
         if array.dtype.kind != "f":
             assert kept.dtype == array.dtype, "places are whole numbers at any precision"
-        elif precision == "int8" and array.ndim == 2:
+        elif precision in ("int8", "pq") and array.ndim == 2:
             wide = kept.astype(np.float32) * lowered[f"{name}.scale"][:, None]
             assert (np.abs(wide - array) <= np.abs(array).max(axis=1, keepdims=True) / 254 + 1e-6).all()
         else:

@@ -13,8 +13,10 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from gnn.bundle import quantised
 from gnn.bundle.bundle import load_bundle, save_bundle
-from gnn.bundle.export import PRECISIONS, export_bundle
+from gnn.bundle.export import export_bundle
+from gnn.bundle.quantised import PRECISIONS
 from gnn.bundle.tensors import scorer_to_tensors
 from gnn.bundle.worked_example import SCORERS, numpy_example
 from gnn.ranker.config import TreesConfig
@@ -118,6 +120,14 @@ def _run(blocks: list[tuple[str, str, str]], blocked: str, wanted: str) -> dict[
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Each case's bundle: as `train` writes it, and as each precision is exported."""
     root, found = tmp_path_factory.mktemp("bundles"), {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantised, "_LEAST_ROWS", USERS)  # product codes of these few, too
+        patch.setattr(quantised, "_BITS", 4)
+        _export_all(root, found)
+    return found
+
+
+def _export_all(root: Path, found: dict[str, Path]) -> None:
     for name, scorer in ALL.items():
         found[f"{name}-trained"] = root / name
         facts = {"model": "test", "dataset": "shop"}
@@ -126,7 +136,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for precision in PRECISIONS:
             found[f"{name}-{precision}"] = root / f"{name}-{precision}"
             export_bundle(root / name, found[f"{name}-{precision}"], onnx=True, precision=precision)
-    return found
 
 
 @pytest.fixture(scope="module")
