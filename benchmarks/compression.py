@@ -49,7 +49,8 @@ def main() -> None:
             size = (out / "model.safetensors").stat().st_size
             recall = measure(load_bundle(out).scorer, data, "test", config.evaluation, seed=0).summary["recall@20"]
             first = first or (size, recall["mean"])
-            speeds = (_batch(out, Path(folder)), *_onnx(out / "scorer.onnx"))
+            users = len(load_bundle(out).user_ids)
+            speeds = (_batch(out, Path(folder)), *_onnx(out / "scorer.onnx", min(USERS, users)))
         form = precision if dimensions is None else f"{dimensions} dimensions, {precision}"
         shown = " | ".join(f"{speed:,.0f}" for speed in speeds)
         kept = f"{recall['mean']:.4f} | {recall['mean'] / first[1]:.3f}"
@@ -65,19 +66,19 @@ def _batch(bundle: Path, folder: Path) -> float:
     return len(users) / max(whole - loading, 1e-6)
 
 
-def _onnx(model: Path) -> tuple[float, float]:
-    """Users a second one by one and in blocks of 64, on one thread."""
+def _onnx(model: Path, users: int) -> tuple[float, float]:
+    """Users a second one by one and in blocks of 64, on one thread, of the first users."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(model), options)
     names = {entry.name for entry in session.get_inputs()}
     rest = {name: array for name, array in {**NOTHING, "k": np.array([20])}.items() if name in names}
 
-    def rate(block: int, users: int) -> float:
-        blocks = np.arange(users).reshape(-1, block)
-        return users / _best(lambda: [session.run(["items", "scores"], {"users": b, **rest}) for b in blocks])
+    def rate(block: int, count: int) -> float:
+        blocks = np.split(np.arange(count), range(block, count, block))
+        return count / _best(lambda: [session.run(["items", "scores"], {"users": b, **rest}) for b in blocks])
 
-    return rate(1, USERS // 8), rate(64, USERS)
+    return rate(1, max(1, users // 8)), rate(64, users)
 
 
 def _best(call: Callable[[], object]) -> float:

@@ -1,6 +1,6 @@
 """The trained model on disk: safetensors, parquet and JSON, each file vouched for by its SHA-256; no pickle.
 
-Documents (`*.md`) are the reader's own to edit or to remove, and vouched for by nobody.
+Documents (`*.md`) and hidden files are the reader's own to edit or to remove, and vouched for by nobody.
 
 A bundle is `manifest.json`, `model.safetensors`, `seen.safetensors`, `users.parquet`, `items.parquet`, `README.md`
 and, where scores can be explained by it, `terms.safetensors`; of a second stage also `ranker.onnx`.
@@ -24,7 +24,7 @@ from common.files import sync
 from common.text import one_line
 from gnn.bundle.ids import read_ids, write_ids
 from gnn.bundle.manifest import MANIFEST, read_manifest, write_manifest
-from gnn.bundle.model_card import model_card
+from gnn.bundle.model_card import front_matter, model_card
 from gnn.bundle.tensors import (
     Tensors,
     csr_from_tensors,
@@ -122,9 +122,12 @@ def save_bundle(
     return digest
 
 
-def seal(folder: Path, manifest: Mapping[str, Any]) -> str:
-    """Write README.md and manifest.json (with the SHA-256 of the others) into a folder; the bundle's hash."""
-    (folder / "README.md").write_bytes(model_card(manifest).encode())
+def seal(folder: Path, manifest: Mapping[str, Any], *, hub: bool = False) -> str:
+    """Write README.md and manifest.json (with the SHA-256 of the others) into a folder; the bundle's hash.
+
+    `hub`: the card starts with what Hugging Face's hub reads.
+    """
+    (folder / "README.md").write_bytes((front_matter(manifest) * hub + model_card(manifest)).encode())
     names = sorted(p.name for p in folder.iterdir() if p.name != MANIFEST and not is_document(p.name))
     digest = write_manifest(folder, manifest, names)
     # on disk before the rename that follows publishes them

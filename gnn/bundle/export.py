@@ -18,13 +18,19 @@ from gnn.scorers.one_dot import one_dot
 
 
 def export_bundle(
-    path: Path, out: Path, *, onnx: bool = False, precision: Precision = "float32", dimensions: int | None = None
+    path: Path,
+    out: Path,
+    *,
+    onnx: bool = False,
+    precision: Precision = "float32",
+    dimensions: int | None = None,
+    hub: bool = False,
 ) -> dict[str, Any]:
     """Copy a bundle at another precision, with `scorer.onnx` on request; what was written and how well it agrees.
 
     `gnn.bundle.quantised` says what a precision keeps. With `dimensions` the model becomes one dot product of vectors
-    of at most so many numbers. The copy loads like any bundle. The graph of a model with a second stage is that of its
-    first, which finds the candidates.
+    of at most so many numbers; with `hub` the card starts with what Hugging Face's hub reads. The copy loads like any
+    bundle. The graph of a model with a second stage is that of its first, which finds the candidates.
     Agreement is measured against the original on up to 256 users: the share of their top 20 that is the same and
     the largest error in units of a user's score deviation; it is returned and stands in the copy's manifest.
     """
@@ -58,7 +64,7 @@ def export_bundle(
             known = replace(original, scorer=retrieval_of(original.scorer))
             agreement["onnx"] = agreement_of(bundle, known.served, graph)
             manifest["onnx"] = graph.inputs
-        digest = seal(folder, manifest)
+        digest = seal(folder, manifest, hub=hub)
         put_in_place(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

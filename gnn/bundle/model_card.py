@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 from gnn.bundle.worked_example import numpy_example, onnx_example
 
 _SHOWN = ("model", "dataset", "dataset_fingerprint", "graph_schema", "users", "items", "seed", "precision", "source")
@@ -30,6 +32,30 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     lines += ["- Scores compare items for one user; they are no probabilities and do not compare between users."]
     lines += ["- It repeats the tastes and gaps of the interactions it was trained on.", ""]
     return "\n".join(lines)
+
+
+def front_matter(manifest: Mapping[str, Any]) -> str:
+    """What Hugging Face's hub reads at the head of a card, as YAML: library, tags and the measured metrics."""
+    name = str(manifest.get("dataset") or manifest.get("model") or "recommender")
+    head: dict[str, Any] = {
+        "library_name": "modalweave",
+        "tags": ["recommender-system", "knowledge-graph", "multimodal"],
+    }
+    if metrics := _means(manifest.get("metrics")):
+        measured = [{"type": key, "value": value} for key, value in sorted(metrics.items())]
+        data = {"type": name, "name": name} | ({"split": str(manifest["split"])} if manifest.get("split") else {})
+        task = {"type": "recommendation"}
+        head["model-index"] = [{"name": name, "results": [{"task": task, "dataset": data, "metrics": measured}]}]
+    return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n"
+
+
+def _means(metrics: Any) -> dict[str, float]:
+    """Metric -> its mean, of whatever form the manifest has."""
+    if isinstance(metrics, Mapping) and isinstance(metrics.get("metrics"), Mapping):
+        metrics = metrics["metrics"]
+    found = dict(metrics) if isinstance(metrics, Mapping) else {}
+    means = {key: value.get("mean") if isinstance(value, Mapping) else value for key, value in found.items()}
+    return {str(k): float(v) for k, v in means.items() if isinstance(v, int | float) and not isinstance(v, bool)}
 
 
 def _learned_on_validation(settings: Any) -> bool:

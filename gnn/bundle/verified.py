@@ -42,8 +42,8 @@ _DTYPES = {
 
 
 def is_document(name: str) -> bool:
-    """Whether a file is for people alone: it may be edited, added or gone."""
-    return name.lower().endswith(".md")
+    """Whether a file is for people or their tools alone (`*.md`, hidden ones): it may be edited, added or gone."""
+    return name.lower().endswith(".md") or name.startswith(".")
 
 
 def verified_files(path: Path, listed: Mapping[str, object], kept: Sequence[str]) -> dict[str, Content]:

@@ -19,12 +19,20 @@ KEY = "MODALWEAVE_SINK_KEY"
 
 
 def export(
-    bundle: Path, out: Path, *, onnx: bool, precision: Precision, stages: Stages, dimensions: int | None = None
+    bundle: Path,
+    out: Path,
+    *,
+    onnx: bool,
+    precision: Precision,
+    stages: Stages,
+    dimensions: int | None = None,
+    hub: bool = False,
 ) -> ExportResult:
     """Copy a bundle at another precision or as one dot product, with an ONNX graph on request."""
     folder = named_bundle(bundle, stages.note)
     with stages.stage("export", "Exporting"):
-        return ExportResult(**export_bundle(folder, out, onnx=onnx, precision=precision, dimensions=dimensions))
+        told = export_bundle(folder, out, onnx=onnx, precision=precision, dimensions=dimensions, hub=hub)
+    return ExportResult(**told)
 
 
 def export_vectors(bundle: Path, to: str, out: Path | None, *, dimensions: int, stages: Stages) -> VectorsResult:

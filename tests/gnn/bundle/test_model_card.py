@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gnn.bundle.model_card import model_card
+from gnn.bundle.model_card import front_matter, model_card
 
 FACTS: dict[str, Any] = {
     "model": "auto",
@@ -72,3 +72,19 @@ def test_a_name_stays_in_its_cell(name: str) -> None:
         if line.startswith("| dataset"):
             assert line.replace("\\|", "").count("|") == 3
             assert "`" not in line
+
+
+@pytest.mark.parametrize("name", ["shop", "a: b\n---\n# c", "'\"{}", "电影"])
+def test_the_hub_reads_the_head_of_a_card(name: str) -> None:
+    from huggingface_hub import ModelCard
+
+    card = ModelCard(front_matter({**FACTS, "dataset": name}) + model_card({**FACTS, "dataset": name}))
+    assert card.data.library_name == "modalweave"
+    assert {(r.metric_type, r.metric_value) for r in card.data.eval_results or ()} == {
+        ("mrr", 0.5),
+        ("recall@20", 0.25),
+        ("seen", 0.125),
+    }
+    assert {r.dataset_name for r in card.data.eval_results or ()} == {name}
+    assert card.text.lstrip().startswith("# Recommender bundle")
+    assert "model-index" not in front_matter({})

@@ -209,6 +209,8 @@ def test_a_document_may_be_edited_added_or_removed(folders: dict[str, Path], tmp
     readme = bundle / "README.md"
     readme.write_text("ours\n")
     (bundle / "NOTES.md").write_text("more\n")
+    (bundle / ".gitattributes").write_text("what tools leave\n")
+    (bundle / ".cache").mkdir()
     assert load_bundle(bundle).hash == digest
     readme.unlink()
     assert load_bundle(bundle).hash == digest

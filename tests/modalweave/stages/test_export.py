@@ -24,6 +24,10 @@ def test_a_model_goes_elsewhere_as_a_bundle_or_as_vectors(modalweave: Command, t
     told = modalweave("export", trained, "--out", tmp_path / "copy", "--onnx", "--precision", "int8", "--json").json()
     assert told["agreement"]["onnx"]["top20_overlap"] > 0.9
     assert load_bundle(tmp_path / "copy").hash == told["bundle"]
+    more = ["--precision", "pq", "--dimensions", 16, "--hub", "--json"]
+    assert modalweave("export", trained, "--out", tmp_path / "small", *more).code == 0
+    assert load_bundle(tmp_path / "small").scorer.kind == "dot"
+    assert (tmp_path / "small" / "README.md").read_text().startswith("---\nlibrary_name: modalweave\n")
 
     for number, place in enumerate(
         (["--to", f"parquet:{tmp_path / 'a'}"], ["--to", "parquet", "--out", tmp_path / "b"])
