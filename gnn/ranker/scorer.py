@@ -137,9 +137,9 @@ class RankedScorer:
     def decomposition(self, user: int, item: int, seen: sp.csr_matrix) -> Decomposition:
         """A candidate's score: shares by evidence, and these over the items of the history.
 
-        What a kind of link gives is divided over the history as the links are strong; what the retriever gives, as its
-        own score is made up. Both are estimates of what stands behind an exact share. What is no candidate has the
-        retriever's score over the user's deviation, and `rest[PLACE]` moves it behind the candidates.
+        What a kind of link, or of what is shared, gives is divided over the history as it is strong; what the retriever
+        gives, as its own score is made up. Both are estimates of what stands behind an exact share. What is no
+        candidate has the retriever's score over the user's deviation, and `rest[PLACE]` moves it behind the candidates.
         """
         found = next(self.retrieval.candidates(torch.tensor([user])))
         places = np.flatnonzero(found.items[0] == item)
@@ -148,11 +148,17 @@ class RankedScorer:
         evidence = {name: float(values[0]) for name, values in self.shares(found, 0, places).items()}
         rest, given = {START: evidence.pop(START)}, []
         history = self.retrieval.evidence.history[user]
-        links = {links.group: links.weights for links in self.retrieval.evidence.links}
+        known = self.retrieval.evidence
+        links = {links.group: links.weights for links in known.links}
+        shared = {shared.group: shared for shared in known.shared}
         for group, share in evidence.items():
             inner: dict[tuple[int, str], float] = {}
-            if group in links:
-                strengths = history.data * links[group][history.indices, item].toarray().ravel()
+            if group in links or group in shared:
+                if group in links:
+                    strengths = history.data * links[group][history.indices, item].toarray().ravel()
+                else:
+                    common = shared[group].weights[history.indices] @ shared[group].owns[item].T
+                    strengths = history.data * common.toarray().ravel()
                 inner = {(int(h), group): float(s) for h, s in zip(history.indices, strengths, strict=True) if s}
             elif group == MODEL:
                 parts = decompose(self.retrieval.scorer, user, item, seen)

@@ -6,6 +6,7 @@ from modalweave.progress import out
 from modalweave.results.explanation import Explanation, ScoreParts
 
 _KINDS = {"media": "the same {}", "similar": "alike {}", "entity": "shared entity", "user": "people of the same taste"}
+_MOST_EVIDENCE = 12
 _REST = {
     "user": "the user beside the history",
     "popularity": "what everybody gets",
@@ -40,8 +41,11 @@ def explanation(result: Explanation) -> None:
 def _score(model: ScoreParts) -> None:
     if model.evidence:
         grid = Grid(f"The score {model.score:.4g} by kind of evidence, exactly", "evidence", "gives")
-        for name, value in sorted(model.evidence.items(), key=lambda pair: -abs(pair[1])):
+        named = sorted(model.evidence.items(), key=lambda pair: -abs(pair[1]))
+        for name, value in named[:_MOST_EVIDENCE]:
             grid.add_row(EVIDENCE.get(name, f"in common: {name}"), f"{value:+.4g}")
+        if left := named[_MOST_EVIDENCE:]:
+            grid.add_row(f"{len(left)} other kinds together", f"{sum(value for _, value in left):+.4g}")
         grid.add_row(_REST["start"], f"{model.rest['start']:+.4g}")
         out.print(grid)
     how = "exactly" if model.exact else "in part by estimate"

@@ -20,6 +20,8 @@ from modalweave.workspace import Workspace
 R = TypeVar("R", bound=Record | Mapping[str, Any])
 
 _WIDEST = 60
+_LEAST = 0.01
+"""Share of a kind of evidence that is named."""
 _REASONS = 20
 """Kinds of refused rows that a build prints."""
 
@@ -108,7 +110,7 @@ def metrics(result: Measurement) -> None:
     if result.new_items is not None:
         new_items(result.new_items)
     if isinstance(result, EvaluateResult) and result.evidence:
-        shares = sorted(result.evidence["all"].items(), key=lambda pair: -pair[1])
+        shares = sorted(((k, s) for k, s in result.evidence["all"].items() if s >= _LEAST), key=lambda pair: -pair[1])
         out.print("What orders the lists: " + ", ".join(f"{plain(kind)} {share:.0%}" for kind, share in shares))
     if isinstance(result, TrainResult) and result.chosen:
         out.print(f"Chosen on validation: {plain(json.dumps(result.chosen))}")
