@@ -126,7 +126,7 @@ def everything(data: HeteroData) -> HeteroData:
 def graph_hash(data: HeteroData) -> str:
     """SHA-256 (hex) over every id, tensor and relation name: equal for equal graphs, whatever the store."""
     digest = hashlib.sha256(json.dumps(list(data.relations)).encode())
-    for name, codes in sorted(data.to_dict().get("_global_store", {}).get("attributes", {}).items()):
+    for name, codes in sorted(getattr(data, "attributes", {}).items()):
         digest.update(f"\0{name}\0".encode() + codes.numpy().tobytes())
     for kind in (*data.node_types, *data.edge_types):
         for name, value in sorted(data[kind].items()):

@@ -13,7 +13,7 @@ from gnn.blocked import keep_top
 from gnn.closed_form.item_knn import cosine_links
 from gnn.matrices import histories, interactions, inverse_power, media_similarity, timed
 from graph.hetero import INTERACTED
-from graph.schema import HAS, MEDIA_LABELS
+from graph.schema import HAS, MEDIA_LABELS, MODALITIES
 
 TOGETHER, FRIENDS, POPULAR, HISTORY, AGREEMENT = "together", "friends", "popular", "history", "agreement"
 """Groups of evidence beside the modalities, relations and attributes, which go by their own names."""
@@ -24,6 +24,7 @@ ROW_ENTRIES = 100
 MOST_RELATIONS = 16
 """Relations of the graph that are evidence of their own, those with the most links; the others count together."""
 
+_OWN_NAMES = {"model", TOGETHER, FRIENDS, POPULAR, HISTORY, AGREEMENT, *MODALITIES}
 _OTHERS = "other relations"
 _HALF_LIVES = (7, 30, 180)
 _DAY = 86_400
@@ -66,6 +67,11 @@ class Evidence:
     """Name -> a number of each user."""
     friends: sp.csr_matrix | None = None
     """Users x users, float32, 1 where one follows the other either way; None where nobody follows anybody."""
+
+    @cached_property
+    def chosen(self) -> sp.csr_matrix:
+        """Users x items, 1 where there was an interaction."""
+        return self.history.sign()
 
     @classmethod
     def of(cls, data: HeteroData) -> "Evidence":
@@ -114,7 +120,8 @@ def _relations(data: HeteroData) -> Iterator[Shared]:
         shared = owns[:, np.flatnonzero(owns.getnnz(axis=0) > 1)]
         same = any(s.shape == shared.shape and (s != shared).nnz == 0 for _, s in found)  # an inverse, by another name
         if shared.nnz and not same:
-            found.append((data.relations[code], shared.tocsr()))
+            name = data.relations[code]
+            found.append((f"relation {name}" if name in _OWN_NAMES else name, shared.tocsr()))
     found.sort(key=lambda pair: (-pair[1].nnz, pair[0]))
     for name, shared in found[:MOST_RELATIONS]:
         yield Shared(name, shared)
@@ -124,7 +131,7 @@ def _relations(data: HeteroData) -> Iterator[Shared]:
 
 
 def _attributes(data: HeteroData) -> Iterator[Shared]:
-    for name, codes in data.to_dict().get("_global_store", {}).get("attributes", {}).items():
+    for name, codes in getattr(data, "attributes", {}).items():
         items = np.flatnonzero(codes.numpy() >= 0)
         values = codes.numpy()[items]
         shape = (len(codes), int(values.max(initial=-1)) + 1)

@@ -86,7 +86,7 @@ class Features:
             columns += _in_common(sp.csr_matrix(history @ shared.weights), shared.owns, candidates)
         if self.evidence.friends is not None:
             known = self.evidence.friends[users.numpy()]
-            columns.append(places.reached(known, self.evidence.history.sign())[0])
+            columns.append(places.reached(known, self.evidence.chosen)[0])
         items = np.maximum(candidates, 0)
         columns += [values[items] for values in self.evidence.facts.values()]
         columns += [np.broadcast_to(v[users.numpy(), None], candidates.shape) for v in self.evidence.habits.values()]
@@ -170,9 +170,8 @@ class _Places:
         """Over the entries (h, w) of a user's row of `start`: the sum of `w links[h, c]`, and the largest."""
         counts = np.diff(links.indptr)[start.indices]
         ends = np.cumsum(counts)
-        at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(
-            links.indptr[start.indices] - (ends - counts), counts
-        )
+        first = links.indptr[start.indices] - (ends - counts)
+        at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(first, counts)
         rows = np.repeat(np.repeat(np.arange(start.shape[0]), np.diff(start.indptr)), counts)
         slots = self.table[rows * self.items + links.indices[at]]
         there = np.flatnonzero(slots >= 0)

@@ -23,8 +23,8 @@ START, PLACE = "start", "place"
 MOST_CANDIDATES = 10_000
 """Of a user; a place among them is a 16-bit number."""
 
-_BLOCK_CELLS = 1 << 21
-"""Users x items, or users x candidates x features, that one block of users takes at most: 8 MiB a matrix."""
+_BLOCK_CELLS = 1 << 22
+"""Users x items, or users x candidates x features, that one block of users takes at most: 16 MiB a matrix."""
 
 
 @dataclass(frozen=True)

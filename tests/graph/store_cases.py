@@ -397,6 +397,25 @@ class StoreCases:
         write_tiny(store)
         assert graph_hash(read_hetero(store)) == TINY_HASH
 
+    def test_attributes_that_items_share_are_codes(self, store: GraphStore) -> None:
+        columns = {
+            "id": [f"i{n}" for n in range(6)],
+            "title": [f"Title {n}" for n in range(6)],
+            "价格 类": ["高", "低", None, "高", "低", "高"],
+            "new": [True, False, None, True, None, False],
+            "sku": [f"s{n}" for n in range(6)],
+            "year": [1, 1, 1, 1, 1, 1],
+        }
+        table = pa.table(columns)
+        store.create_schema(GraphSchema().with_attributes("Item", table.drop_columns(["id", "title"]).schema))
+        store.write_nodes("Item", table)
+        data = read_hetero(store)
+        found = {name: codes.tolist() for name, codes in data.attributes.items()}
+        assert found == {"价格 类": [1, 0, -1, 1, 0, 1], "new": [1, 0, -1, 1, -1, 0]}
+        other = data.clone()
+        other.attributes["new"][0] = 0
+        assert graph_hash(other) != graph_hash(data)
+
     def test_shared_media_is_one_node(self, store: GraphStore) -> None:
         write_tiny(store)
         data = read_hetero(store)

@@ -134,3 +134,10 @@ def test_no_held_out_pair_is_looked_at(graph: HeteroData, learned: Learned) -> N
     assert [links.group for links in seeing.links] == [links.group for links in other.links]
     assert all((a.weights != b.weights).nnz == 0 for a, b in zip(seeing.links, other.links, strict=True))
     assert all((seeing.facts[name] == values).all() for name, values in other.facts.items())
+
+
+def test_a_relation_that_is_called_like_a_kind_of_evidence_keeps_its_own_name(graph: HeteroData) -> None:
+    other = graph.clone()
+    other.relations = ["image", "popular"]
+    groups = [shared.group for shared in Evidence.of(other).shared]
+    assert groups[:2] == ["relation image", "relation popular"]
