@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,16 @@ def export_bundle(
     precision: Precision = "float32",
     dimensions: int | None = None,
     hub: bool = False,
+    beside: Mapping[str, bytes] | None = None,
 ) -> dict[str, Any]:
     """Copy a bundle at another precision, with `scorer.onnx` on request; what was written and how well it agrees.
 
     `gnn.bundle.quantised` says what a precision keeps. With `dimensions` the model becomes one dot product of vectors
-    of at most so many numbers; with `hub` the card starts with what Hugging Face's hub reads. The copy loads like any
-    bundle. The graph of a model with a second stage is that of its first, which finds the candidates.
-    Agreement is measured against the original on up to 256 users: the share of their top 20 that is the same and
-    the largest error in units of a user's score deviation; it is returned and stands in the copy's manifest.
+    of at most so many numbers; with `hub` the card starts with what Hugging Face's hub reads; `beside` are files to
+    add, by name. The copy loads like any bundle. The graph of a model with a second stage is that of its first, which
+    finds the candidates. Agreement is measured against the original on up to 256 users: the share of their top 20 that
+    is the same and the largest error in units of a user's score deviation; it is returned and stands in the copy's
+    manifest.
     """
     if precision not in PRECISIONS:
         raise GnnError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
@@ -51,6 +54,8 @@ def export_bundle(
                 raise BundleError(f"{path}: {name} changed while it was exported; export again")
         write_tensors(folder / "model.safetensors", tensors)
         write_ranker(folder, bundle.scorer)
+        for name, content in (beside or {}).items():
+            (folder / name).write_bytes(content)
         agreement = {"bundle": agreement_of(bundle, original.scorer, scorer_from_tensors(tensors, structure))}
         facts = {"precision": precision, "agreement": agreement, "source": bundle.hash, "scorer": structure}
         manifest = {**bundle.manifest, **facts}

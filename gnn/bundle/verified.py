@@ -24,6 +24,9 @@ from gnn.errors import BundleError
 REQUIRED = ("model.safetensors", "seen.safetensors", "users.parquet", "items.parquet")
 Content = UInt8[np.ndarray, "bytes"]
 
+_LEFT_BY_TOOLS = {"registered_model_meta"}
+"""Beside hidden files: what MLflow's registry puts into a folder it hands out."""
+
 _BLOCK = 1 << 20
 _MAX_SIZE = 1 << 40
 """Of a dimension or an offset: above it nothing is meant."""
@@ -42,8 +45,8 @@ _DTYPES = {
 
 
 def is_document(name: str) -> bool:
-    """Whether a file is for people or their tools alone (`*.md`, hidden ones): it may be edited, added or gone."""
-    return name.lower().endswith(".md") or name.startswith(".")
+    """Whether a file is for people or their tools alone: it may be edited, added or gone."""
+    return name.lower().endswith(".md") or name.startswith(".") or name in _LEFT_BY_TOOLS
 
 
 def verified_files(path: Path, listed: Mapping[str, object], kept: Sequence[str]) -> dict[str, Content]:

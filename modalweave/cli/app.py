@@ -228,6 +228,7 @@ def export(
             "or NAME with --out), or a Bolt address."
         ),
     ] = None,
+    mlflow: Annotated[bool, typer.Option("--mlflow", help="Add what MLflow loads the copy by.")] = False,
     hub: Annotated[bool, typer.Option("--hub", help="A card with the head that Hugging Face's hub reads.")] = False,
     dimensions: Annotated[
         int | None,
@@ -238,8 +239,10 @@ def export(
     """Copy the bundle for serving elsewhere, at a chosen precision; or its vectors into a vector store."""
     if to is None and out_dir is None:
         raise typer.BadParameter("--out names the folder of the export; or --to a vector store")
-    if to is not None and (onnx or hub or precision != "float32"):
-        raise typer.BadParameter("--onnx, --hub and --precision are of the bundle's copy, not of --to; export twice")
+    if to is not None and (onnx or hub or mlflow or precision != "float32"):
+        raise typer.BadParameter(
+            "--onnx, --hub, --mlflow and --precision are of the bundle's copy, not of --to; export twice"
+        )
     from modalweave.cli import tables
     from modalweave.progress import Stages
     from modalweave.stages import export as exporting
@@ -250,7 +253,14 @@ def export(
         tables.finish(result, as_json, tables.pairs)
     elif out_dir is not None:
         copy = exporting.export(
-            bundle, out_dir, onnx=onnx, precision=precision, dimensions=dimensions, hub=hub, stages=stages
+            bundle,
+            out_dir,
+            onnx=onnx,
+            precision=precision,
+            dimensions=dimensions,
+            hub=hub,
+            mlflow=mlflow,
+            stages=stages,
         )
         tables.finish(copy, as_json, tables.pairs)
 

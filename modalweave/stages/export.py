@@ -5,13 +5,15 @@ from pathlib import Path
 
 from gnn.bundle.bundle import load_bundle
 from gnn.bundle.export import export_bundle
+from gnn.bundle.manifest import read_manifest
 from gnn.bundle.quantised import Precision
 from gnn.bundle.vectors import model_vectors
 from graph.store import without_password
+from modalweave.mlflow import mlflow_files
 from modalweave.progress import Stages
 from modalweave.results.jobs import ExportResult, VectorsResult
 from modalweave.stages.inputs import named_bundle
-from modalweave.stores import credentials
+from modalweave.stores import check_target, credentials
 from scoring.sinks import SINKS, Access, parse_sink
 
 KEY = "MODALWEAVE_SINK_KEY"
@@ -27,17 +29,21 @@ def export(
     stages: Stages,
     dimensions: int | None = None,
     hub: bool = False,
+    mlflow: bool = False,
 ) -> ExportResult:
     """Copy a bundle at another precision or as one dot product, with an ONNX graph on request."""
     folder = named_bundle(bundle, stages.note)
+    beside = mlflow_files(str(read_manifest(folder)[0].get("model"))) if mlflow else None
     with stages.stage("export", "Exporting"):
-        told = export_bundle(folder, out, onnx=onnx, precision=precision, dimensions=dimensions, hub=hub)
+        told = export_bundle(folder, out, onnx=onnx, precision=precision, dimensions=dimensions, hub=hub, beside=beside)
     return ExportResult(**told)
 
 
 def export_vectors(bundle: Path, to: str, out: Path | None, *, dimensions: int, stages: Stages) -> VectorsResult:
     """Write a model's vectors of users and items into a store: `SINK:PLACE`, or `SINK` where `out` is the place."""
     name, target = parse_sink(to, str(out) if out is not None else None)
+    if target == to:  # a graph that is not there is told before the vectors are made
+        check_target(to)
     sink = SINKS[name]
     loaded = load_bundle(named_bundle(bundle, stages.note))
     with stages.stage("vectors", "Making vectors") as report:
