@@ -16,9 +16,6 @@ from graph.neo4j.connection import Connection
 from graph.neo4j.statements import MAX_DIMENSIONS, Wanted
 from graph.neo4j.write import BATCH_NUMBERS
 
-MODEL = "vector_model"
-"""Property that says whose vectors a node has."""
-
 _INDEX: LiteralString = (
     "CREATE VECTOR INDEX {name} IF NOT EXISTS FOR (n:{label}) ON n.{property} OPTIONS {{indexConfig: "
     "{{`vector.dimensions`: {size}, `vector.similarity_function`: 'cosine'}}}}"

@@ -14,6 +14,9 @@ WORDS_INDEX = "modalweave_words"
 MAX_DIMENSIONS = 4_096
 """The longest vectors that Neo4j indexes."""
 
+VECTOR_MODEL = "vector_model"
+"""Of a node with a model's vectors: whose they are. No attribute of a dataset, so a build leaves it."""
+
 FORMER = ("modalweave_item_title", "modalweave_entity_name")
 """Range indexes that earlier versions made: they take no value over 8 kB, and nothing reads by them."""
 

@@ -145,7 +145,7 @@ class Neo4jStore:
         found: dict[str, set[pa.DataType]] = {}
         for record in self._connection.run(statements.attributes(label)):
             kind = _VALUE_TYPES.get(record["type"].removesuffix(" NOT NULL"))
-            if kind is not None and record["name"] not in own:
+            if kind is not None and record["name"] not in (*own, statements.VECTOR_MODEL):
                 found.setdefault(record["name"], set()).add(kind)
         return pa.schema([(name, max(kinds, key=_WIDTH.index)) for name, kinds in sorted(found.items())])
 

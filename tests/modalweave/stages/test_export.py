@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from gnn.bundle.bundle import load_bundle
+from tests.devserver import Server
 from tests.modalweave.conftest import ITEMS, USERS, Outcome
 
 Command = Callable[..., Outcome]
@@ -65,3 +66,23 @@ def test_wrong_places_are_one_line(
     assert found.code == code
     assert told in " ".join(found.err.replace("│", " ").split())
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.neo4j
+def test_a_runs_own_graph_gets_its_models_vectors(
+    modalweave: Command, config: Path, neo4j_clean: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEO4J_USERNAME", neo4j_clean.credentials[0])
+    monkeypatch.setenv("NEO4J_PASSWORD", neo4j_clean.credentials[1])
+    empty = modalweave("export", config, "--to", neo4j_clean.address)
+    assert empty.code == 1 and "build the graph into it first" in empty.err
+    config.write_text(config.read_text() + f"store: {neo4j_clean.address}\n")
+    for stage in ("build", "train"):
+        assert modalweave(stage, config, "--json").code == 0
+    for written in (USERS + ITEMS, 0):
+        told = modalweave("export", config, "--to", neo4j_clean.address, "--dimensions", 16, "--json").json()
+        assert (told["written"], told["to"]) == (written, neo4j_clean.address)
+    again = modalweave("build", config, "--json").json()
+    assert again["written"] == 0, "a build leaves them"
+    found = modalweave("cypher", "MATCH (i:Item) WHERE size(i.model_target) > 2 RETURN count(i) AS n", config, "--json")
+    assert found.json()["rows"] == [{"n": ITEMS}]
