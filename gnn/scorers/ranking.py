@@ -22,43 +22,50 @@ def top_items(
     Items in the user's row of `seen` (users x items) never appear; where fewer than `k` are left the rest is -1
     with score -inf. Items are int64, scores float32. Users are taken in blocks of at most 64 MiB of scores.
     """
-    depth = min(k, scorer.num_items)
     items = np.full((len(users), k), -1, dtype=np.int64)
     values = np.full((len(users), k), -np.inf, dtype=np.float32)
     for start, block in user_blocks(users, scorer.num_items):
-        scores = masked_scores(scorer, block, seen)
-        best, order = stable_top(scores, depth)
-        order[best == -torch.inf] = -1
-        items[start : start + len(block), :depth] = order.cpu().numpy()
-        values[start : start + len(block), :depth] = best.cpu().numpy()
+        own = slice(start, start + len(block))
+        _fill_best(masked_scores(scorer, block, seen), items[own], values[own])
     return items, values
 
 
-def first_ranks(
-    scorer: Scorer, users: Int[Tensor, "block"], seen: sp.csr_matrix, positives: sp.csr_matrix
-) -> Int[np.ndarray, "block"]:
-    """The 1-based rank of each user's best placed positive among all unseen items; 0 where the user has none.
+def lists_and_ranks(
+    scorer: Scorer, users: Int[Tensor, "block"], seen: sp.csr_matrix, positives: sp.csr_matrix, k: int
+) -> tuple[Int[np.ndarray, "block k"], Int[np.ndarray, "block"]]:
+    """The items of `top_items`, and the 1-based rank of each user's best placed positive among all unseen items, 0
+    where the user has none; every user is scored once.
 
-    `positives` is users x items with a row for each user of the scorer. Ties go to the lower item index, as in
-    `top_items`.
+    `positives` is users x items with a row for each user of the scorer. Ties go to the lower item index.
     """
+    items = np.full((len(users), k), -1, dtype=np.int64)
     ranks = np.zeros(len(users), dtype=np.int64)
     for start, block in user_blocks(users, scorer.num_items):
-        scores = masked_scores(scorer, block, seen)
-        rows, columns = row_pairs(positives, block)
-        if not len(rows):
-            continue
-        target = scores[rows, columns]
-        best = torch.full((len(block),), -torch.inf).scatter_reduce(0, rows, target, "amax")
-        place = torch.full((len(block),), scorer.num_items, dtype=torch.int64)
-        candidates = torch.where(target == best[rows], columns, scorer.num_items)
-        place = place.scatter_reduce(0, rows, candidates, "amin")
-        higher = (scores > best[:, None]).sum(dim=1)
-        level = (scores == best[:, None]) & (torch.arange(scorer.num_items) < place[:, None])
-        found = best > -torch.inf
-        block_ranks = torch.where(found, higher + level.sum(dim=1) + 1, 0)
-        ranks[start : start + len(block)] = block_ranks.numpy()
-    return ranks
+        own, scores = slice(start, start + len(block)), masked_scores(scorer, block, seen)
+        _fill_best(scores, items[own], np.full((len(block), k), -np.inf, dtype=np.float32))
+        ranks[own] = _first_ranks(scores, *row_pairs(positives, block))
+    return items, ranks
+
+
+def _fill_best(scores: Tensor, items: np.ndarray, values: np.ndarray) -> None:
+    depth = min(items.shape[1], scores.shape[1])
+    best, order = stable_top(scores, depth)
+    order[best == -torch.inf] = -1
+    items[:, :depth], values[:, :depth] = order.cpu().numpy(), best.cpu().numpy()
+
+
+def _first_ranks(scores: Tensor, rows: Tensor, columns: Tensor) -> np.ndarray:
+    """Of the cells (row, column), the rank of each row's best; 0 for a row without one."""
+    users, num_items = scores.shape
+    if not len(rows):
+        return np.zeros(users, dtype=np.int64)
+    target = scores[rows, columns]
+    best = torch.full((users,), -torch.inf).scatter_reduce(0, rows, target, "amax")
+    candidates = torch.where(target == best[rows], columns, num_items)
+    place = torch.full((users,), num_items, dtype=torch.int64).scatter_reduce(0, rows, candidates, "amin")
+    higher = (scores > best[:, None]).sum(dim=1)
+    level = (scores == best[:, None]) & (torch.arange(num_items) < place[:, None])
+    return torch.where(best > -torch.inf, higher + level.sum(dim=1) + 1, 0).numpy()
 
 
 def masked_scores(scorer: Scorer, users: Int[Tensor, "block"], seen: sp.csr_matrix) -> Float[Tensor, "block items"]:

@@ -24,7 +24,7 @@ from gnn.ranker.inspection import evidence_shares
 from gnn.ranker.scorer import RankedScorer, retrieval_of
 from gnn.registry import make_recommender
 from gnn.scorers.base import Scorer
-from gnn.scorers.ranking import first_ranks, top_items
+from gnn.scorers.ranking import lists_and_ranks
 from graph.hetero import graph_hash
 from graph.schema import HAS, MEDIA_LABELS, MODALITIES
 from modalweave.config import RunConfig
@@ -169,9 +169,8 @@ def measure(scorer: Scorer, data: HeteroData, split: Split, config: EvaluationCo
     depth = max(config.k)
     users = torch.from_numpy(rows)
     ranked = np.full((scorer.num_users, depth), -1, dtype=np.int64)
-    ranked[rows], _ = top_items(scorer, users, seen, depth)
     firsts = np.zeros(scorer.num_users, dtype=np.int64)
-    firsts[rows] = first_ranks(scorer, users, seen, positives)
+    ranked[rows], firsts[rows] = lists_and_ranks(scorer, users, seen, positives, depth)
     values = user_metrics(ranked, positives, config.k, firsts)
     return Measured(summarise(values, seed=seed, resamples=config.resamples), values, ranked)
 

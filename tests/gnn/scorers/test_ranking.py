@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gnn.scorers import ranking
 from gnn.scorers.base import DotScorer
-from gnn.scorers.ranking import first_ranks, top_items
+from gnn.scorers.ranking import lists_and_ranks, top_items
 
 
 def _scorer(scores: np.ndarray) -> DotScorer:
@@ -60,9 +60,9 @@ def test_agrees_with_a_plain_sort(data: st.DataObject) -> None:
     k = data.draw(st.integers(1, items + 2))
     everyone = torch.arange(users)
     found, _ = top_items(_scorer(scores), everyone, sp.csr_matrix(seen.astype(np.float32)), k)
-    firsts = first_ranks(
-        _scorer(scores), everyone, sp.csr_matrix(seen.astype(np.float32)), sp.csr_matrix(positives.astype(np.float32))
-    )
+    known, wanted = (sp.csr_matrix(pairs.astype(np.float32)) for pairs in (seen, positives))
+    lists, firsts = lists_and_ranks(_scorer(scores), everyone, known, wanted, k)
+    assert (lists == found).all()
     for user in range(users):
         order = _plain(scores, seen, user)
         assert [i for i in found[user] if i >= 0] == order[:k]
@@ -75,8 +75,8 @@ def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     scorer = _scorer(generator.integers(0, 4, (7, 12)).astype(np.float32))
     seen = sp.csr_matrix((generator.random((7, 12)) < 0.2).astype(np.float32))
     positives = sp.csr_matrix((generator.random((7, 12)) < 0.2).astype(np.float32))
-    whole = top_items(scorer, torch.arange(7), seen, 4)[0], first_ranks(scorer, torch.arange(7), seen, positives)
+    whole = lists_and_ranks(scorer, torch.arange(7), seen, positives, 4)
     monkeypatch.setattr(ranking, "_BLOCK_CELLS", 30)
-    cut = top_items(scorer, torch.arange(7), seen, 4)[0], first_ranks(scorer, torch.arange(7), seen, positives)
+    cut = lists_and_ranks(scorer, torch.arange(7), seen, positives, 4)
     assert (whole[0] == cut[0]).all()
     assert (whole[1] == cut[1]).all()
