@@ -40,6 +40,7 @@ def read_ids(content: Content, name: str, column: str, rows: int) -> tuple[list[
         _check_size(file, name, len(content), rows)
         # one thread: another may still read a damaged file when the first has given up on it, and crashes
         table = file.read(use_threads=False)
+        table.validate(full=True)  # damaged pages can give offsets that lead out of memory
         titles = _texts(table["title"], name, nulls=True) if "title" in names else None
         ids = [text for text in _texts(table[column], name, nulls=False) if text is not None]
         index = table["index"]
