@@ -1,5 +1,6 @@
 """Retrieve, then rank: any recommender with a second stage over it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from torch_geometric.data import HeteroData
@@ -17,7 +18,7 @@ from gnn.registry import make_recommender, recommender_of, resolved_config
 from gnn.scorers.base import Scorer
 
 _HELD_BACK = "held_back"
-"""Folder of the checkpoints of what is fitted on fewer interactions: the same settings, other data."""
+"""Names the fits on fewer interactions and the folder of their checkpoints: the same settings, other data."""
 
 _PARTS = (70, 95)
 """Progress, in percent, when the retriever is fitted, and when it is fitted on fewer interactions."""
@@ -100,14 +101,24 @@ def second_stage(
             raise NothingToLearn(
                 "every user has 1 training interaction, so none can be held back; use another gnn.model"
             )
-        folder = watch.checkpoints / _HELD_BACK if watch.checkpoints else None
-        if folder:
-            folder.mkdir(parents=True, exist_ok=True)
-        again = make_recommender(retriever, replace(watch, checkpoints=folder, tell=None))
+        again = make_recommender(retriever, _apart(watch))
         held = Held(again.fit(less, seed=seed, progress=_within(progress, *_PARTS)), less, positives)
     elif not held_out(data, "valid").nnz:
         raise GnnError("ranked.learn_on is 'validation', and there are 0 validation interactions; set it to 'train'")
     return learn(scorer, data, held, config.ranked, seed=seed, progress=_within(progress, _PARTS[1], 100))
+
+
+def _apart(watch: Watch) -> Watch:
+    """For fits on fewer interactions: checkpoints and names of their own, as the settings are those of the fit on all."""
+    folder = watch.checkpoints / _HELD_BACK if watch.checkpoints else None
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def on_epoch(name: str, row: Mapping[str, float]) -> None:
+        if watch.on_epoch:
+            watch.on_epoch(f"{_HELD_BACK}-{name}", row)
+
+    return replace(watch, checkpoints=folder, tell=None, on_epoch=on_epoch)
 
 
 def _within(progress: Progress | None, start: int, end: int) -> Progress | None:

@@ -42,6 +42,9 @@ def test_the_table_shows_mean_deviation_and_interval_over_seeds() -> None:
     seeds = {
         n: {
             "metrics": metrics(value),
+            "first_stage": metrics(value),
+            "learned_on_validation": metrics(value * 1.1),
+            "kept": value > 0.1,
             "one_dot": {"metrics": metrics(value * 0.99)},
             "seconds": 10.0,
             "peak_memory_mb": 500,
@@ -50,9 +53,10 @@ def test_the_table_shows_mean_deviation_and_interval_over_seeds() -> None:
         for n, value in enumerate((0.1, 0.12))
     }
     text = table("baby", {"baselines": {"popularity": metrics(0.02)}, "seeds": seeds})
-    assert "**0.1100** ± 0.0100 [0.1000, 0.1200]" in text
+    assert "automatic** (2 seeds; second stage kept in 1) | 0.1100 ± 0.0100 [0.1000, 0.1200]" in text
+    assert "no fair comparison | 0.1210" in text
     assert "| popularity | 0.0200 | 0.0200 | 0.0200 | 0.0200 |" in text
-    assert "99.0% of recall@20" in text and "(2 test pairs): recall@20 0.5000" in text
+    assert "99.0% of its recall@20" in text and "(2 test pairs): recall@20 0.5000" in text
     assert "(published)" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {row.count("|") for row in rows} == {6}
@@ -60,5 +64,7 @@ def test_the_table_shows_mean_deviation_and_interval_over_seeds() -> None:
 
 def test_a_table_without_cold_items_says_nothing_of_them() -> None:
     metrics = {name: {"mean": 0.5, "ci95": [0.4, 0.6]} for name in ("recall@10", "recall@20", "ndcg@10", "ndcg@20")}
-    run = {"metrics": metrics, "one_dot": {"metrics": metrics}, "seconds": 1, "peak_memory_mb": 1, "cold": {"pairs": 0}}
+    measured = dict.fromkeys(("metrics", "first_stage", "learned_on_validation"), metrics)
+    costs = {"seconds": 1, "peak_memory_mb": 1, "kept": False, "cold": {"pairs": 0}}
+    run = measured | costs | {"one_dot": {"metrics": metrics}}
     assert "nobody has" not in table("none", {"baselines": {}, "seeds": {0: run}})

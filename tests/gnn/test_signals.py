@@ -194,8 +194,8 @@ def test_the_section_of_a_model_goes_before_the_one_for_all() -> None:
 def test_onnx_takes_histories_that_count_differently_apart(fashion: HeteroData) -> None:
     parts = [fitted(fashion, {"model": "item_knn", "recency": days})[0] for days in (None, 30, None)]
     total = SumScorer(parts, [0.5, 0.3, 0.2])
-    model = OnnxScorer(scorer_to_onnx(total, *scorer_to_tensors(total)), total)
-    assert model.inputs == {"history", "1.history"}
+    history = interactions(fashion)
+    model = OnnxScorer(scorer_to_onnx(total, *scorer_to_tensors(total), history=history, seen=history), total)
     users = torch.arange(60)
     assert torch.allclose(model.scores(users), total.scores(users), atol=1e-4)
 
