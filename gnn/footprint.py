@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 FLOAT = 4
-_VALIDATION = 3 * (64 << 20)
+_VALIDATION = 3 * (16 << 20)
 """Blocks of scores while a model is validated, at most."""
 _CACHE = 200 << 20
 """Scores of one part while an ensemble's weights are searched."""

@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from gnn.matrices import held_out, interactions
 from gnn.scorers.base import Scorer
-from gnn.scorers.ranking import masked_scores, row_pairs, user_blocks
+from gnn.scorers.ranking import best_of, masked_scores, row_pairs, user_blocks
 
 DEPTH = 20
 """Length of the list that is judged."""
@@ -72,7 +72,7 @@ def positive_ranks(
     An equal score counts as ahead only at a lower column.
     """
     target = scores[rows, columns]
-    best = scores.topk(min(DEPTH, scores.shape[1]), dim=1, sorted=False).values
+    best = best_of(scores, min(DEPTH, scores.shape[1]))[0]
     ranks = (best[rows] > target[:, None]).sum(dim=1) + 1
     listed = (ranks <= DEPTH).nonzero().squeeze(1)
     level = (scores[rows[listed]] == target[listed, None]) & (torch.arange(scores.shape[1]) < columns[listed, None])

@@ -120,7 +120,7 @@ class Model:
         """
         (row,) = self._rows([str(item)], "item")
         try:
-            scores = likeness(retrieval_of(self._bundle.scorer), int(row)).numpy()
+            scores = likeness(retrieval_of(self._bundle.scorer)).scores(torch.tensor([row]))[0].numpy()
         except GnnError as error:
             raise RunError(str(error)) from error
         order = np.argsort(-scores, kind="stable")

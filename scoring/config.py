@@ -26,10 +26,10 @@ class ScoringConfig(BaseModel, extra="forbid"):
     """A column `title` beside the scores, as the bundle has them."""
 
     engine: Literal["local", "ray"] = "local"
-    """`local`: this process, one shard after another. `ray`: shards spread over Ray workers (extra `ray`)."""
+    """`local`: this machine. `ray`: shards spread over Ray workers (extra `ray`)."""
 
-    workers: PositiveInt = Field(2, le=4096)
-    """Ray workers; each holds the bundle in memory."""
+    workers: PositiveInt | None = Field(None, le=4096)
+    """Processes, or Ray workers, each with the bundle in memory; null: this process alone, or two of Ray."""
 
     ray_address: str | None = None
     """A running Ray cluster whose machines share the folders of bundle and output; else one starts here."""

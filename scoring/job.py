@@ -6,19 +6,25 @@ out/  _job.json (while running)  part-00000.parquet ...  _manifest.json (last)
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+import scipy.sparse as sp
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from common.progress import Progress
 from gnn.bundle.bundle import Bundle, load_bundle
+from gnn.ranker.scorer import retrieval_of
+from gnn.scorers.base import DotScorer
+from gnn.scorers.likeness import has_alike, likeness
 from scoring.config import ScoringConfig
-from scoring.errors import ScoringError
+from scoring.errors import ScoringError, Stopped
 from scoring.journal import JOURNAL, MANIFEST, read_parts, remove_strangers, write_record
 from scoring.lock import folder_lock
+from scoring.restrictions import Allowed, Restrictions, allowed
 from scoring.shards import Part, is_whole, part_name, write_part
 
 
@@ -27,13 +33,16 @@ class Job:
     """What there is to do; the engines run it."""
 
     bundle_dir: Path
-    bundle: Bundle
+    bundle_hash: str
     unknown: list[str]
     """Users whom the bundle does not know; they stand at its end."""
     out: Path
     users: Int[np.ndarray, "users"]
     """Indices of the users to score, in output order."""
     options: ScoringConfig
+    allowed: Allowed
+    similar: bool = False
+    """Whether the users are the items."""
 
     @property
     def num_parts(self) -> int:
@@ -42,7 +51,19 @@ class Job:
 
     def shard(self, number: int) -> Int[np.ndarray, "shard"]:
         """Users of one part."""
-        return self.users[number * self.options.shard_size : (number + 1) * self.options.shard_size]
+        return self.users[number * self.options.shard_size : (number + 1) * self.options.shard_size].copy()
+
+    def write(self, number: int, bundle: Bundle) -> Part:
+        """Make one part from a bundle in memory."""
+        path = self.out / part_name(number, self.options.format)
+        return write_part(bundle, self.shard(number), self.options, self.allowed, path, similar=self.similar)
+
+    def read(self) -> Bundle:
+        """The bundle, for another process. Raises `ScoringError` where the folder holds another one by now."""
+        bundle = load_bundle(self.bundle_dir)
+        if bundle.hash != self.bundle_hash:
+            raise ScoringError(f"{self.bundle_dir}: the bundle changed while the job ran; start the job again")
+        return bundle.with_strangers(self.unknown) if self.unknown else bundle
 
 
 def run_job(
@@ -51,8 +72,10 @@ def run_job(
     options: ScoringConfig,
     *,
     users: Sequence[str] | None = None,
+    restrictions: Restrictions | None = None,
     strict: bool = False,
     fresh: bool = False,
+    stop: Callable[[], bool] = lambda: False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score all users of a bundle, or those named, and return the manifest.
@@ -66,32 +89,100 @@ def run_job(
         out: the folder of the parts; made if absent.
         options: `top_k` and `shard_size` are pinned in the folder, `engine` may change between calls.
         users: ids to score, in that order; none scores everyone in the bundle's order.
-        strict: refuse users whom the bundle does not know.
+        restrictions: what lists may hold; pairs bring their users with them.
+        strict: refuse users and items that the bundle does not know.
         fresh: start over where the folder holds the parts of another job, instead of refusing.
+        stop: asked after each part; where it says yes, the job ends there.
         progress: called with (users done, users in all).
 
     Raises:
-        ScoringError: an unknown user where `strict`, a folder of another job, a full disk.
+        ScoringError: an unknown user or item where `strict`, a folder of another job, a full disk.
+        Stopped: `stop` said yes; the same call goes on.
         gnn.errors.BundleError: a bundle that is incomplete or altered.
     """
     bundle = load_bundle(bundle_dir)
-    if options.titles and bundle.titles is None:
-        raise ScoringError(f"{bundle_dir}: holds no titles; train again on items that have some, or leave --titles out")
+    _refuse_titles_without(bundle, bundle_dir, options)
+    restrictions = restrictions or Restrictions()
+    if restrictions.pairs is not None:
+        users = restrictions.pairs["user_id"].to_list()
+    if options.new_items and restrictions != Restrictions():
+        raise ScoringError("scoring.new_items gives places in whole lists; set it to 0 under restrictions")
     unknown = _unknown(bundle, users or (), strict=strict)
     if unknown:
         bundle = bundle.with_strangers(unknown)
-    job = Job(bundle_dir, bundle, unknown, out, _indices(bundle, users), options)
-    plan = _plan(job, everyone=users is None)
+    found = allowed(restrictions, bundle, bundle_dir)
+    if found.unknown and strict:
+        first, count = found.unknown[0], len(found.unknown)
+        raise ScoringError(f"unknown item {first!r}, {count} in all; the bundle knows {len(bundle.item_ids)} items")
+    job = Job(bundle_dir, bundle.hash, unknown, out, _indices(bundle, users), options, found)
+    plan = _plan(job, None if users is None else bundle.user_ids)
+    return _run(job, bundle, plan, fresh=fresh, stop=stop, progress=progress)
+
+
+def run_similar(
+    bundle_dir: Path,
+    out: Path,
+    options: ScoringConfig,
+    *,
+    by: str = "model",
+    vectors: Float[Tensor, "items dim"] | None = None,
+    fresh: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """The `top_k` items most alike of each item of a bundle, by the same job; returns the manifest.
+
+    `vectors` are those of the items, in the bundle's order, where they are not compared by the model; zeros where an
+    item has none. `by` names them. Items of which nothing is known have no list.
+
+    Raises as `run_job` does, and `gnn.errors.GnnError` for a model that tells no items apart.
+    """
+    bundle = load_bundle(bundle_dir)
+    _refuse_titles_without(bundle, bundle_dir, options)
+    alike = likeness(retrieval_of(bundle.scorer) if vectors is None else DotScorer(vectors, vectors))
+    self_only = sp.identity(len(bundle.item_ids), np.float32, "csr")
+    items = replace(bundle, scorer=alike, user_ids=bundle.item_ids, seen=self_only, history=self_only)
+    known = np.flatnonzero(has_alike(alike))
+    job = Job(bundle_dir, bundle.hash, [], out, known, options, Allowed(), similar=True)
+    plan = _plan(job, None)
+    plan["options"]["by"] = by
+    if vectors is not None:
+        plan["options"]["vectors_sha256"] = hashlib.sha256(vectors.numpy().tobytes()).hexdigest()
+    return _run(job, items, plan, fresh=fresh, stop=stop, progress=progress)
+
+
+def _refuse_titles_without(bundle: Bundle, folder: Path, options: ScoringConfig) -> None:
+    if options.titles and bundle.titles is None:
+        raise ScoringError(f"{folder}: holds no titles; train again on items that have some, or leave --titles out")
+
+
+def _run(
+    job: Job,
+    bundle: Bundle,
+    plan: Mapping[str, Any],
+    *,
+    fresh: bool,
+    stop: Callable[[], bool],
+    progress: Progress | None,
+) -> dict[str, Any]:
+    out = job.out
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ScoringError(f"{out}: cannot be a folder ({error.strerror}); choose another") from error
     with folder_lock(out):
         recorded = read_parts(out, plan, fresh=fresh)
-        return _complete(job, plan, recorded, progress or (lambda done, total: None))
+        return _complete(job, bundle, plan, recorded, stop, progress or (lambda done, total: None))
 
 
-def _complete(job: Job, plan: Mapping[str, Any], recorded: Mapping[str, Part], progress: Progress) -> dict[str, Any]:
+def _complete(
+    job: Job,
+    bundle: Bundle,
+    plan: Mapping[str, Any],
+    recorded: Mapping[str, Part],
+    stop: Callable[[], bool],
+    progress: Progress,
+) -> dict[str, Any]:
     """Make what is missing, then the manifest."""
     names = [part_name(number, job.options.format) for number in range(job.num_parts)]
     parts = {name: recorded[name] for name in names if name in recorded and is_whole(job.out / name, recorded[name])}
@@ -103,40 +194,43 @@ def _complete(job: Job, plan: Mapping[str, Any], recorded: Mapping[str, Part], p
         write_record(job.out / JOURNAL, plan, parts)
         (job.out / MANIFEST).unlink(missing_ok=True)
     remove_strangers(job.out, {*parts, MANIFEST, JOURNAL})
-    for number, part in _engine(job.options.engine)(job, missing):
+    for number, part in _made(job, bundle, missing):
         parts[names[number]] = part
         write_record(job.out / JOURNAL, plan, parts)
         done += len(job.shard(number))
         progress(done, len(job.users))
+        if stop():
+            raise Stopped(f"{job.out}: stopped after {len(parts)} of {len(names)} parts; the same call goes on")
     manifest = write_record(job.out / MANIFEST, plan, {name: parts[name] for name in names})
     (job.out / JOURNAL).unlink(missing_ok=True)
     return manifest
 
 
-def _local(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
-    for number in missing:
-        path = job.out / part_name(number, job.options.format)
-        yield number, write_part(job.bundle, job.shard(number), job.options, path)
+def _made(job: Job, bundle: Bundle, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
+    """The missing parts as they are finished: here, by processes of this machine, or by Ray."""
+    workers = job.options.workers
+    if job.options.engine == "ray":
+        try:
+            # Ray is an extra and takes seconds to import.
+            from scoring import ray_engine
+        except ModuleNotFoundError as error:
+            raise ScoringError("engine 'ray' needs Ray; run: pip install 'modalweave[ray]'") from error
+        yield from ray_engine.run_shards(job, missing, workers or 2)
+    elif (workers or 1) > 1 and len(missing) > 1:
+        # This module is what the processes are given.
+        from scoring import processes
+
+        yield from processes.run_shards(job, missing, workers or 1)
+    else:
+        for number in missing:
+            yield number, job.write(number, bundle)
 
 
-def _ray(job: Job, missing: Sequence[int]) -> Iterator[tuple[int, Part]]:
-    try:
-        # Ray is an extra and takes seconds to import.
-        from scoring.ray_engine import run_shards
-    except ModuleNotFoundError as error:
-        raise ScoringError("engine 'ray' needs Ray; run: pip install 'modalweave[ray]'") from error
-    yield from run_shards(job, missing)
-
-
-def _engine(name: str) -> Callable[[Job, Sequence[int]], Iterator[tuple[int, Part]]]:
-    return {"local": _local, "ray": _ray}[name]
-
-
-def _plan(job: Job, *, everyone: bool) -> dict[str, Any]:
-    """What decides the output's bytes; pinned in the folder."""
+def _plan(job: Job, named: Sequence[str] | None) -> dict[str, Any]:
+    """What decides the output's bytes; pinned in the folder. `named`: the bundle's user ids where some were chosen."""
     chosen = None
-    if not everyone:
-        ids = "\n".join(json.dumps(job.bundle.user_ids[index]) for index in job.users)
+    if named is not None:
+        ids = "\n".join(json.dumps(named[index]) for index in job.users)
         chosen = hashlib.sha256(ids.encode()).hexdigest()
     options: dict[str, Any] = {"top_k": job.options.top_k, "shard_size": job.options.shard_size, "users_sha256": chosen}
     if job.options.new_items:
@@ -145,8 +239,10 @@ def _plan(job: Job, *, everyone: bool) -> dict[str, Any]:
         options["format"] = job.options.format
     if job.options.titles:
         options["titles"] = True
-    plan = {"bundle": job.bundle.hash, "options": options, "users": len(job.users)}
-    return plan | {"unknown": job.unknown} if job.unknown else plan
+    options |= job.allowed.plan or {}
+    unknown = {"unknown": job.unknown, "unknown_items": list(job.allowed.unknown)}
+    plan = {"bundle": job.bundle_hash, "options": options, "users": len(job.users)}
+    return plan | {name: ids for name, ids in unknown.items() if ids}
 
 
 def _unknown(bundle: Bundle, users: Sequence[str], *, strict: bool) -> list[str]:

@@ -29,6 +29,7 @@ class _Record(BaseModel, extra="forbid"):
     options: dict[str, Any]
     users: int
     unknown: list[str] = []
+    unknown_items: list[str] = []
     rows: int
     parts: dict[str, Part]
 

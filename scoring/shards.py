@@ -3,21 +3,24 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+import scipy.sparse as sp
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from common.files import sha256_of, write_bytes
 from common.spreadsheet import plain_cells
 from gnn.bundle.bundle import Bundle
-from gnn.scorers.ranking import top_items
+from gnn.scorers.ranking import masked_scores, row_pairs, top_items, user_blocks
 from scoring.config import ScoringConfig
 from scoring.errors import ScoringError
 from scoring.new_items import place_new_items
+from scoring.restrictions import Allowed
 
 SCHEMA = pa.schema(
     [
@@ -31,6 +34,9 @@ SCHEMA = pa.schema(
 """Columns of every part; `rank` counts from 1, `source` is what ranked the item: `model`, `popularity` for a user
 without a history, or `content` for a new item that was given its place. Users without candidates have no rows.
 With titles there is a last column `title`."""
+
+SIMILAR = ("item_id", "similar_item_id", "rank", "score")
+"""Columns of lists of items for items, `title` after them."""
 
 
 @dataclass(frozen=True)
@@ -46,30 +52,74 @@ def part_name(number: int, kind: str) -> str:
     return f"part-{number:05d}.{kind}"
 
 
-def write_part(bundle: Bundle, users: Int[np.ndarray, "shard"], options: ScoringConfig, path: Path) -> Part:
-    """Score the users (indices) against all items and write their lists; equal input gives equal bytes."""
-    items, scores = top_items(bundle.served, torch.from_numpy(users), bundle.seen, options.top_k)
+class Links(NamedTuple):
+    """What is written of a shard, user after user, best first."""
+
+    users: Int[np.ndarray, "links"]
+    items: Int[np.ndarray, "links"]
+    ranks: Int[np.ndarray, "links"]
+    scores: Float[np.ndarray, "links"]
+    sources: np.ndarray
+
+
+def write_part(
+    bundle: Bundle,
+    users: Int[np.ndarray, "shard"],
+    options: ScoringConfig,
+    allowed: Allowed,
+    path: Path,
+    *,
+    similar: bool = False,
+) -> Part:
+    """Score the users (indices) against what is allowed and write their lists; equal input gives equal bytes.
+
+    `similar`: the users are the items, and the columns `SIMILAR`.
+    """
+    links = _best(bundle, users, options, allowed) if allowed.pairs is None else _given(bundle, users, allowed.pairs)
+    user_ids, item_ids = (pa.array(ids, pa.string()) for ids in (bundle.user_ids, bundle.item_ids))
+    table = pa.table(
+        [
+            user_ids.take(pa.array(links.users)),
+            item_ids.take(pa.array(links.items)),
+            pa.array(links.ranks.astype(np.int32)),
+            pa.array(links.scores),
+            pa.array(links.sources, pa.string()),
+        ],
+        schema=SCHEMA,
+    )
+    if similar:
+        table = table.drop("source").rename_columns(list(SIMILAR))
+    if options.titles and bundle.titles is not None:
+        table = table.append_column("title", pa.array(bundle.titles, pa.string()).take(pa.array(links.items)))
+    content = _bytes(table, options.format)
+    write_whole(path, content)
+    return Part(len(table), hashlib.sha256(content).hexdigest())
+
+
+def _best(bundle: Bundle, users: Int[np.ndarray, "shard"], options: ScoringConfig, allowed: Allowed) -> Links:
+    """The `top_k` best items of each user."""
+    seen = sp.csr_matrix(bundle.seen.shape, dtype=np.float32) if allowed.include_seen else bundle.seen
+    items, scores = top_items(bundle.served, torch.from_numpy(users), seen, options.top_k, allowed.limits)
     sources = np.repeat(np.array(bundle.served.sources(users), dtype=object)[:, None], options.top_k, axis=1)
     if options.new_items:
         place_new_items(bundle, users, options.new_items, items, scores, sources)
     kept = items >= 0
     rows, columns = np.nonzero(kept)
-    user_ids, item_ids = (pa.array(ids, pa.string()) for ids in (bundle.user_ids, bundle.item_ids))
-    table = pa.table(
-        [
-            user_ids.take(pa.array(users[rows])),
-            item_ids.take(pa.array(items[kept])),
-            pa.array((columns + 1).astype(np.int32)),
-            pa.array(scores[kept]),
-            pa.array(sources[kept], pa.string()),
-        ],
-        schema=SCHEMA,
-    )
-    if options.titles and bundle.titles is not None:
-        table = table.append_column("title", pa.array(bundle.titles, pa.string()).take(pa.array(items[kept])))
-    content = _bytes(table, options.format)
-    write_whole(path, content)
-    return Part(len(table), hashlib.sha256(content).hexdigest())
+    return Links(users[rows], items[kept], columns + 1, scores[kept], sources[kept])
+
+
+def _given(bundle: Bundle, users: Int[np.ndarray, "shard"], pairs: sp.csr_matrix) -> Links:
+    """Each user's given items, ranked among themselves."""
+    rows, columns = row_pairs(pairs, torch.from_numpy(users))
+    scores, nothing = np.empty(len(rows), np.float32), sp.csr_matrix(pairs.shape, dtype=np.float32)
+    for start, block in user_blocks(torch.from_numpy(users), len(bundle.item_ids)):
+        own = (rows >= start) & (rows < start + len(block))
+        scores[own.numpy()] = masked_scores(bundle.served, block, nothing)[rows[own] - start, columns[own]].numpy()
+    row, items = rows.numpy(), columns.numpy()
+    order = np.lexsort((items, -scores, row))
+    ranks = np.arange(1, len(row) + 1) - np.searchsorted(row, row)  # rows ascend
+    sources = np.array(bundle.served.sources(users), dtype=object)[row]
+    return Links(users[row], items[order], ranks, scores[order], sources)
 
 
 def _bytes(table: pa.Table, kind: str) -> bytes:

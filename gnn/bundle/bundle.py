@@ -3,7 +3,8 @@
 Documents (`*.md`) and hidden files are the reader's own to edit or to remove, and vouched for by nobody.
 
 A bundle is `manifest.json`, `model.safetensors`, `seen.safetensors`, `users.parquet`, `items.parquet`, `README.md`
-and, where scores can be explained by it, `terms.safetensors`; of a second stage also `ranker.onnx`.
+and, where scores can be explained by it, `terms.safetensors`; of a second stage also `ranker.onnx`; of items that have
+attributes `attributes.parquet`.
 """
 
 import os
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import scipy.sparse as sp
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from common.files import sync
 from common.text import one_line
+from gnn.bundle.attributes import ATTRIBUTES, write_attributes
 from gnn.bundle.ids import read_ids, write_ids
 from gnn.bundle.manifest import MANIFEST, read_manifest, write_manifest
 from gnn.bundle.model_card import front_matter, model_card
@@ -87,11 +90,13 @@ def save_bundle(
     history: sp.csr_matrix | None = None,
     new_items: NewItems | None = None,
     titles: Sequence[str | None] | None = None,
+    attributes: pa.Table | None = None,
 ) -> str:
     """Write a bundle and return its hash; `manifest` adds model, config, metrics, graph hash and the like.
 
     `seen` are the pairs never to recommend, `history` those that the scorer was fitted on where they are fewer,
-    `new_items` those that content alone reaches. `titles` are kept where an item has one.
+    `new_items` those that content alone reaches. `titles` are kept where an item has one, `attributes`, a row for each
+    item, where there are any.
 
     Everything is written to a temporary folder beside `path` and renamed, so a kill leaves the old bundle or the
     new one. An existing folder is replaced only if it is a bundle (or empty). Equal input gives equal bytes.
@@ -115,6 +120,8 @@ def save_bundle(
         write_tensors(folder / "seen.safetensors", _pairs_to_tensors(seen, history, new_items))
         write_ids(folder / "users.parquet", "user_id", user_ids)
         write_ids(folder / "items.parquet", "item_id", item_ids, titles)
+        if attributes is not None and attributes.num_columns:
+            write_attributes(folder / ATTRIBUTES, attributes)
         digest = seal(folder, {**manifest, "scorer": structure, "users": len(user_ids), "items": len(item_ids)})
         put_in_place(folder, path)
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 
 from common.files import sha256_of
 from gnn.bundle.agreement import agreement as agreement_of
+from gnn.bundle.attributes import ATTRIBUTES
 from gnn.bundle.bundle import Bundle, check_replaceable, load_bundle, put_in_place, seal, write_ranker, write_tensors
 from gnn.bundle.onnx_graph import OnnxScorer, scorer_to_onnx
 from gnn.bundle.quantised import PRECISIONS, Precision, quantised
@@ -48,7 +49,7 @@ def export_bundle(
     try:
         tensors, structure = scorer_to_tensors(bundle.scorer)
         tensors = _lowered(tensors, precision)
-        for name in ("seen.safetensors", "users.parquet", "items.parquet"):
+        for name in {"seen.safetensors", "users.parquet", "items.parquet", ATTRIBUTES} & set(bundle.manifest["files"]):
             shutil.copyfile(Path(path) / name, folder / name)
             if sha256_of(folder / name) != bundle.manifest["files"][name]:
                 raise BundleError(f"{path}: {name} changed while it was exported; export again")

@@ -37,7 +37,7 @@ def read_ids(content: Content, name: str, column: str, rows: int) -> tuple[list[
         if names not in (["index", column], ["index", "item_id", "title"]):
             raise BundleError(f"{name} has columns {_listed(names)}; index and {column} are needed; train again")
         file = pq.ParquetFile(pa.BufferReader(source), read_dictionary=names[1:])
-        _check_size(file, name, len(content), rows)
+        check_size(file, name, len(content), rows)
         # one thread: another may still read a damaged file when the first has given up on it, and crashes
         table = file.read(use_threads=False)
         table.validate(full=True)  # damaged pages can give offsets that lead out of memory
@@ -51,7 +51,7 @@ def read_ids(content: Content, name: str, column: str, rows: int) -> tuple[list[
     return ids, titles
 
 
-def _check_size(file: pq.ParquetFile, name: str, size: int, rows: int) -> None:
+def check_size(file: pq.ParquetFile, name: str, size: int, rows: int) -> None:
     """Raise where the file speaks of other rows, or of so much that it cannot hold it."""
     facts = file.metadata
     if facts.num_rows != rows or rows > _ROWS_PER_BYTE * size:

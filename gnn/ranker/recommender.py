@@ -109,7 +109,7 @@ def second_stage(
 
 
 def _apart(watch: Watch) -> Watch:
-    """For fits on fewer interactions: checkpoints and names of their own, as the settings are those of the fit on all."""
+    """For fits on fewer interactions: checkpoints and names of their own, as the settings are the same."""
     folder = watch.checkpoints / _HELD_BACK if watch.checkpoints else None
     if folder:
         folder.mkdir(parents=True, exist_ok=True)

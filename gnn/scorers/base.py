@@ -37,7 +37,7 @@ class Scorer(Protocol):
         """Items of the catalogue."""
 
     def scores(self, users: Int[Tensor, "block"]) -> Float[Tensor, "block items"]:
-        """Higher is better; comparable within a user only."""
+        """Higher is better; comparable within a user only. The tensor is the caller's own, to be written to."""
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,17 @@
 """Which items a scorer takes for alike: the item's row of what ranks the catalogue for its users."""
 
-import torch
-from jaxtyping import Float
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Bool
 from torch import Tensor
 from torch.nn import functional
 
 from gnn.errors import GnnError
-from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer, normalised
+from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
 
 
-def likeness(scorer: Scorer, item: int) -> Float[Tensor, "items"]:
-    """How alike each item of the catalogue is to `item`, its own value among them; higher is more alike.
+def likeness(scorer: Scorer) -> Scorer:
+    """A scorer whose users are the items: how alike each item of the catalogue is to them, themselves among them.
 
     - `dot`: the cosine of the items' vectors.
     - `item_item`: `weights[item]`, what a user who chose the item alone is given.
@@ -18,30 +19,36 @@ def likeness(scorer: Scorer, item: int) -> Float[Tensor, "items"]:
 
     Raises `GnnError` for a scorer that tells no items apart, as popularity.
     """
-    found = _of(scorer, item)
-    if found is None or not bool(found.any()):
+    found = _of(scorer)
+    if found is None:
         raise GnnError(
             f"a {scorer.kind!r} scorer without anything of its items knows none that are alike; train another"
         )
     return found
 
 
-def _of(scorer: Scorer, item: int) -> Float[Tensor, "items"] | None:
+def has_alike(alike: Scorer) -> Bool[np.ndarray, "items"]:
+    """Of which items a scorer of `likeness` knows anything: what nobody has and no media describe is like all else."""
+    if isinstance(alike, DotScorer):
+        return alike.item_vectors.any(dim=1).numpy()
+    if isinstance(alike, ItemItemScorer):
+        weights = alike.weights
+        return weights.any(dim=1).numpy() if isinstance(weights, Tensor) else weights.getnnz(axis=1) > 0
+    assert isinstance(alike, SumScorer)
+    return np.any([has_alike(part) for part in alike.parts], axis=0)
+
+
+def _of(scorer: Scorer) -> Scorer | None:
     if isinstance(scorer, DotScorer):
-        vectors = scorer.item_vectors.float()
-        if vectors.shape[1] == 1:  # popularity: one number an item
-            return None
-        return functional.cosine_similarity(vectors, vectors[item : item + 1])
+        vectors = functional.normalize(scorer.item_vectors.float(), dim=1)
+        # of one number an item it is popularity
+        return DotScorer(vectors, vectors) if vectors.shape[1] > 1 and bool(vectors.any()) else None
     if isinstance(scorer, ItemItemScorer):
-        if isinstance(scorer.weights, Tensor):
-            return scorer.weights[item].float()
-        return torch.from_numpy(scorer.weights[item].toarray().ravel()).float()
+        some = scorer.weights.any() if isinstance(scorer.weights, Tensor) else scorer.weights.nnz
+        return ItemItemScorer(sp.identity(scorer.num_items, np.float32, "csr"), scorer.weights) if some else None
     if isinstance(scorer, SumScorer):
-        total = None
-        for part, weight in zip(scorer.parts, scorer.weights, strict=True):
-            found = _of(part, item) if weight else None
-            if found is not None:
-                row = weight * normalised(found[None], scorer.normalise)[0]
-                total = row if total is None else total + row
-        return total
+        found = [(_of(part), weight) for part, weight in zip(scorer.parts, scorer.weights, strict=True) if weight]
+        parts = [(part, weight) for part, weight in found if part is not None]
+        if parts:
+            return SumScorer([part for part, _ in parts], [weight for _, weight in parts], scorer.normalise)
     return None

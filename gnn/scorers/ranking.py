@@ -1,32 +1,58 @@
 """Ranking a scorer's catalogue for a block of users: one code for validation, evaluation and the batch job."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gnn.scorers.base import Scorer
 
-_BLOCK_CELLS = 1 << 24
-"""Scores held at once: 64 MiB of float32."""
+_BLOCK_CELLS = 1 << 22
+"""Scores held at once: 16 MiB of float32, reused; larger arrays are asked of the system page by page."""
+
+_CHUNK = 64
+"""Items whose best score stands for them while the best ones are looked for."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a list may hold beside what the user has not seen."""
+
+    left_out: Bool[np.ndarray, "items"] | None = None
+    """Items that are in no list."""
+    groups: Int[np.ndarray, "items"] | None = None
+    """Of which kind each item is; -1 = of none, and as many as there are."""
+    at_most: int = 1
+    """Items of one kind in a list."""
 
 
 def top_items(
-    scorer: Scorer, users: Int[Tensor, "block"], seen: sp.csr_matrix, k: int
+    scorer: Scorer, users: Int[Tensor, "block"], seen: sp.csr_matrix, k: int, limits: Limits | None = None
 ) -> tuple[Int[np.ndarray, "block k"], Float[np.ndarray, "block k"]]:
     """The `k` best unseen items of each user, best first, equal scores by lower item index.
 
     Items in the user's row of `seen` (users x items) never appear; where fewer than `k` are left the rest is -1
-    with score -inf. Items are int64, scores float32. Users are taken in blocks of at most 64 MiB of scores.
+    with score -inf. Items are int64, scores float32. Users are taken in blocks of at most 16 MiB of scores.
+
+    Under `limits` the list is exact, too: the best of what may be listed, an item whose kind has its number passed
+    over for the next one.
     """
+    limits = limits or Limits()
     items = np.full((len(users), k), -1, dtype=np.int64)
     values = np.full((len(users), k), -np.inf, dtype=np.float32)
+    left_out = None if limits.left_out is None else torch.from_numpy(limits.left_out)
     for start, block in user_blocks(users, scorer.num_items):
-        own = slice(start, start + len(block))
-        _fill_best(masked_scores(scorer, block, seen), items[own], values[own])
+        own, scores = slice(start, start + len(block)), masked_scores(scorer, block, seen)
+        if left_out is not None:
+            scores[:, left_out] = -torch.inf
+        if limits.groups is None:
+            _fill_best(scores, items[own], values[own])
+        else:
+            _fill_best_by_kind(scores, limits.groups, limits.at_most, items[own], values[own])
     return items, values
 
 
@@ -54,6 +80,38 @@ def _fill_best(scores: Tensor, items: np.ndarray, values: np.ndarray) -> None:
     items[:, :depth], values[:, :depth] = order.cpu().numpy(), best.cpu().numpy()
 
 
+def _fill_best_by_kind(
+    scores: Tensor, groups: Int[np.ndarray, "items"], at_most: int, items: np.ndarray, values: np.ndarray
+) -> None:
+    """As `_fill_best`, looking twice as deep for those rows that the cap left short."""
+    k, rows, depth = items.shape[1], torch.arange(len(scores)), 2 * items.shape[1]
+    while len(rows):
+        best, order = stable_top(scores[rows], min(depth, scores.shape[1]))
+        order[best == -torch.inf] = -1
+        found = order.numpy()
+        listed = (found >= 0) & _within(groups[found], at_most)
+        place = listed.cumsum(axis=1) - 1
+        row, column = np.nonzero(listed & (place < k))
+        at = rows.numpy()[row], place[row, column]
+        items[at], values[at] = found[row, column], best.numpy()[row, column]
+        short = (place[:, -1] < k - 1) & (found[:, -1] >= 0)
+        rows, depth = rows[torch.from_numpy(short)], 2 * depth if depth < scores.shape[1] else 0
+        if not depth:
+            return
+
+
+def _within(kinds: Int[np.ndarray, "rows depth"], at_most: int) -> Bool[np.ndarray, "rows depth"]:
+    """Whether at most so many of a row's kind stand up to each place, itself counted; -1 is no kind."""
+    order = kinds.argsort(axis=1, kind="stable")
+    ordered = np.take_along_axis(kinds, order, axis=1)
+    places = np.broadcast_to(np.arange(kinds.shape[1]), kinds.shape)
+    starts = np.concatenate([np.ones((len(kinds), 1), bool), ordered[:, 1:] != ordered[:, :-1]], axis=1)
+    counts = places - np.maximum.accumulate(np.where(starts, places, 0), axis=1)
+    found = np.empty(kinds.shape, dtype=bool)
+    np.put_along_axis(found, order, (counts < at_most) | (ordered < 0), axis=1)
+    return found
+
+
 def _first_ranks(scores: Tensor, rows: Tensor, columns: Tensor) -> np.ndarray:
     """Of the cells (row, column), the rank of each row's best; 0 for a row without one."""
     users, num_items = scores.shape
@@ -71,9 +129,12 @@ def _first_ranks(scores: Tensor, rows: Tensor, columns: Tensor) -> np.ndarray:
 def masked_scores(scorer: Scorer, users: Int[Tensor, "block"], seen: sp.csr_matrix) -> Float[Tensor, "block items"]:
     """The scorer's block as a float32 tensor of its own, -inf on seen items; NaN counts as the lowest score."""
     with torch.no_grad():
-        scores = scorer.scores(users).to(torch.float32, copy=True)
-    lowest = torch.finfo(torch.float32).min
-    scores = scores.nan_to_num_(nan=lowest, neginf=lowest)
+        scores = scorer.scores(users).to(torch.float32)
+    if scores.untyped_storage().nbytes() != scores.nbytes:  # a part of something larger
+        scores = scores.clone(memory_format=torch.contiguous_format)
+    if not scores.sum().isfinite():  # one pass to read where the next one writes
+        lowest = torch.finfo(torch.float32).min
+        scores.nan_to_num_(nan=lowest, neginf=lowest)
     rows, columns = row_pairs(seen, users)
     scores[rows, columns] = -torch.inf
     return scores
@@ -87,7 +148,7 @@ def row_pairs(matrix: sp.csr_matrix, users: Int[Tensor, "block"]) -> tuple[Tenso
 
 
 def user_blocks(users: Int[Tensor, "block"], num_items: int) -> Iterator[tuple[int, Tensor]]:
-    """Consecutive blocks of users whose scores over all items fit in 64 MiB, with the position of the first."""
+    """Consecutive blocks of users whose scores over all items fit in 16 MiB, with the position of the first."""
     size = max(1, _BLOCK_CELLS // max(num_items, 1))
     for start in range(0, len(users), size):
         yield start, users[start : start + size]
@@ -96,7 +157,7 @@ def user_blocks(users: Int[Tensor, "block"], num_items: int) -> Iterator[tuple[i
 def stable_top(scores: Tensor, depth: int) -> tuple[Tensor, Tensor]:
     """`topk` with ties broken by lower index, which `torch.topk` alone does not promise."""
     width = min(depth + 1, scores.shape[1])
-    values, order = scores.topk(width, dim=1)
+    values, order = best_of(scores, width)
     tied = torch.zeros(len(scores), dtype=torch.bool)
     if width > depth:
         # only a tie across the cut can bring in the wrong items; inside it a second sort is enough
@@ -110,3 +171,17 @@ def stable_top(scores: Tensor, depth: int) -> tuple[Tensor, Tensor]:
     values, order = values.gather(1, by_index), order.gather(1, by_index)
     by_value = values.argsort(dim=1, descending=True, stable=True)
     return values.gather(1, by_value), order.gather(1, by_value).clone()
+
+
+def best_of(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """`topk`, of many items by the best of each chunk first: the `width` best lie in the `width` best chunks."""
+    chunks = scores.shape[1] // _CHUNK
+    if chunks < 4 * width:
+        return scores.topk(width, dim=1)
+    cut = chunks * _CHUNK
+    best = scores[:, :cut].view(len(scores), _CHUNK, chunks).amax(dim=1).topk(width, dim=1, sorted=False).indices
+    inside = (best[:, :, None] + chunks * torch.arange(_CHUNK)).flatten(1)
+    rest = torch.arange(cut, scores.shape[1]).expand(len(scores), -1)
+    candidates = torch.cat([inside, rest], dim=1)
+    values, order = scores.gather(1, candidates).topk(width, dim=1)
+    return values, candidates.gather(1, order)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from common.text import one_line, printable
-from modalweave.cli import experiments, explore
+from modalweave.cli import experiments, explore, jobs
 from modalweave.cli.options import AsJson, Config, Override
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 explore.register(app)
 experiments.register(app)
+jobs.register(app)
 
 
 def _version(wanted: bool) -> None:
@@ -155,66 +156,8 @@ def run(
 
 
 @app.command()
-def score(
-    bundle: Annotated[
-        Path,
-        typer.Argument(help="A bundle, or a run (its config or workspace): the model it serves.", show_default=False),
-    ],
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the shards.", show_default=False)],
-    top_k: Annotated[int, typer.Option(min=1, help="Recommendations per user.")] = 20,
-    users: Annotated[
-        Path | None, typer.Option(help="Only these users: one id a line, or Parquet / CSV with user_id.")
-    ] = None,
-    shard_size: Annotated[int, typer.Option(min=1, help="Users per part file.")] = 10_000,
-    form: Annotated[Literal["parquet", "csv"], typer.Option("--format", help="Of the part files.")] = "parquet",
-    titles: Annotated[bool, typer.Option("--titles", help="Add the items' titles.")] = False,
-    engine: Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray workers.")] = "local",
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse users whom the model does not know.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another job's parts in the folder.")] = False,
-    write_back: Annotated[str | None, typer.Option(help="Store that gets the RECOMMENDED links.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Score every user against the whole catalogue; the same call again resumes where it stopped."""
-    from modalweave.cli import tables
-    from modalweave.progress import Stages
-    from modalweave.stages import score as scoring
-
-    options = {"top_k": top_k, "shard_size": shard_size, "format": form, "titles": titles, "engine": engine}
-    result = scoring.score(
-        bundle,
-        out_dir,
-        options,
-        users_file=users,
-        strict=strict,
-        write_back=write_back,
-        fresh=overwrite,
-        stages=Stages(quiet=as_json),
-    )
-    tables.finish(result, as_json, tables.scores)
-
-
-@app.command()
-def retract(
-    model: Annotated[str, typer.Option(help="The links' `model`: the bundle's hash.", show_default=False)],
-    config: Annotated[Path | None, typer.Argument(help="The run whose store to clean.")] = None,
-    store: Annotated[
-        str | None, typer.Option(help="`ladybug:PATH` or a Bolt address; else the config's store.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Delete the RECOMMENDED links that a model wrote back; other models' links stay."""
-    from modalweave.cli import tables
-    from modalweave.stores import retract_model
-
-    tables.finish(retract_model(store, config, model), as_json, tables.pairs)
-
-
-@app.command()
 def export(
-    bundle: Annotated[
-        Path,
-        typer.Argument(help="A bundle, or a run (its config or workspace): the model it serves.", show_default=False),
-    ],
+    bundle: jobs.BundleArgument,
     out_dir: Annotated[Path | None, typer.Option("--out", help="Folder for the export.", show_default=False)] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Add scorer.onnx: users in, their best items out.")] = False,
     precision: Annotated[
@@ -313,6 +256,7 @@ _ROOMS = frozenset({"common", "graph", "encoders", "evaluation", "etl", "gnn", "
 def main() -> None:
     """Run the command line: an expected failure is one line on stderr and exit code 1."""
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
+    sys.warnoptions.append("ignore::FutureWarning:torch.jit._script")  # what processes of ours start with
     try:
         app()
     except SystemExit:  # the usual end: nothing below is looked up for it

@@ -21,7 +21,7 @@ from modalweave.config import RunConfig
 from modalweave.errors import RunError
 from modalweave.progress import Stages
 from modalweave.stages.checkpoints import watched
-from modalweave.stages.inputs import read_titles
+from modalweave.stages.inputs import read_attributes, read_titles
 from modalweave.stages.plan import refuse_what_cannot_fit
 from modalweave.workspace import Workspace
 
@@ -93,5 +93,6 @@ def save(
         history=history,
         new_items=NewItems.of(data),
         titles=read_titles(config, data["Item"].ids),
+        attributes=read_attributes(config, data["Item"].ids),
         manifest=manifest,
     )

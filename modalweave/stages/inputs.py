@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 from torch_geometric.data import HeteroData
 
 from gnn.bundle.bundle import Bundle, load_bundle
@@ -37,6 +39,19 @@ def read_titles(config: RunConfig, items: Sequence[str]) -> list[str | None]:
         for batch in store.read_nodes("Item", ["title"]):
             titles |= dict(zip(batch["id"].to_pylist(), batch["title"].to_pylist(), strict=True))
     return [titles.get(item) for item in items]
+
+
+def read_attributes(config: RunConfig, items: Sequence[str]) -> pa.Table:
+    """The attributes that the store holds of the items, a row for each."""
+    with connect(config.store_address, config, read_only=True) as store:
+        schema = store.attributes("Item")
+        batches = list(store.read_nodes("Item", schema.names)) if schema.names else []
+    if not batches:
+        return pa.table({})
+    order = {item: row for row, item in enumerate(items)}
+    table = pa.Table.from_batches(batches)
+    rows = [order.get(item, len(items)) for item in table["id"].to_pylist()]
+    return table.select(schema.names).take(np.argsort(rows)).slice(0, len(items))
 
 
 def whole_graph(config: RunConfig, data: HeteroData) -> HeteroData:

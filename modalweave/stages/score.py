@@ -1,17 +1,31 @@
 """The score stage: bundle -> `scores/`, on request with links back into a store."""
 
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Literal
 
-from modalweave.config import RunConfig
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from gnn.bundle.bundle import load_bundle
+from gnn.network.config import Modality
+from graph.schema import HAS, MEDIA_LABELS
+from modalweave.config import RunConfig, load_config
+from modalweave.errors import RunError
 from modalweave.progress import Stages, warn
 from modalweave.results.jobs import ScorePart, ScoreResult
-from modalweave.stages.inputs import named_bundle, serving_folder
+from modalweave.stages.inputs import named_bundle, read_graph, serving_folder
 from modalweave.stores import check_target, connect
 from modalweave.workspace import Workspace
 from scoring.config import ScoringConfig
-from scoring.job import run_job
+from scoring.job import run_job, run_similar
+from scoring.restrictions import Restrictions
 from scoring.users import read_users
 from scoring.writeback import write_back as write_links
 
@@ -33,14 +47,17 @@ def score(
     *,
     stages: Stages,
     users_file: Path | None = None,
+    restrictions: Restrictions | None = None,
     strict: bool = False,
     write_back: str | None = None,
     fresh: bool = False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> ScoreResult:
     """Score users against the whole catalogue, optionally writing RECOMMENDED links into a store.
 
     Users of the file whom the model does not know are served what is popular and told; `strict` refuses them.
     `fresh` starts over where the folder holds another job's parts, as a run's own `scores/` does after training.
+    Raises `scoring.errors.Stopped` after the part in which `stop` said yes.
     """
     if write_back is not None:
         check_target(write_back)
@@ -48,26 +65,94 @@ def score(
     with stages.stage("score", "Scoring") as report:
         job = ScoringConfig.model_validate(options)
         manifest = run_job(
-            named_bundle(bundle, stages.note), out, job, users=users, strict=strict, fresh=fresh, progress=report
+            named_bundle(bundle, stages.note),
+            out,
+            job,
+            users=users,
+            restrictions=restrictions,
+            strict=strict,
+            fresh=fresh,
+            stop=stop,
+            progress=report,
         )
     unknown = tuple(manifest.get("unknown", ()))
     if unknown:
         named = ", ".join(map(repr, unknown[:_NAMED])) + (", ..." if len(unknown) > _NAMED else "")
         warn([f"{len(unknown):,} users are unknown to the model and get what is popular: {named}"])
+    if missing := manifest.get("unknown_items"):
+        named = ", ".join(map(repr, missing[:_NAMED])) + (", ..." if len(missing) > _NAMED else "")
+        warn([f"{len(missing):,} items are unknown to the model and in no list: {named}"])
     written = None
     if write_back is not None:
         created, model = datetime.now(UTC).isoformat(timespec="seconds"), manifest["bundle"]
         with connect(write_back) as store, stages.stage("write_back", "Writing links back") as report:
             written = write_links(store, out, model_id=model, created=created, progress=report)
+    return _result(manifest, out, stages, written, write_back)
+
+
+def similar(
+    bundle: Path,
+    out: Path,
+    options: Mapping[str, object],
+    *,
+    by: Modality | Literal["model"] = "model",
+    stages: Stages,
+    fresh: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> ScoreResult:
+    """What is most like each item: by the model, or by the vectors of a modality in the run's graph."""
+    folder = named_bundle(bundle, stages.note)
+    job = ScoringConfig.model_validate(options)
+    vectors = None if by == "model" else _vectors(_config_of(bundle, by), folder, by, stages)
+    with stages.stage("similar", "Comparing items") as report:
+        manifest = run_similar(folder, out, job, by=by, vectors=vectors, fresh=fresh, stop=stop, progress=report)
+    return _result(manifest, out, stages)
+
+
+def _config_of(path: Path, by: str) -> RunConfig:
+    """The config of the run that was named, or that a bundle lies in."""
+    for file in (path, *(Workspace(folder).config for folder in (path, path.parent))):
+        if file.suffix in (".yaml", ".yml") and file.is_file():
+            return load_config(file)
+    raise RunError(f"{path}: no run, so its graph with the vectors of {by} is not known; name the run's config")
+
+
+def _vectors(config: RunConfig, folder: Path, by: Modality, stages: Stages) -> Float[Tensor, "items dim"]:
+    """The mean of each item's unit vectors of a modality, in the bundle's order; zeros where it has none."""
+    data, label = read_graph(config, stages), MEDIA_LABELS[by]
+    if not data[label].x.shape[1]:
+        raise RunError(f"{config.store_address} holds no vectors of {by}; choose what its media have")
+    item, medium = data["Item", HAS[by], label].edge_index
+    units = functional.normalize(data[label].x, dim=1)
+    order = {name: row for row, name in enumerate(load_bundle(folder).item_ids)}
+    place = torch.tensor([order.get(name, len(order)) for name in data["Item"].ids])
+    found = torch.zeros(len(order) + 1, units.shape[1]).index_add_(0, place[item], units[medium])
+    return functional.normalize(found[:-1], dim=1)
+
+
+def _result(
+    manifest: Mapping[str, Any], out: Path, stages: Stages, written: int | None = None, store: str | None = None
+) -> ScoreResult:
     return ScoreResult(
         bundle=manifest["bundle"],
         options=manifest["options"],
         users=manifest["users"],
-        unknown=unknown or None,
+        unknown=tuple(manifest.get("unknown", ())) or None,
         rows=manifest["rows"],
         parts={name: ScorePart(part["rows"], part["sha256"]) for name, part in manifest["parts"].items()},
         out=str(out),
         seconds=dict(stages.seconds),
         written_back=written,
-        store=write_back,
+        store=store,
     )
+
+
+@contextmanager
+def stopping_on_sigterm() -> Iterator[Callable[[], bool]]:
+    """What tells whether this process was asked to end, which it then no longer does of itself."""
+    asked = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)

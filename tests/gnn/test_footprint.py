@@ -13,7 +13,7 @@ from gnn.registry import footprints
 
 SMALL = Sizes(1000, 500, 5000, 100, media={"image": Medium(500, 64, 5000)})
 LARGE = Sizes(300_000, 40_000, 9_000_000)
-BLOCKS = 3 * (64 << 20)
+BLOCKS = 3 * (16 << 20)
 """Scores held while a model is validated, at most."""
 
 

@@ -86,23 +86,27 @@ def test_places_depend_on_the_order_alone(row: list[int], factor: int, shift: in
     assert scores[0, int(places.argmax())] == scores.max()
 
 
+def alike(scorer: Scorer, item: int) -> torch.Tensor:
+    return likeness(scorer).scores(torch.tensor([item]))[0]
+
+
 def test_alike_by_the_cosine_of_the_vectors() -> None:
-    assert likeness(DOT, 2).tolist() == pytest.approx([0.6, 0.8, 1.0])
-    assert likeness(DOT, 0).tolist() == pytest.approx([1.0, 0.0, 0.6])
+    assert alike(DOT, 2).tolist() == pytest.approx([0.6, 0.8, 1.0])
+    assert alike(DOT, 0).tolist() == pytest.approx([1.0, 0.0, 0.6])
 
 
 @pytest.mark.parametrize("scorer", [DENSE, SPARSE], ids=["dense", "sparse"])
 def test_alike_by_what_one_item_alone_would_give(scorer: ItemItemScorer) -> None:
-    assert likeness(scorer, 1).tolist() == [3.0, 0.0, 4.0]
+    assert alike(scorer, 1).tolist() == [3.0, 0.0, 4.0]
 
 
 def test_a_sum_is_alike_as_its_parts_are() -> None:
-    found = likeness(SumScorer([DOT, DENSE], [1.0, 2.0], normalise=False), 1)
+    found = alike(SumScorer([DOT, DENSE], [1.0, 2.0], normalise=False), 1)
     assert found.tolist() == pytest.approx([0 + 6.0, 1 + 0.0, 0.8 + 8.0])
     popular = DotScorer(torch.ones(2, 1), torch.tensor([[9.0], [5.0], [1.0]]))
     # what has nothing to say of likeness is left out, and so is a part of weight 0
     whole = SumScorer([popular, DENSE, DOT], [5.0, 1.0, 0.0], normalise=False)
-    assert likeness(whole, 1).tolist() == [3.0, 0.0, 4.0]
+    assert alike(whole, 1).tolist() == [3.0, 0.0, 4.0]
 
 
 @pytest.mark.parametrize(
@@ -116,4 +120,4 @@ def test_a_sum_is_alike_as_its_parts_are() -> None:
 )
 def test_what_tells_no_items_apart_says_so(scorer: Scorer) -> None:
     with pytest.raises(GnnError, match=f"a '{scorer.kind}' scorer .* knows none that are alike"):
-        likeness(scorer, 0)
+        alike(scorer, 0)

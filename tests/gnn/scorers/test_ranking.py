@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gnn.scorers import ranking
 from gnn.scorers.base import DotScorer
-from gnn.scorers.ranking import lists_and_ranks, top_items
+from gnn.scorers.ranking import Limits, lists_and_ranks, top_items
 
 
 def _scorer(scores: np.ndarray) -> DotScorer:
@@ -80,3 +80,39 @@ def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     cut = lists_and_ranks(scorer, torch.arange(7), seen, positives, 4)
     assert (whole[0] == cut[0]).all()
     assert (whole[1] == cut[1]).all()
+
+
+@pytest.mark.parametrize("chunk", [1, 2])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_limited_lists_are_those_of_a_plain_walk(chunk: int, data: st.DataObject) -> None:
+    """Best first; what is left out or has its number is passed over. Small chunks take the way of large catalogues."""
+    items, at_most = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 3))
+    row = st.lists(st.integers(-1, 3), min_size=items, max_size=items)
+    scores, seen, groups = np.array([data.draw(row)], np.float32), np.array([data.draw(row)]) == 0, data.draw(row)
+    left_out, k = np.array(data.draw(row)) == 1, data.draw(st.integers(1, 5))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "_CHUNK", chunk)
+        limits = Limits(left_out, np.array(groups), at_most)
+        found, _ = top_items(_scorer(scores), torch.tensor([0]), sp.csr_matrix(seen.astype(np.float32)), k, limits)
+    wanted: list[int] = []
+    for item in _plain(scores, seen, 0):
+        same = sum(groups[other] == groups[item] for other in wanted)
+        if not left_out[item] and (groups[item] < 0 or same < at_most):
+            wanted.append(item)
+    assert [i for i in found[0] if i >= 0] == wanted[:k]
+
+
+def test_what_a_scorer_keeps_is_not_written_to() -> None:
+    """A row for all, as popularity is: masking one user's items must not mask another's."""
+
+    class Popular:
+        kind, num_users, num_items = "popular", 2, 3
+        row = torch.tensor([3.0, 2.0, 1.0])
+
+        def scores(self, users: torch.Tensor) -> torch.Tensor:
+            return self.row.expand(len(users), 3)
+
+    seen = sp.csr_matrix(np.array([[1, 0, 0], [0, 0, 0]], dtype=np.float32))
+    items, _ = top_items(Popular(), torch.arange(2), seen, 1)
+    assert items.tolist() == [[1], [0]]

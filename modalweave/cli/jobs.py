@@ -1,0 +1,167 @@
+"""The commands over a trained model: `score`, `similar` and `retract`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from modalweave.cli.options import AsJson
+
+BundleArgument = Annotated[
+    Path,
+    typer.Argument(help="A bundle, or a run (its config or workspace): the model it serves.", show_default=False),
+]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for the shards.", show_default=False)]
+FormatOption = Annotated[Literal["parquet", "csv"], typer.Option("--format", help="Of the part files.")]
+TitlesOption = Annotated[bool, typer.Option("--titles", help="Add the items' titles.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace another job's parts in the folder.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes, each with the model in memory (Ray: 2)."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(score)
+    app.command()(similar)
+    app.command()(retract)
+
+
+def score(
+    bundle: BundleArgument,
+    out_dir: OutOption,
+    top_k: Annotated[int, typer.Option(min=1, help="Recommendations per user.")] = 20,
+    users: Annotated[
+        Path | None, typer.Option(help="Only these users: one id a line, or Parquet / CSV with user_id.")
+    ] = None,
+    items: Annotated[
+        Path | None,
+        typer.Option(
+            help="Only these items: one id a line, or Parquet / CSV with item_id and any attributes of today, which "
+            "go before those known at training."
+        ),
+    ] = None,
+    exclude: Annotated[Path | None, typer.Option(help="Never these items: out of stock, advertised already.")] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(help="Only items for which this holds, as in SQL: \"price < 20 and category = 'lamp'\"."),
+    ] = None,
+    at_most: Annotated[int | None, typer.Option(min=1, help="Items in a list with the same value of --per.")] = None,
+    per: Annotated[str | None, typer.Option(help="The attribute that --at-most counts by, e.g. `brand`.")] = None,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="List what a user has chosen already, too.")
+    ] = False,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="Score these links alone, seen or not: Parquet / CSV with user_id and item_id."),
+    ] = None,
+    shard_size: Annotated[int, typer.Option(min=1, help="Users per part file.")] = 10_000,
+    form: FormatOption = "parquet",
+    titles: TitlesOption = False,
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="This machine, or Ray workers.")] = "local",
+    workers: WorkersOption = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse users and items that the model does not know.")
+    ] = False,
+    overwrite: OverwriteOption = False,
+    write_back: Annotated[str | None, typer.Option(help="Store that gets the RECOMMENDED links.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score every user against the whole catalogue; the same call again resumes where it stopped.
+
+    Under restrictions a list is the exact best of what is left.
+    """
+    from modalweave.cli import tables
+    from modalweave.progress import Stages
+    from modalweave.stages import score as scoring
+    from modalweave.stages.score_files import read_restrictions
+
+    options = {
+        "top_k": top_k,
+        "shard_size": shard_size,
+        "format": form,
+        "titles": titles,
+        "engine": engine,
+        "workers": workers,
+    }
+    restrictions = read_restrictions(
+        items=items,
+        exclude=exclude,
+        where=where,
+        include_seen=include_seen,
+        at_most=at_most,
+        per=per,
+        pairs=pairs,
+    )
+    with _terminated_between_parts() as stop:
+        result = scoring.score(
+            bundle,
+            out_dir,
+            options,
+            users_file=users,
+            restrictions=restrictions,
+            strict=strict,
+            write_back=write_back,
+            fresh=overwrite,
+            stop=stop,
+            stages=Stages(quiet=as_json),
+        )
+    tables.finish(result, as_json, tables.scores)
+
+
+def similar(
+    bundle: BundleArgument,
+    out_dir: OutOption,
+    by: Annotated[
+        Literal["model", "text", "image", "audio"],
+        typer.Option(help="What makes items alike: what the model learned, or a modality's vectors in the graph."),
+    ] = "model",
+    top_k: Annotated[int, typer.Option(min=1, help="Similar items of each item.")] = 20,
+    shard_size: Annotated[int, typer.Option(min=1, help="Items per part file.")] = 10_000,
+    form: FormatOption = "parquet",
+    titles: TitlesOption = False,
+    overwrite: OverwriteOption = False,
+    as_json: AsJson = False,
+) -> None:
+    """List what is most like each item of the catalogue; the same call again resumes where it stopped."""
+    from modalweave.cli import tables
+    from modalweave.progress import Stages
+    from modalweave.stages import score as scoring
+
+    options = {"top_k": top_k, "shard_size": shard_size, "format": form, "titles": titles}
+    with _terminated_between_parts() as stop:
+        stages = Stages(quiet=as_json)
+        result = scoring.similar(bundle, out_dir, options, by=by, fresh=overwrite, stop=stop, stages=stages)
+    tables.finish(result, as_json, tables.scores)
+
+
+def retract(
+    model: Annotated[str, typer.Option(help="The links' `model`: the bundle's hash.", show_default=False)],
+    config: Annotated[Path | None, typer.Argument(help="The run whose store to clean.")] = None,
+    store: Annotated[
+        str | None, typer.Option(help="`ladybug:PATH` or a Bolt address; else the config's store.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the RECOMMENDED links that a model wrote back; other models' links stay."""
+    from modalweave.cli import tables
+    from modalweave.stores import retract_model
+
+    tables.finish(retract_model(store, config, model), as_json, tables.pairs)
+
+
+@contextmanager
+def _terminated_between_parts() -> Iterator[Callable[[], bool]]:
+    """SIGTERM, as a scheduler sends it, lets the part under way be finished; the command then exits 143."""
+    from modalweave.stages.score import stopping_on_sigterm
+    from scoring.errors import Stopped
+
+    try:
+        with stopping_on_sigterm() as stop:
+            yield stop
+    except Stopped as stopped:
+        typer.echo(f"modalweave: {stopped}", err=True)
+        raise typer.Exit(143) from None
