@@ -42,7 +42,7 @@ class EASEConfig(RecencyConfig, extra="forbid"):
     search_users: PositiveInt = 20_000
     """Validation users a choice looks at (a seeded sample); an eighth of them above `dense_limit` items."""
 
-    dense_limit: PositiveInt = 20_000
+    dense_limit: PositiveInt = 10_000
     """Items above which the low-rank form is used (the exact one holds items x items float32, three times)."""
 
     rank: PositiveInt = 512
@@ -91,13 +91,13 @@ class GraphFilterConfig(RecencyConfig, extra="forbid"):
     """Singular vectors of the truncation that `low_rank_weight` blends in (dense form only)."""
 
     search_users: PositiveInt = 3000
-    """Validation users the search looks at (a seeded sample); an eighth of them above `dense_limit` items, where
-    only output exponent, hops and cold weight are searched."""
+    """Validation users the search looks at (a seeded sample); fewer above `dense_limit` items, in proportion, down to an
+    eighth. There long histories leave only output exponent, hops and cold weight to be searched."""
 
     search_rounds: PositiveInt = 1
     """Passes of the coordinate search over all parameters; a last one over the quick ones follows."""
 
-    dense_limit: PositiveInt = 20_000
+    dense_limit: PositiveInt = 10_000
     """Items above which every matrix stays sparse and rows are pruned."""
 
     row_entries: PositiveInt = 300

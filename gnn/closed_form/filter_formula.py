@@ -103,14 +103,17 @@ def cold_similarity(history: sp.csr_matrix, parameters: FilterParameters) -> flo
 
 
 def sparse_similarity(
-    history: sp.csr_matrix, parameters: FilterParameters, entries: int
+    history: sp.csr_matrix, parameters: FilterParameters, entries: int, gram: sp.csr_matrix | None = None
 ) -> tuple[sp.csr_matrix, float]:
-    """S with the `entries` largest of each row, computed a block of rows at a time, and the share of its sum kept."""
-    columns = weighted_history(history, parameters.user_exponent).T.tocsr()
+    """S with the `entries` largest of each row, computed a block of rows at a time, and the share of its sum kept.
+
+    `gram` is C where it is at hand.
+    """
+    columns = weighted_history(history, parameters.user_exponent).T.tocsr() if gram is None else None
     sums: list[float] = []
 
     def similarity(start: int, stop: int) -> sp.csr_matrix:
-        block = (columns[start:stop] @ history).tocsr()
+        block = gram[start:stop] if columns is None else (columns[start:stop] @ history).tocsr()
         whole = normalised(block, history, parameters, first_row=start)
         sums.append(float(whole.data.sum()))
         return whole

@@ -36,6 +36,10 @@ LOW_RANK_WEIGHTS = (0.25, 0.5)
 _BLOCK_USERS = 128
 """Users scored at once."""
 
+GRAM_PRODUCTS = 10_000_000
+"""Products that sum to the co-occurrence matrix (the squared lengths of all histories) up to which a search with pruned
+rows holds it: its entries are no more, 8 bytes each."""
+
 
 class FilterSearch:
     """Climbs from the default parameters, one at a time, while validation quality rises.
@@ -122,8 +126,8 @@ class FilterSearch:
         return [*cheap, (_field("cold_weight"), 1.0), (_hop(0), 0.5), (_hop(1), 1.0)] if self.modalities else cheap
 
     def _dear(self) -> list[tuple[_Move, float]]:
-        if self.blocks.entries is not None:
-            return []  # each of them costs a co-occurrence matrix of the whole catalogue
+        if not self.blocks.holds_gram:
+            return []  # each of them would cost a co-occurrence matrix of the whole catalogue
         dear = [(_field(name), 0.1) for name in ("user_exponent", "input_exponent")]
         dear += [(_field("power"), 0.15), (_field("diagonal"), 0.5)]
         shared = self.modalities if len(self.modalities) > 2 else self.modalities[1:]  # of two, one decides both
@@ -168,6 +172,8 @@ class _Blocks:
         self.low_rank, self.seed = low_rank, seed
         self.users, self.rows = validation.users, history[validation.users.numpy()]
         self.cold = np.flatnonzero(history.getnnz(axis=0) == 0)
+        products = float((np.diff(history.indptr).astype(np.float64) ** 2).sum())
+        self.holds_gram = entries is None or products <= GRAM_PRODUCTS
         self._gram, self._spread = Held[sp.csr_matrix](), Held[list[np.ndarray]]()
         self._to_cold, self._plain = Held[list[Tensor]](), Held[_Plain]()
 
@@ -257,7 +263,8 @@ class _Blocks:
     def _products(self, parameters: FilterParameters) -> list[np.ndarray]:
         neutral = parameters.model_copy(update={"output_exponent": 0.0})
         if self.entries is not None:
-            base, _ = sparse_similarity(self.history, neutral, self.entries)
+            gram = self.gram(parameters) if self.holds_gram else None
+            base, _ = sparse_similarity(self.history, neutral, self.entries, gram)
             return [(rows @ base).toarray() for rows in self._smoothed(parameters)]
         mixed = mixed_links(self.media, parameters)
         base = normalised(self.gram(parameters), self.history, neutral)

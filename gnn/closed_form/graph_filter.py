@@ -7,7 +7,7 @@ from torch_geometric.data import HeteroData
 from common.progress import Progress
 from gnn.closed_form.config import FilterParameters, GraphFilterConfig
 from gnn.closed_form.filter_formula import dense_filter, media_matrices, sparse_filter
-from gnn.closed_form.filter_search import FilterSearch
+from gnn.closed_form.filter_search import GRAM_PRODUCTS, FilterSearch
 from gnn.closed_form.recency import Recent
 from gnn.components import Watch
 from gnn.footprint import FLOAT, Footprint, Sizes
@@ -38,8 +38,8 @@ class GraphFilter(Recent[GraphFilterConfig]):
     def fit(self, data: HeteroData, *, seed: int = 0, progress: Progress | None = None) -> ItemItemScorer:
         """Dense weights up to `dense_limit` items, else sparse ones."""
         config, media = self.config, media_matrices(data)
-        dense = int(data["Item"].num_nodes) <= config.dense_limit
-        users = config.search_users if dense else config.search_users // 8
+        items = int(data["Item"].num_nodes)
+        dense, users = items <= config.dense_limit, _searched(config, items)
         search = None
 
         def at_first(history: sp.csr_matrix) -> ItemItemScorer:
@@ -76,9 +76,9 @@ class GraphFilter(Recent[GraphFilterConfig]):
     @classmethod
     def footprint(cls, sizes: Sizes, config: GraphFilterConfig) -> Footprint:
         """Up to `dense_limit` items 20 I^2 (co-occurrence, filter, its smoothed forms, one more to blend) and the
-        scores of the searched users; above it 40 I row_entries. Co-occurrence has at most P^2 / U entries for equal
-        histories."""
-        blocks = 8 * FLOAT * min(config.search_users, sizes.users) * sizes.items
+        scores of the searched users; above it 40 I row_entries, and co-occurrence about 20 times where the search holds
+        it. Co-occurrence has at most P^2 / U entries for equal histories."""
+        blocks = 8 * FLOAT * min(_searched(config, sizes.items), sizes.users) * sizes.items
         together = min(float(sizes.items) ** 2, 2.0 * sizes.pairs**2 / max(sizes.users, 1))
         links = sum(m.links for m in sizes.media.values())
         if sizes.items <= config.dense_limit:
@@ -92,11 +92,18 @@ class GraphFilter(Recent[GraphFilterConfig]):
                 lower="gnn.graph_filter.dense_limit",
             )
         rows = sizes.items * config.row_entries
+        times = 20 if together <= GRAM_PRODUCTS and config.parameters is None else 1
         return Footprint(
             "graph_filter",
-            40 * rows + blocks // 8,
+            40 * rows + blocks,
             8 * rows,
-            edges=3 * together,
-            moved=30.0 * blocks / 8,
+            edges=3 * together * times,
+            moved=30.0 * blocks,
             lower="gnn.graph_filter.row_entries",
         )
+
+
+def _searched(config: GraphFilterConfig, items: int) -> int:
+    """Validation users of the search: above `dense_limit` items so many that their scores take no more than at it."""
+    share = min(1.0, config.dense_limit / max(items, 1))
+    return max(round(config.search_users * share), config.search_users // 8)

@@ -32,7 +32,7 @@ def stages(sizes: Sizes, **gnn: Any) -> list[Footprint]:
         (
             "graph_filter",
             LARGE,
-            40 * 40_000 * 300 + 4 * 3000 * 40_000,
+            40 * 40_000 * 300 + 32 * 750 * 40_000,
             8 * 40_000 * 300,
             "gnn.graph_filter.row_entries",
         ),

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnn.closed_form import ease as ease_module
+from gnn.closed_form import filter_search
 from gnn.closed_form.config import EASEConfig, FilterParameters, GraphFilterConfig, ItemKNNConfig
 from gnn.closed_form.ease import EASE, neighbourhoods
 from gnn.closed_form.filter_formula import (
@@ -207,12 +208,22 @@ def test_the_truncation_is_tried_for_dense_weights_only(entries: int | None, low
     assert search(entries, low_rank).blend is blend
 
 
-def test_a_large_catalogue_keeps_what_costs_a_cooccurrence_matrix() -> None:
-    start = FilterParameters()
-    found = search(entries=8).run(start, 1, None)
-    assert {name: getattr(found, name) for name in ("user_exponent", "input_exponent", "power", "diagonal")} == {
-        name: getattr(start, name) for name in ("user_exponent", "input_exponent", "power", "diagonal")
-    }
+COSTLY = ("user_exponent", "input_exponent", "power", "diagonal")
+"""What takes a co-occurrence matrix of its own."""
+
+
+def test_pruned_rows_are_searched_like_dense_ones() -> None:
+    start = FilterParameters(input_exponent=1.0, hops=(0.0, 0.0))
+    dense, pruned = (search(entries, low_rank=0).run(start, 1, None) for entries in (None, 40))
+    assert pruned == dense
+    assert any(getattr(pruned, name) != getattr(start, name) for name in COSTLY)
+
+
+def test_long_histories_keep_what_costs_a_cooccurrence_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filter_search, "GRAM_PRODUCTS", 100)
+    start = FilterParameters(input_exponent=1.0, hops=(0.0, 0.0))
+    found = search(entries=40).run(start, 1, None)
+    assert found.model_dump(include=set(COSTLY)) == start.model_dump(include=set(COSTLY))
     assert found.modality_weights == pytest.approx({"text": 0.7, "image": 0.3})
 
 
