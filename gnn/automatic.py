@@ -13,7 +13,7 @@ from gnn.ensemble_weights import fit_weights
 from gnn.errors import NothingToLearn
 from gnn.footprint import Footprint, Sizes, weighed
 from gnn.matrices import new_items
-from gnn.network.config import STEPS, NetworkConfig
+from gnn.network.config import USER_STEPS, NetworkConfig
 from gnn.ranker.recommender import ranked_section, second_stage, with_second_stage
 from gnn.scorers.base import Scorer, SumScorer
 from gnn.sections import NETWORK
@@ -83,7 +83,7 @@ def space(users: int, pairs: int, new_items: bool = False) -> list[dict[str, Any
     """
     dense = (*DENSE, NEW_ITEMS) if new_items else DENSE
     entries = dense if pairs >= LONG_HISTORY * users else SPARSE
-    least = users // STEPS
+    least = users // USER_STEPS
     return [e | {"batch_users": max(e["batch_users"], least)} if "batch_users" in e else e for e in entries]
 
 

@@ -91,8 +91,8 @@ class GraphFilterConfig(RecencyConfig, extra="forbid"):
     """Singular vectors of the truncation that `low_rank_weight` blends in (dense form only)."""
 
     search_users: PositiveInt = 3000
-    """Validation users the search looks at (a seeded sample); fewer above `dense_limit` items, in proportion, down to an
-    eighth. There long histories leave only output exponent, hops and cold weight to be searched."""
+    """Validation users the search looks at (a seeded sample); fewer above `dense_limit` items, down to an eighth. There
+    long histories leave only output exponent, hops and cold weight to be searched."""
 
     search_rounds: PositiveInt = 1
     """Passes of the coordinate search over all parameters; a last one over the quick ones follows."""

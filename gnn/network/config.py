@@ -19,9 +19,9 @@ from gnn.network.registries import FUSIONS, LOSSES, PROPAGATIONS, SCHEDULES
 
 Modality = Literal["text", "image", "audio"]
 
-STEPS = 60
-"""Batches an epoch at most where their size is not given: each passes messages over the graph, so that with more and
-more of them an epoch would grow with the square of the interactions."""
+STEPS, USER_STEPS = 60, 40
+"""Batches of pairs, or of users, an epoch at most where their size is not given: each passes messages over the graph,
+so that with more and more of them an epoch would grow with the square of the interactions."""
 
 BATCH_USERS, BATCH_SIZE = 512, 2048
 """Users or training pairs of a batch at least."""
@@ -34,6 +34,9 @@ MAX_FEATURES = 256
 
 BLOCK_ROWS = 2048
 """Users whose scores the softmax over drawn items holds at once."""
+
+VALIDATION_SCORES = 140_000_000
+"""Scores of a validation during training at most, about: its time stays a small part of the training's."""
 
 RelationName = Literal["SIMILAR", "RELATED", "FOLLOWS"]
 
@@ -99,7 +102,7 @@ class NetworkConfig(BaseModel, extra="forbid"):
     loss: Annotated[str, AfterValidator(LOSSES.checked)] = "softmax"
     """`softmax` (all items, cosine), `sampled_softmax` (cosine, logQ correction) or `bpr` (dot product)."""
 
-    full_softmax_items: PositiveInt = 50_000
+    full_softmax_items: PositiveInt = 10_000
     """Items above which `softmax` becomes `sampled_softmax`: all scores grow with users times items."""
 
     temperature: PositiveFloat = 0.25
@@ -108,7 +111,7 @@ class NetworkConfig(BaseModel, extra="forbid"):
     user_weight_power: float = Field(default=0.0, ge=0, le=1)
     """Softmax losses: a user's pairs weigh `pairs ** -power`; 0 = every pair alike, 1 = every user alike."""
 
-    negatives: PositiveInt = 8192
+    negatives: PositiveInt = 4096
     """Items drawn for each batch by `sampled_softmax`."""
 
     cold_negatives: bool = True
@@ -130,7 +133,7 @@ class NetworkConfig(BaseModel, extra="forbid"):
     """Factor on the learning rate of one modality's projection, to help a weak modality keep up."""
 
     batch_users: PositiveInt | None = None
-    """Softmax losses: users in a batch, with all their pairs; None takes a sixtieth of all, at least 512."""
+    """Softmax losses: users in a batch, with all their pairs; None takes a fortieth of all, at least 512."""
 
     batch_size: PositiveInt | None = None
     """`bpr` and sampled batches: training pairs in one; None takes a sixtieth of all, at least 2,048 (sampled: at most
@@ -168,7 +171,7 @@ class NetworkConfig(BaseModel, extra="forbid"):
     """Epochs between validations."""
 
     validation_users: PositiveInt = 20_000
-    """Users measured by a validation during training, about; the same ones each time."""
+    """Users measured by a validation during training, about, the same ones each time; of over 7,000 items fewer."""
 
     regularisation: NonNegativeFloat = 0.0
     """Weight of the squared length of the learned start vectors of a batch."""
@@ -190,7 +193,7 @@ class NetworkConfig(BaseModel, extra="forbid"):
 
     def users_a_step(self, users: int) -> int:
         """Users of a batch where so many have training pairs."""
-        return self.batch_users or max(BATCH_USERS, users // STEPS)
+        return self.batch_users or max(BATCH_USERS, users // USER_STEPS)
 
     def pairs_a_step(self, pairs: int, *, sampled: bool = False) -> int:
         """Training pairs of a batch where the graph has so many."""

@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from evaluation.metrics import user_metrics
+from gnn.network.config import VALIDATION_SCORES
 from gnn.network.hetero_network import HeteroNetwork
 from gnn.scorers.base import DotScorer
 from gnn.scorers.ranking import top_items
@@ -27,10 +28,12 @@ def finished_scorer(network: HeteroNetwork, cosine: bool) -> DotScorer:
 
 
 def validate(network: HeteroNetwork, cosine: bool, valid: sp.csr_matrix) -> dict[str, float]:
-    """Mean NDCG@20 and recall@20 over users with validation pairs (at most about `validation_users`, evenly
-    spaced), training items masked."""
+    """Mean NDCG@20 and recall@20 over users with validation pairs, training items masked.
+
+    Of many users or items, evenly spaced users: about `validation_users`, and about `VALIDATION_SCORES` scores.
+    """
     users = np.flatnonzero(np.diff(valid.indptr))
-    step = max(1, len(users) // network.config.validation_users)
+    step = max(1, len(users) // network.config.validation_users, len(users) * valid.shape[1] // VALIDATION_SCORES)
     users = users[::step]
     depth = min(20, valid.shape[1])
     scorer = finished_scorer(network, cosine)

@@ -11,36 +11,40 @@ from gnn.network.footprint import network_footprint
 IMAGE = {"image": Medium(6500, 1280, 65000)}
 
 KNOWN: dict[str, tuple[Sizes, dict[str, Any], tuple[int, int, float, float, float, str]]] = {
-    "defaults": (Sizes(1000, 500, 5000), {}, (38188000, 384000, 7.68e9, 2743750.0, 6e8, "gnn.batch_users")),
+    "defaults": (
+        Sizes(1000, 500, 5000),
+        {},
+        (38188000, 384000, 7680000000.0, 2743750.0, 600000000.0, "gnn.batch_users"),
+    ),
     "media and entities": (
         Sizes(9000, 7000, 60000, 7000, 1500, 20000, 0, {"text": Medium(7000, 384, 70000), **IMAGE}),
         {},
-        (375390592, 4096000, 1.93536e12, 759712500.0, 1.008e11, "gnn.batch_users"),
+        (278512000, 4096000, 1935360000000.0, 759712500.0, 100800000000.0, "gnn.batch_users"),
     ),
     "one channel, bpr": (
         Sizes(9000, 7000, 60000, 7000, media=IMAGE),
         {"fusion": "feature", "loss": "bpr", "layers": 3},
-        (312035456, 4096000, 8.064e11, 1017412500.0, 1.44e11, "gnn.embedding_dim"),
+        (242256000, 4096000, 806400000000.0, 1017412500.0, 144000000000.0, "gnn.embedding_dim"),
     ),
     "drawn items": (
         Sizes(200_000, 90_000, 3_000_000, 1000, follows=50_000),
         {"embedding_dim": 128},
-        (2934645504, 148480000, 50331648e6, 86888640864.08641, 7127752775277.528, "gnn.embedding_dim"),
+        (2721394944, 148480000, 25165824000000.0, 58080000000.0, 4751360000000.0, "gnn.embedding_dim"),
     ),
     "sampled by size": (
         Sizes(2_000_000, 500_000, 80_000_000, 1000, media={"image": Medium(500_000, 512, 5_000_000)}),
         {},
-        (23336228864, 640000000, 9.437184e14, 3.8016e12, 8.125e14, "gnn.embedding_dim"),
+        (23336228864, 640000000, 817889280000000.0, 3801600000000.0, 812500000000000.0, "gnn.embedding_dim"),
     ),
     "sampled, bpr": (
         Sizes(50_000, 20_000, 900_000, 0, 300, 40_000, 0, {"audio": Medium(20_000, 0, 200_000)}),
         {"loss": "bpr", "batching": "sampled", "fan_out": 5},
-        (760072592, 17920000, 0.0, 1.1124e10, 1.12300032e12, "gnn.embedding_dim"),
+        (609077648, 17920000, 0.0, 11124000000.0, 1123000320000.0, "gnn.embedding_dim"),
     ),
     "no media": (
         Sizes(50_000, 20_000, 900_000, media={"audio": Medium(20_000, 64, 200_000)}),
         {"modalities": (), "layers": 0, "epochs": 5},
-        (600126592, 17920000, 1.92e12, 9e6, 64537815126.05042, "gnn.batch_users"),
+        (433794944, 17920000, 393216000000.0, 9000000.0, 43008000000.0, "gnn.negatives"),
     ),
 }
 

@@ -108,7 +108,7 @@ def test_an_epoch_has_so_many_steps_at_most_and_a_step_so_many_pairs_at_least(ta
     assert config.pairs_a_step(600_000) == config.pairs_a_step(600_000, sampled=True) == 10_000
     assert config.pairs_a_step(60_000_000) == 1_000_000 and config.pairs_a_step(60_000_000, sampled=True) == 65_536
     assert config.users_a_step(1000) == 512
-    assert config.users_a_step(60_000) == 1000
+    assert config.users_a_step(60_000) == 1500
     given = NetworkConfig(batch_size=7, batch_users=3)
     assert given.pairs_a_step(60_000_000, sampled=True) == given.pairs_a_step(1000) == 7
     assert given.users_a_step(60_000) == 3
