@@ -109,11 +109,11 @@ def sparse_similarity(
 
     `gram` is C where it is at hand.
     """
-    columns = weighted_history(history, parameters.user_exponent).T.tocsr() if gram is None else None
+    columns = weighted_history(history, parameters.user_exponent).T.tocsr()
     sums: list[float] = []
 
     def similarity(start: int, stop: int) -> sp.csr_matrix:
-        block = gram[start:stop] if columns is None else (columns[start:stop] @ history).tocsr()
+        block = (columns[start:stop] @ history).tocsr() if gram is None else gram[start:stop]
         whole = normalised(block, history, parameters, first_row=start)
         sums.append(float(whole.data.sum()))
         return whole
