@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -24,6 +25,7 @@ from scoring.config import ScoringConfig
 from scoring.errors import ScoringError, Stopped
 from scoring.journal import JOURNAL, MANIFEST, read_parts, remove_strangers, write_record
 from scoring.lock import folder_lock
+from scoring.people import People, people
 from scoring.restrictions import Allowed, Restrictions, allowed
 from scoring.shards import Part, is_whole, part_name, write_part
 
@@ -41,6 +43,8 @@ class Job:
     """Indices of the users to score, in output order."""
     options: ScoringConfig
     allowed: Allowed
+    people: People | None = None
+    """Who is scored by a history that came with the job."""
     similar: bool = False
     """Whether the users are the items."""
 
@@ -60,9 +64,11 @@ class Job:
 
     def read(self) -> Bundle:
         """The bundle, for another process. Raises `ScoringError` where the folder holds another one by now."""
-        bundle = load_bundle(self.bundle_dir)
+        bundle = load_bundle(self.bundle_dir, terms=self.people is not None)
         if bundle.hash != self.bundle_hash:
             raise ScoringError(f"{self.bundle_dir}: the bundle changed while the job ran; start the job again")
+        if self.people is not None:
+            bundle = bundle.with_people(self.people.ids, self.people.histories)
         return bundle.with_strangers(self.unknown) if self.unknown else bundle
 
 
@@ -73,6 +79,7 @@ def run_job(
     *,
     users: Sequence[str] | None = None,
     restrictions: Restrictions | None = None,
+    histories: pl.DataFrame | None = None,
     strict: bool = False,
     fresh: bool = False,
     stop: Callable[[], bool] = lambda: False,
@@ -90,6 +97,8 @@ def run_job(
         options: `top_k` and `shard_size` are pinned in the folder, `engine` may change between calls.
         users: ids to score, in that order; none scores everyone in the bundle's order.
         restrictions: what lists may hold; pairs bring their users with them.
+        histories: `user_id`, `item_id` and where known `weight` of people whom the bundle never met, or whose history
+            grew: only they are scored, and those in `users` and `pairs`.
         strict: refuse users and items that the bundle does not know.
         fresh: start over where the folder holds the parts of another job, instead of refusing.
         stop: asked after each part; where it says yes, the job ends there.
@@ -100,21 +109,29 @@ def run_job(
         Stopped: `stop` said yes; the same call goes on.
         gnn.errors.BundleError: a bundle that is incomplete or altered.
     """
-    bundle = load_bundle(bundle_dir)
+    bundle = load_bundle(bundle_dir, terms=histories is not None)
     _refuse_titles_without(bundle, bundle_dir, options)
     restrictions = restrictions or Restrictions()
     if restrictions.pairs is not None:
         users = restrictions.pairs["user_id"].to_list()
     if options.new_items and restrictions != Restrictions():
         raise ScoringError("scoring.new_items gives places in whole lists; set it to 0 under restrictions")
+    brought = None
+    if histories is not None:
+        if options.new_items:
+            raise ScoringError("scoring.new_items needs people whom the model knows; set it to 0 with histories")
+        brought = people(histories, bundle, users or ())
+        bundle = bundle.with_people(brought.ids, brought.histories)
     unknown = _unknown(bundle, users or (), strict=strict)
     if unknown:
         bundle = bundle.with_strangers(unknown)
     found = allowed(restrictions, bundle, bundle_dir)
+    if brought is not None and brought.unknown_items:
+        found = replace(found, unknown=[*found.unknown, *brought.unknown_items])
     if found.unknown and strict:
         first, count = found.unknown[0], len(found.unknown)
         raise ScoringError(f"unknown item {first!r}, {count} in all; the bundle knows {len(bundle.item_ids)} items")
-    job = Job(bundle_dir, bundle.hash, unknown, out, _indices(bundle, users), options, found)
+    job = Job(bundle_dir, bundle.hash, unknown, out, _indices(bundle, users), options, found, brought)
     plan = _plan(job, None if users is None else bundle.user_ids)
     return _run(job, bundle, plan, fresh=fresh, stop=stop, progress=progress)
 
@@ -239,6 +256,8 @@ def _plan(job: Job, named: Sequence[str] | None) -> dict[str, Any]:
         options["format"] = job.options.format
     if job.options.titles:
         options["titles"] = True
+    if job.people is not None:
+        options["histories_sha256"] = job.people.digest
     options |= job.allowed.plan or {}
     unknown = {"unknown": job.unknown, "unknown_items": list(job.allowed.unknown)}
     plan = {"bundle": job.bundle_hash, "options": options, "users": len(job.users)}

@@ -41,6 +41,7 @@ from gnn.bundle.tensors import (
 from gnn.bundle.verified import REQUIRED, arrays, is_document, verified_files
 from gnn.content import NewItems
 from gnn.errors import BundleError
+from gnn.fold_in import fold_in, grown
 from gnn.ranker.scorer import RankedScorer
 from gnn.scorers.base import Scorer
 from gnn.scorers.served import ServedScorer
@@ -66,11 +67,25 @@ class Bundle:
     """SHA-256 of `manifest.json`, and through it of every file but the documents."""
     titles: list[str | None] | None = None
     """Of each item, where the bundle holds any."""
+    everyone: sp.csr_matrix | None = None
+    """Whose histories say what is popular, where the users are others than those of the fit."""
 
     @cached_property
     def served(self) -> ServedScorer:
         """The scorer with what is popular for the users without a history."""
-        return ServedScorer(self.scorer, self.history)
+        return ServedScorer(self.scorer, self.history, everyone=self.everyone)
+
+    def with_people(self, ids: Sequence[str], histories: sp.csr_matrix) -> "Bundle":
+        """The bundle with these people in place of its users, by what they have chosen (people x items, 1 where).
+
+        Of a person it knows what it knows stays: a history only grows, and nothing seen is listed. `fold_in` says how
+        the scorer takes them; load the bundle with its terms for that.
+        """
+        places = {name: place for place, name in enumerate(self.user_ids)}
+        known = np.array([places.get(name, -1) for name in ids], dtype=np.int64)
+        seen, history = (grown(pairs, histories, known) for pairs in (self.seen, self.history))
+        scorer = fold_in(self.scorer, history.sign(), known, self.history)
+        return replace(self, scorer=scorer, user_ids=list(ids), seen=seen, history=history, everyone=self.history)
 
     def with_strangers(self, ids: Sequence[str]) -> "Bundle":
         """The bundle with more users at the end, of whom nothing is known; they are served what is popular."""

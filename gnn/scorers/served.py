@@ -24,6 +24,8 @@ class ServedScorer:
     history: sp.csr_matrix
     """Users x items: the pairs that the scorer was fitted on, and how much each counts."""
     kind: str = "served"
+    everyone: sp.csr_matrix | None = None
+    """Whose histories say what is popular, where they are not those of `history`."""
 
     @property
     def num_users(self) -> int:
@@ -51,7 +53,7 @@ class ServedScorer:
     @cached_property
     def popularity(self) -> Float[Tensor, "items"]:
         """Each item's users, as a share of the most popular one's."""
-        return popularity(self.history)
+        return popularity(self.history if self.everyone is None else self.everyone)
 
     @cached_property
     def strangers(self) -> Bool[Tensor, "users"]:

@@ -37,6 +37,13 @@ def score(
     users: Annotated[
         Path | None, typer.Option(help="Only these users: one id a line, or Parquet / CSV with user_id.")
     ] = None,
+    histories: Annotated[
+        Path | None,
+        typer.Option(
+            help="Score the people in this file, known or not, by what they chose: Parquet / CSV with user_id, item_id "
+            "[, weight]; nothing is trained."
+        ),
+    ] = None,
     items: Annotated[
         Path | None,
         typer.Option(
@@ -77,7 +84,7 @@ def score(
     from modalweave.cli import tables
     from modalweave.progress import Stages
     from modalweave.stages import score as scoring
-    from modalweave.stages.score_files import read_restrictions
+    from modalweave.stages.score_files import read_histories, read_restrictions
 
     options = {
         "top_k": top_k,
@@ -103,6 +110,7 @@ def score(
             options,
             users_file=users,
             restrictions=restrictions,
+            histories=None if histories is None else read_histories(histories),
             strict=strict,
             write_back=write_back,
             fresh=overwrite,

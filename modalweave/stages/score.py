@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import polars as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -48,6 +49,7 @@ def score(
     stages: Stages,
     users_file: Path | None = None,
     restrictions: Restrictions | None = None,
+    histories: pl.DataFrame | None = None,
     strict: bool = False,
     write_back: str | None = None,
     fresh: bool = False,
@@ -70,6 +72,7 @@ def score(
             job,
             users=users,
             restrictions=restrictions,
+            histories=histories,
             strict=strict,
             fresh=fresh,
             stop=stop,

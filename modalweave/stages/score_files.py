@@ -52,6 +52,12 @@ def read_pairs(path: Path) -> pl.DataFrame:
     return _frame(path, table.select(["user_id", "item_id"]))
 
 
+def read_histories(path: Path) -> pl.DataFrame:
+    """`user_id`, `item_id` and, where the file has it, `weight`, as a data set's interactions are read."""
+    table = conform(_table(path, ("user_id", "item_id")), INTERACTIONS, ("user_id", "item_id"))
+    return _frame(path, table.select(["user_id", "item_id", "weight"]))
+
+
 def _table(path: Path, expected: tuple[str, ...]) -> pa.Table:
     """The rows as they stand; of a text file of one column the lines."""
     label = path.name
