@@ -1,11 +1,13 @@
 """A trained model by itself: no store and no config, ids in and tables out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import scipy.sparse as sp
 import torch
 
 from gnn.bundle.bundle import Bundle, load_bundle
@@ -14,6 +16,8 @@ from gnn.ranker.scorer import retrieval_of
 from gnn.scorers.likeness import likeness
 from gnn.scorers.ranking import top_items, user_blocks
 from modalweave.errors import RunError
+from scoring.people import people
+from scoring.restrictions import Restrictions, allowed
 
 RECOMMENDATIONS = pl.Schema(
     {
@@ -38,8 +42,8 @@ class Model:
     >>> model.recommend(["u7"], k=5)                  # doctest: +SKIP
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
+    def __init__(self, bundle: Bundle, path: Path) -> None:
+        self._bundle, self._path = bundle, path
         self._users = {name: number for number, name in enumerate(bundle.user_ids)}
         self._items = {name: number for number, name in enumerate(bundle.item_ids)}
         self._titles = bundle.titles or [None] * len(bundle.item_ids)
@@ -63,25 +67,65 @@ class Model:
         """SHA-256 of the model, as `scores/` and links in a graph name it: `model.hash[:12]`."""
         return self._bundle.hash
 
-    def recommend(self, users: str | Iterable[str], k: int = 10) -> pl.DataFrame:
+    def recommend(
+        self,
+        users: str | Iterable[str] | None = None,
+        k: int = 10,
+        *,
+        histories: pl.DataFrame | Iterable[tuple[str, str]] | None = None,
+        items: Iterable[str] | None = None,
+        exclude: Iterable[str] | None = None,
+        where: str | None = None,
+        at_most: int | None = None,
+        per: str | None = None,
+        include_seen: bool = False,
+    ) -> pl.DataFrame:
         """The `k` best items that a user has not chosen yet, best first, user by user in the order given.
 
         A user without training history gets what most people chose, and `source` says `popularity`. Titles
         are those that the items had when it was trained. Raises `RunError` that names the users it does not know.
 
             model.recommend(["u7", "u8"], k=5)      # user_id, item_id, title, rank, score, source
+
+        `histories` are people whom the model never met, or whose history grew: (user, item) pairs, or a table with
+        `user_id`, `item_id` and where known `weight`. Without `users` all of them are asked for.
+
+            model.recommend(histories=[("anna", "42"), ("anna", "43")])
+
+        The list is the exact best of what may be listed: some `items`, none of `exclude`, those `where` a condition
+        over their attributes holds, `at_most` so many that have the same value of `per`, seen ones too. Raises
+        `scoring.errors.ScoringError` where nothing is left or a condition cannot be read.
+
+            model.recommend("u7", where="price < 20 and category = 'lamp'", at_most=2, per="brand")
         """
-        wanted = _ids(users)
-        rows, depth = torch.from_numpy(self._rows(wanted, "user")), _count(k)
-        seen = self._bundle.seen
-        items, scores = top_items(self._bundle.served, rows, seen, depth)
-        sources = self._bundle.served.sources(rows.numpy())
-        at, place = np.nonzero(items >= 0)
+        if users is None and histories is None:
+            raise RunError("users and histories are both None; name users, or give the histories of some")
+        named = [] if users is None else _ids(users)
+        bundle = self._bundle
+        if histories is not None:
+            brought = people(_table(histories), self._with_terms, named)
+            bundle = self._with_terms.with_people(brought.ids, brought.histories)
+        wanted = bundle.user_ids if users is None else named
+        rows, depth = torch.from_numpy(_places(wanted, bundle.user_ids, "user")), _count(k)
+        asked = Restrictions(
+            items=None if items is None else pl.DataFrame({"item_id": list(map(str, items))}),
+            exclude=None if exclude is None else list(map(str, exclude)),
+            where=where,
+            at_most=at_most,
+            per=per,
+            include_seen=include_seen,
+        )
+        may = allowed(asked, bundle, self._path)
+        check_known(may.unknown, (), "item", f"the model knows {len(self.items):,} items")
+        seen = sp.csr_matrix(bundle.seen.shape, dtype=np.float32) if include_seen else bundle.seen
+        best, scores = top_items(bundle.served, rows, seen, depth, may.limits)
+        sources = bundle.served.sources(rows.numpy())
+        at, place = np.nonzero(best >= 0)
         return pl.DataFrame(
             {
                 "user_id": [wanted[row] for row in at],
-                "item_id": [self.items[item] for item in items[at, place]],
-                "title": [self._titles[item] for item in items[at, place]],
+                "item_id": [self.items[item] for item in best[at, place]],
+                "title": [self._titles[item] for item in best[at, place]],
                 "rank": place + 1,
                 "score": scores[at, place],
                 "source": [sources[row] for row in at],
@@ -127,10 +171,13 @@ class Model:
         best = order[order != row][: _count(k)]
         return similar_table([self.items[n] for n in best], [self._titles[n] for n in best], scores[best])
 
+    @cached_property
+    def _with_terms(self) -> Bundle:
+        """With what its vectors are summed from, which only histories need."""
+        return load_bundle(self._path, terms=True)
+
     def _rows(self, ids: Sequence[str], what: str) -> np.ndarray:
-        known = self._users if what == "user" else self._items
-        check_known(ids, known, what, f"the model knows {len(known):,} {what}s; train again to add new ones")
-        return np.array([known[name] for name in ids], dtype=np.int64)
+        return _places(ids, self._users if what == "user" else self._items, what)
 
 
 def load(path: str | PathLike[str]) -> Model:
@@ -141,7 +188,7 @@ def load(path: str | PathLike[str]) -> Model:
 
     Raises `gnn.errors.BundleError` in one line where the folder is no bundle or a file was altered.
     """
-    return Model(load_bundle(Path(path)))
+    return Model(load_bundle(Path(path)), Path(path))
 
 
 def check_known(ids: Iterable[str], known: Iterable[str], what: str, way_out: str) -> None:
@@ -151,6 +198,19 @@ def check_known(ids: Iterable[str], known: Iterable[str], what: str, way_out: st
     if unknown:
         named = ", ".join(map(repr, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
         raise RunError(f"unknown {what}{'s' * (len(unknown) > 1)} {named}: {way_out}")
+
+
+def _places(ids: Sequence[str], known: Mapping[str, int] | Sequence[str], what: str) -> np.ndarray:
+    places = known if isinstance(known, Mapping) else {name: number for number, name in enumerate(known)}
+    check_known(ids, places, what, f"the model knows {len(places):,} {what}s; train again to add new ones")
+    return np.array([places[name] for name in ids], dtype=np.int64)
+
+
+def _table(histories: pl.DataFrame | Iterable[tuple[str, str]]) -> pl.DataFrame:
+    """`user_id`, `item_id` as text, and `weight` where there is one."""
+    if not isinstance(histories, pl.DataFrame):
+        histories = pl.DataFrame(list(histories), schema=["user_id", "item_id"], orient="row")
+    return histories.with_columns(pl.col("user_id", "item_id").cast(pl.String))
 
 
 def similar_table(items: Sequence[str], titles: Sequence[str | None], scores: Iterable[float]) -> pl.DataFrame:

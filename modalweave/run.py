@@ -131,15 +131,18 @@ class Run:
 
         return plan(self.config)
 
-    def recommend(self, users: "str | Iterable[str]", k: int = 10) -> "pl.DataFrame":
+    def recommend(self, users: "str | Iterable[str] | None" = None, k: int = 10, **how: Any) -> "pl.DataFrame":
         """The `k` best items that a user has not chosen yet, best first, with their titles.
 
             run.recommend(["u7", "u8"], k=10)      # user_id, item_id, title, rank, score, source
 
         `source` is `model`, or `popularity` for a user without training history. Raises `RunError` that names the
         users that the model does not know.
+
+        `how` are the keywords of `Model.recommend`: `histories` of people whom it never met, `items`, `exclude`,
+        `where`, `at_most` and `per`, `include_seen`.
         """
-        return self._titled(self._model().recommend(users, k))
+        return self._titled(self._model().recommend(users, k, **how))
 
     def similar(self, item: str, *, by: Modality | Literal["model"] = "model", k: int = 10) -> "pl.DataFrame":
         """The `k` items most alike: by their texts, pictures or sounds, or by what the model has learned.
@@ -241,7 +244,7 @@ class Run:
         if not folder.exists():
             raise RunError(f"{folder} is not there; run `modalweave train` first")
         if loaded is None or read_manifest(folder)[1] != loaded.hash:
-            loaded = self._loaded = Model(load_bundle(folder))
+            loaded = self._loaded = Model(load_bundle(folder), folder)
         return loaded
 
     def _store(self) -> "GraphStore":

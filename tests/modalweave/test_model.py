@@ -107,3 +107,26 @@ def test_popularity_knows_no_likeness(tmp_path: Path) -> None:
     popular = DotScorer(torch.ones(3, 1), torch.tensor([[2.0], [1], [0], [0]]))
     with pytest.raises(mw.RunError, match="knows none that are alike"):
         loaded(tmp_path, popular).similar("w")
+
+
+def test_people_whom_it_never_met_are_recommended_to_by_what_they_chose(tmp_path: Path) -> None:
+    model = loaded(tmp_path, item_item())
+    table = model.recommend(histories=[("anna", "y"), ("anna", "w"), ("b", "z")], k=2)
+    assert table.select("user_id", "item_id", "score", "source").rows() == [
+        ("anna", "z", 7.0, "model"),
+        ("anna", "x", 4.0, "model"),
+        ("b", "y", 7.0, "model"),  # w and x from before, z since
+    ]
+    assert model.recommend("a", k=1).rows() == model.recommend("a", 1, histories=[("anna", "y")]).rows()
+    with pytest.raises(mw.RunError, match="give the histories of some"):
+        model.recommend()
+    with pytest.raises(mw.RunError, match="unknown user 'carl'"):
+        model.recommend("carl", histories=[("anna", "y")])
+
+
+def test_lists_of_some_items_alone(tmp_path: Path) -> None:
+    model = loaded(tmp_path, item_item())
+    assert model.recommend("a", 5, items=["y", "w"], include_seen=True)["item_id"].to_list() == ["y", "w"]
+    assert model.recommend("a", 5, exclude=["x"])["item_id"].to_list() == ["z", "y"]
+    with pytest.raises(mw.RunError, match="unknown item 'q'"):
+        model.recommend("a", exclude=["q"])
