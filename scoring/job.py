@@ -113,8 +113,10 @@ def run_job(
     _refuse_titles_without(bundle, bundle_dir, options)
     restrictions = restrictions or Restrictions()
     if restrictions.pairs is not None:
+        if users is not None:
+            raise ScoringError("pairs bring their users with them; leave users out")
         users = restrictions.pairs["user_id"].to_list()
-    if options.new_items and restrictions != Restrictions():
+    if options.new_items and restrictions:
         raise ScoringError("scoring.new_items gives places in whole lists; set it to 0 under restrictions")
     brought = None
     if histories is not None:

@@ -49,6 +49,10 @@ class Restrictions:
         if self.pairs is not None and any(other is not None for other in others):
             raise ScoringError("pairs name all that is scored; leave the other restrictions out")
 
+    def __bool__(self) -> bool:
+        """Whether they restrict anything."""
+        return any(value is not None and value is not False for value in vars(self).values())
+
 
 @dataclass(frozen=True)
 class Allowed:
@@ -74,7 +78,7 @@ def allowed(restrictions: Restrictions, bundle: Bundle, folder: Path) -> Allowed
     if restrictions.pairs is not None:
         return _given(restrictions.pairs, bundle, items)
     plan: dict[str, Any] = {"include_seen": True} if restrictions.include_seen else {}
-    attributes = _attributes(restrictions, items, folder)
+    attributes = _attributes(restrictions, bundle, folder)
     kept = np.ones(len(bundle.item_ids), dtype=bool)
     if restrictions.items is not None:
         kept &= items.mask(restrictions.items["item_id"])
@@ -143,11 +147,13 @@ def _given(pairs: pl.DataFrame, bundle: Bundle, items: _Index) -> Allowed:
     return Allowed(pairs=links, plan={"pairs": links.nnz, "pairs_sha256": digest}, unknown=items.unknown)
 
 
-def _attributes(restrictions: Restrictions, items: _Index, folder: Path) -> pl.DataFrame:
-    """Those of the file of items where it has them, then those of the bundle."""
+def _attributes(restrictions: Restrictions, bundle: Bundle, folder: Path) -> pl.DataFrame:
+    """Those of the file of items where it has them, then those of the bundle, titles among them."""
     if restrictions.where is None and restrictions.per is None:
-        return pl.DataFrame(height=len(items.place))
-    known = read_attributes(folder, len(items.place)).with_columns(item_id=pl.Series(list(items.place)))
+        return pl.DataFrame(height=len(bundle.item_ids))
+    known = read_attributes(folder, len(bundle.item_ids)).with_columns(item_id=pl.Series(bundle.item_ids))
+    if bundle.titles is not None:
+        known = known.with_columns(title=pl.Series(bundle.titles, dtype=pl.String))
     if restrictions.items is None:
         return known
     fresh = restrictions.items.unique("item_id", keep="last")

@@ -14,6 +14,7 @@ from gnn.bundle.verified import verified_files
 from gnn.errors import BundleError
 
 ATTRIBUTES = "attributes.parquet"
+_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_())
 _MOST_TEXT = 4 << 30
 """Bytes of one column's texts: a dictionary can say much of little."""
 
@@ -34,25 +35,26 @@ def read_attributes(bundle: Path, items: int) -> pl.DataFrame:
         return pl.DataFrame(height=items)
     try:
         source = pa.py_buffer(content)
-        names = pq.read_schema(pa.BufferReader(source)).names
-        file = pq.ParquetFile(pa.BufferReader(source), read_dictionary=names)
+        schema = pq.read_schema(pa.BufferReader(source))
+        for column in schema:
+            if column.type not in _TYPES:
+                raise BundleError(f"{ATTRIBUTES}: column {one_line(column.name)!r} is {one_line(str(column.type))}")
+        texts = [column.name for column in schema if pa.types.is_string(column.type)]
+        file = pq.ParquetFile(pa.BufferReader(source), read_dictionary=texts)
         check_size(file, ATTRIBUTES, len(content), items)
         table = file.read(use_threads=False)
         table.validate(full=True)
-        return pl.DataFrame({name: _series(name, table[name]) for name in names})
+        columns = {name: _whole(name, table[name]) if name in texts else table[name] for name in schema.names}
+        return pl.DataFrame({name: pl.Series(name, pl.from_arrow(column)) for name, column in columns.items()})
     except BundleError as error:
-        raise BundleError(f"{bundle}: {error}") from error
-    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise BundleError(f"{bundle}: {error}; train again") from error
+    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError, KeyError) as error:
         raise BundleError(f"{bundle}: {ATTRIBUTES} cannot be read ({one_line(error)}); train again") from error
 
 
-def _series(name: str, column: pa.ChunkedArray) -> pl.Series:
-    kind = column.type
-    if pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type):
-        size = sum(pc.sum(pc.binary_length(c.dictionary).take(c.indices)).as_py() or 0 for c in column.chunks)
-        if size > _MOST_TEXT:
-            raise BundleError(f"{ATTRIBUTES}: column {one_line(name)!r} unpacks to {size} bytes; train again")
-        column = column.cast(pa.string())
-    elif kind not in (pa.int64(), pa.float64(), pa.bool_()):
-        raise BundleError(f"{ATTRIBUTES}: column {one_line(name)!r} is {one_line(str(kind))}; train again")
-    return pl.Series(name, pl.from_arrow(column))
+def _whole(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The texts that a dictionary stands for."""
+    size = sum(pc.sum(pc.binary_length(c.dictionary).take(c.indices)).as_py() or 0 for c in column.chunks)
+    if size > _MOST_TEXT:
+        raise BundleError(f"{ATTRIBUTES}: column {one_line(name)!r} unpacks to {size} bytes")
+    return column.cast(pa.string())

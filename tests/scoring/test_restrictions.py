@@ -149,6 +149,15 @@ def test_restrictions_that_do_not_go_together() -> None:
         Restrictions(pairs=pl.DataFrame({"user_id": ["u1"], "item_id": ["a"]}), include_seen=True)
 
 
+def test_pairs_and_new_items_have_their_own_rules(priced: Path, tmp_path: Path) -> None:
+    some = pl.DataFrame({"user_id": ["u1"], "item_id": ["电影-1"]})
+    with pytest.raises(ScoringError, match="pairs bring their users"):
+        run_job(priced, tmp_path / "out", OPTIONS, users=["u1"], restrictions=Restrictions(pairs=some))
+    places = OPTIONS.model_copy(update={"new_items": 0.2})
+    with pytest.raises(ScoringError, match="set it to 0 under restrictions"):
+        run_job(priced, tmp_path / "out", places, restrictions=Restrictions(items=some.select("item_id")))
+
+
 def test_a_bundle_without_attributes_says_what_to_do(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(ScoringError, match="there are none: train again on items that have some, or give --items"):
         run_job(bundle, tmp_path / "out", OPTIONS, restrictions=Restrictions(where="price < 3"))
