@@ -221,7 +221,7 @@ def test_where_only_media_reach_some_items_a_network_that_reads_them_is_compared
 
 def test_batches_of_the_space_grow_with_the_users() -> None:
     assert [entry["batch_users"] for entry in space(1_000, 100_000)] == [256, 128]
-    assert [entry["batch_users"] for entry in space(200_000, 10_000_000)] == [3333, 3333]
+    assert [entry["batch_users"] for entry in space(200_000, 10_000_000)] == [5000, 5000]
     assert space(200_000, 1_000_000) == list(SPARSE), "takes its batches from the graph"
 
 
