@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, PositiveInt
 
 
 class ScoringConfig(BaseModel, extra="forbid"):
-    """How the whole user base is scored. Only `top_k`, `new_items`, `shard_size`,
+    """How the whole user base is scored. Only `top_k`, `new_items`, `diversity`, `shard_size`,
     `format` and `titles` change the output's bytes."""
 
     top_k: PositiveInt = 20
@@ -15,6 +15,9 @@ class ScoringConfig(BaseModel, extra="forbid"):
     new_items: float = Field(0.0, ge=0, le=1)
     """Share of each list that goes to the best items with media and without any interaction, spread over it; rounded
     to whole places. 0: such an item is there where the model ranks it."""
+
+    diversity: float = Field(0.0, ge=0, lt=1)
+    """How much it counts against an item that the list has a like one already (maximal marginal relevance); 0: not."""
 
     shard_size: PositiveInt = 10_000
     """Users in each part file; what a killed job loses at most."""

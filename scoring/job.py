@@ -22,6 +22,7 @@ from gnn.ranker.scorer import retrieval_of
 from gnn.scorers.base import DotScorer
 from gnn.scorers.likeness import has_alike, likeness
 from scoring.config import ScoringConfig
+from scoring.diversity import item_vectors
 from scoring.errors import ScoringError, Stopped
 from scoring.journal import JOURNAL, MANIFEST, read_parts, remove_strangers, write_record
 from scoring.lock import folder_lock
@@ -80,6 +81,7 @@ def run_job(
     users: Sequence[str] | None = None,
     restrictions: Restrictions | None = None,
     histories: pl.DataFrame | None = None,
+    vectors: Float[Tensor, "items dim"] | None = None,
     strict: bool = False,
     fresh: bool = False,
     stop: Callable[[], bool] = lambda: False,
@@ -99,6 +101,8 @@ def run_job(
         restrictions: what lists may hold; pairs bring their users with them.
         histories: `user_id`, `item_id` and where known `weight` of people whom the bundle never met, or whose history
             grew: only they are scored, and those in `users` and `pairs`.
+        vectors: those of the items, of length 1 or 0 and in the bundle's order, by which `options.diversity` tells them
+            apart; none takes what the model has learned of them.
         strict: refuse users and items that the bundle does not know.
         fresh: start over where the folder holds the parts of another job, instead of refusing.
         stop: asked after each part; where it says yes, the job ends there.
@@ -128,6 +132,10 @@ def run_job(
     if unknown:
         bundle = bundle.with_strangers(unknown)
     found = allowed(restrictions, bundle, bundle_dir)
+    if options.diversity:
+        if found.pairs is not None or options.new_items:
+            raise ScoringError("diversity chooses from whole lists; leave it out with pairs and scoring.new_items")
+        found = replace(found, vectors=item_vectors(bundle.scorer) if vectors is None else vectors)
     if brought is not None and brought.unknown_items:
         found = replace(found, unknown=[*found.unknown, *brought.unknown_items])
     if found.unknown and strict:
@@ -258,6 +266,9 @@ def _plan(job: Job, named: Sequence[str] | None) -> dict[str, Any]:
         options["format"] = job.options.format
     if job.options.titles:
         options["titles"] = True
+    if job.allowed.vectors is not None:
+        digest = hashlib.sha256(job.allowed.vectors.numpy().tobytes()).hexdigest()
+        options |= {"diversity": job.options.diversity, "vectors_sha256": digest}
     if job.people is not None:
         options["histories_sha256"] = job.people.digest
     options |= job.allowed.plan or {}

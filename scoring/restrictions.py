@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from polars.exceptions import ColumnNotFoundError, PolarsError
+from torch import Tensor
 
 from common.text import one_line
 from gnn.bundle.attributes import read_attributes
@@ -62,6 +63,8 @@ class Allowed:
     include_seen: bool = False
     pairs: sp.csr_matrix | None = None
     """Users x items: the only links that are scored."""
+    vectors: Float[Tensor, "items dim"] | None = None
+    """By which the items of a list are to be unlike."""
     plan: Mapping[str, Any] | None = None
     """What a job pins of them: equal plans of one bundle restrict alike."""
     unknown: Sequence[str] = ()
@@ -95,7 +98,7 @@ def allowed(restrictions: Restrictions, bundle: Bundle, folder: Path) -> Allowed
         groups = _kinds(attributes, restrictions.per)
         plan |= {"at_most": restrictions.at_most, "per": restrictions.per, "per_sha256": _digest(groups)}
     limits = Limits(left_out, groups, restrictions.at_most or 1)
-    return Allowed(limits, restrictions.include_seen, None, plan, items.unknown)
+    return Allowed(limits, restrictions.include_seen, plan=plan, unknown=items.unknown)
 
 
 def matching(attributes: pl.DataFrame, condition: str) -> Bool[np.ndarray, "items"]:

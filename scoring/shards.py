@@ -18,6 +18,7 @@ from common.spreadsheet import plain_cells
 from gnn.bundle.bundle import Bundle
 from gnn.scorers.ranking import masked_scores, row_pairs, top_items, user_blocks
 from scoring.config import ScoringConfig
+from scoring.diversity import POOL, diversified
 from scoring.errors import ScoringError
 from scoring.new_items import place_new_items
 from scoring.restrictions import Allowed
@@ -99,7 +100,10 @@ def write_part(
 def _best(bundle: Bundle, users: Int[np.ndarray, "shard"], options: ScoringConfig, allowed: Allowed) -> Links:
     """The `top_k` best items of each user."""
     seen = sp.csr_matrix(bundle.seen.shape, dtype=np.float32) if allowed.include_seen else bundle.seen
-    items, scores = top_items(bundle.served, torch.from_numpy(users), seen, options.top_k, allowed.limits)
+    pool = options.top_k * (1 if allowed.vectors is None else POOL)
+    items, scores = top_items(bundle.served, torch.from_numpy(users), seen, pool, allowed.limits)
+    if allowed.vectors is not None:
+        items, scores = diversified(items, scores, allowed.vectors, options.diversity, options.top_k)
     sources = np.repeat(np.array(bundle.served.sources(users), dtype=object)[:, None], options.top_k, axis=1)
     if options.new_items:
         place_new_items(bundle, users, options.new_items, items, scores, sources)

@@ -17,6 +17,10 @@ OutOption = Annotated[Path, typer.Option("--out", help="Folder for the shards.",
 FormatOption = Annotated[Literal["parquet", "csv"], typer.Option("--format", help="Of the part files.")]
 TitlesOption = Annotated[bool, typer.Option("--titles", help="Add the items' titles.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace another job's parts in the folder.")]
+ByOption = Annotated[
+    Literal["model", "text", "image", "audio"],
+    typer.Option(help="What makes items alike: what the model learned, or a modality's vectors in the graph."),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(min=1, help="Processes, each with the model in memory (Ray: 2)."),
@@ -58,6 +62,10 @@ def score(
     ] = None,
     at_most: Annotated[int | None, typer.Option(min=1, help="Items in a list with the same value of --per.")] = None,
     per: Annotated[str | None, typer.Option(help="The attribute that --at-most counts by, e.g. `brand`.")] = None,
+    diversity: Annotated[
+        float, typer.Option(min=0, max=0.99, help="From 0 to 1: what it counts that a list has a like item already.")
+    ] = 0.0,
+    by: ByOption = "model",
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="List what a user has chosen already, too.")
     ] = False,
@@ -88,6 +96,7 @@ def score(
 
     options = {
         "top_k": top_k,
+        "diversity": diversity,
         "shard_size": shard_size,
         "format": form,
         "titles": titles,
@@ -110,6 +119,7 @@ def score(
             options,
             users_file=users,
             restrictions=restrictions,
+            by=by,
             histories=None if histories is None else read_histories(histories),
             strict=strict,
             write_back=write_back,
@@ -123,10 +133,7 @@ def score(
 def similar(
     bundle: BundleArgument,
     out_dir: OutOption,
-    by: Annotated[
-        Literal["model", "text", "image", "audio"],
-        typer.Option(help="What makes items alike: what the model learned, or a modality's vectors in the graph."),
-    ] = "model",
+    by: ByOption = "model",
     top_k: Annotated[int, typer.Option(min=1, help="Similar items of each item.")] = 20,
     shard_size: Annotated[int, typer.Option(min=1, help="Items per part file.")] = 10_000,
     form: FormatOption = "parquet",

@@ -50,6 +50,7 @@ def score(
     users_file: Path | None = None,
     restrictions: Restrictions | None = None,
     histories: pl.DataFrame | None = None,
+    by: Modality | Literal["model"] = "model",
     strict: bool = False,
     write_back: str | None = None,
     fresh: bool = False,
@@ -58,21 +59,26 @@ def score(
     """Score users against the whole catalogue, optionally writing RECOMMENDED links into a store.
 
     Users of the file whom the model does not know are served what is popular and told; `strict` refuses them.
+    `by` is what `diversity` tells items apart by.
     `fresh` starts over where the folder holds another job's parts, as a run's own `scores/` does after training.
     Raises `scoring.errors.Stopped` after the part in which `stop` said yes.
     """
     if write_back is not None:
         check_target(write_back)
     users = read_users(users_file) if users_file is not None else None
+    folder, job = named_bundle(bundle, stages.note), ScoringConfig.model_validate(options)
+    vectors = None
+    if job.diversity and by != "model":
+        vectors = _vectors(_config_of(bundle, by), folder, by, stages)
     with stages.stage("score", "Scoring") as report:
-        job = ScoringConfig.model_validate(options)
         manifest = run_job(
-            named_bundle(bundle, stages.note),
+            folder,
             out,
             job,
             users=users,
             restrictions=restrictions,
             histories=histories,
+            vectors=vectors,
             strict=strict,
             fresh=fresh,
             stop=stop,
