@@ -104,7 +104,8 @@ class Model:
         bundle = self._bundle
         if histories is not None:
             brought = people(_table(histories), self._with_terms, named)
-            bundle = self._with_terms.with_people(brought.ids, brought.histories)
+            check_known(brought.unknown_items, (), "item", f"the model knows {len(self.items):,} items")
+            bundle = self._with_terms.with_people(brought.ids, brought.histories, brought.seen)
         wanted = bundle.user_ids if users is None else named
         rows, depth = torch.from_numpy(_places(wanted, bundle.user_ids, "user")), _count(k)
         asked = Restrictions(

@@ -69,7 +69,7 @@ class Job:
         if bundle.hash != self.bundle_hash:
             raise ScoringError(f"{self.bundle_dir}: the bundle changed while the job ran; start the job again")
         if self.people is not None:
-            bundle = bundle.with_people(self.people.ids, self.people.histories)
+            bundle = bundle.with_people(self.people.ids, self.people.histories, self.people.seen)
         return bundle.with_strangers(self.unknown) if self.unknown else bundle
 
 
@@ -127,7 +127,7 @@ def run_job(
         if options.new_items:
             raise ScoringError("scoring.new_items needs people whom the model knows; set it to 0 with histories")
         brought = people(histories, bundle, users or ())
-        bundle = bundle.with_people(brought.ids, brought.histories)
+        bundle = bundle.with_people(brought.ids, brought.histories, brought.seen)
     unknown = _unknown(bundle, users or (), strict=strict)
     if unknown:
         bundle = bundle.with_strangers(unknown)

@@ -19,6 +19,8 @@ from gnn.bundle.bundle import Bundle
 from gnn.scorers.ranking import Limits
 from scoring.errors import ScoringError
 
+_LONGEST = 2_000
+"""Characters of a condition: what it takes to compare grows with the square of its parts."""
 _NAMED = 20
 """Columns that a message names."""
 
@@ -104,6 +106,11 @@ def allowed(restrictions: Restrictions, bundle: Bundle, folder: Path) -> Allowed
 def matching(attributes: pl.DataFrame, condition: str) -> Bool[np.ndarray, "items"]:
     """For which items an SQL condition holds. It is parsed and nothing but compared: no query, no file, no function
     that reaches outside. Raises `ScoringError` in one line."""
+    if len(condition) > _LONGEST:
+        raise ScoringError(
+            f"where {condition[:40]!r}...: has {len(condition):,} characters, at most {_LONGEST:,} are read; list the "
+            "items in a file for --items instead"
+        )
     try:
         found = attributes.select(matching=pl.sql_expr(condition))["matching"]
     except ColumnNotFoundError as error:

@@ -75,15 +75,16 @@ class Bundle:
         """The scorer with what is popular for the users without a history."""
         return ServedScorer(self.scorer, self.history, everyone=self.everyone)
 
-    def with_people(self, ids: Sequence[str], histories: sp.csr_matrix) -> "Bundle":
-        """The bundle with these people in place of its users, by what they have chosen (people x items, 1 where).
+    def with_people(self, ids: Sequence[str], histories: sp.csr_matrix, seen: sp.csr_matrix) -> "Bundle":
+        """The bundle with these people in place of its users, by what they have chosen, and seen (people x items, 1
+        where).
 
         Of a person it knows what it knows stays: a history only grows, and nothing seen is listed. `fold_in` says how
         the scorer takes them; load the bundle with its terms for that.
         """
         places = {name: place for place, name in enumerate(self.user_ids)}
         known = np.array([places.get(name, -1) for name in ids], dtype=np.int64)
-        seen, history = (grown(pairs, histories, known) for pairs in (self.seen, self.history))
+        seen, history = grown(self.seen, seen, known), grown(self.history, histories, known)
         scorer = fold_in(self.scorer, history.sign(), known, self.history)
         return replace(self, scorer=scorer, user_ids=list(ids), seen=seen, history=history, everyone=self.history)
 

@@ -61,6 +61,8 @@ def read_histories(path: Path) -> pl.DataFrame:
 def _table(path: Path, expected: tuple[str, ...]) -> pa.Table:
     """The rows as they stand; of a text file of one column the lines."""
     label = path.name
+    if path.suffix in (".json", ".jsonl", ".ndjson"):
+        raise ScoringError(f"{path}: is JSON, which is not read here; write Parquet or CSV")
     if path.suffix == ".parquet" or path.is_dir():
         return read_parquet(path, label)
     if path.suffix in (".csv", ".tsv") or len(expected) > 1:

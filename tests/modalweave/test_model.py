@@ -118,6 +118,8 @@ def test_people_whom_it_never_met_are_recommended_to_by_what_they_chose(tmp_path
         ("b", "y", 7.0, "model"),  # w and x from before, z since
     ]
     assert model.recommend("a", k=1).rows() == model.recommend("a", 1, histories=[("anna", "y")]).rows()
+    with pytest.raises(mw.RunError, match="unknown item 'q'"):
+        model.recommend(histories=[("anna", "q")])
     with pytest.raises(mw.RunError, match="give the histories of some"):
         model.recommend()
     with pytest.raises(mw.RunError, match="unknown user 'carl'"):

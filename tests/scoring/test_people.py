@@ -47,19 +47,22 @@ def test_strangers_are_ranked_by_the_model_and_see_nothing_twice(bundle: Path, t
     assert (manifest["users"], "unknown" in manifest) == (3, False)
 
 
-def test_what_was_not_liked_is_no_history(bundle: Path, tmp_path: Path) -> None:
-    rated = chosen(("anna", 3), ("bo", 5)).with_columns(weight=pl.Series([1.0, -1.0]))
+def test_what_was_not_liked_is_no_history_and_listed_no_more(bundle: Path, tmp_path: Path) -> None:
+    run_job(bundle, tmp_path / "before", OPTIONS, histories=chosen(("anna", 3)))
+    first = lists(tmp_path / "before")["item_id"][0]
+    rated = chosen(("anna", 3), ("anna", first), ("bo", 5)).with_columns(weight=pl.Series([1.0, 0.0, -1.0]))
     run_job(bundle, tmp_path / "out", OPTIONS, histories=rated)
-    assert set(lists(tmp_path / "out")["user_id"]) == {"anna"}
-    with pytest.raises(ScoringError, match="hold 0 rows with a weight above 0"):
-        run_job(bundle, tmp_path / "none", OPTIONS, histories=rated.filter(pl.col("weight") < 0))
+    found = lists(tmp_path / "out")
+    assert found.filter(user_id="anna")["item_id"].to_list()[:3] == lists(tmp_path / "before")["item_id"].to_list()[1:]
+    bo = found.filter(user_id="bo")
+    assert set(bo["source"]) == {"popularity"} and "电影-5" not in bo["item_id"]
 
 
 def test_pairs_and_processes_know_them_too(bundle: Path, tmp_path: Path) -> None:
     histories, pairs = chosen(("anna", 3), ("u9", 5), ("bo", 7)), chosen(("anna", 8), ("u2", 8), ("anna", 3), ("u9", 1))
     asked = Restrictions(pairs=pairs)
     run_job(bundle, tmp_path / "one", OPTIONS, histories=histories, restrictions=asked)
-    two = OPTIONS.model_copy(update={"workers": 2})
+    two = OPTIONS.model_copy(update={"workers": 2})  # a start of two processes: seconds
     run_job(bundle, tmp_path / "two", two, histories=histories, restrictions=asked)
     one, two_files = ({p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in ("one", "two"))
     assert one == two_files

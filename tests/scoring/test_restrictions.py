@@ -130,6 +130,7 @@ def test_unknown_items_are_told_or_refused(priced: Path, tmp_path: Path) -> None
         ({"where": "类别 < 3"}, "cannot compare string with numeric"),
         ({"where": "price in (select 1)"}, "where"),
         ({"where": "read_csv('secret')"}, "unsupported function"),
+        ({"where": "price > 1 and " * 200}, "has 2,800 characters, at most 2,000"),
         ({"where": "price > 1000"}, "0 of 40 items are left"),
         ({"at_most": 2, "per": "brand"}, "per 'brand': no item has such an attribute; there are price, 类别, new"),
         ({"pairs": pl.DataFrame({"user_id": ["u1"], "item_id": ["gone"]})}, "0 of 1 pairs name an item"),
