@@ -34,7 +34,7 @@ def link_media(
     for modality in MODALITIES:
         found = []
         if modality in tables.neighbours and modality in graph.has:
-            found.append(_stamp(_given_links(tables.neighbours[modality], graph.has[modality]), GIVEN))
+            found.append(_stamp(given_links(tables.neighbours[modality], graph.has[modality]), GIVEN))
         own = graph.vectors.get(modality)
         if own is not None and not (own.encoder == GIVEN and found):
             search = partial(nearest, own.ids, own.vectors, config, progress=progress)
@@ -47,6 +47,19 @@ def link_media(
         if across is not None:
             similar[EdgeType("Text", "SIMILAR", MEDIA_LABELS[modality])] = across
     return replace(graph, similar=similar)
+
+
+def given_links(neighbours: pa.Table, has: pa.Table) -> pa.Table:
+    """Neighbouring items' first nodes; where items share a node, the best score of a pair of nodes counts."""
+    nodes = pl.DataFrame(has).filter(pl.col("position") == 0).select("source", "target")
+    linked = (
+        pl.DataFrame(neighbours)
+        .join(nodes.rename({"source": "item_id", "target": "source"}), on="item_id")
+        .join(nodes.rename({"source": "neighbour_id"}), on="neighbour_id")
+        .filter(pl.col("source") != pl.col("target"))
+    )
+    best = linked.group_by("source", "target").agg(pl.col("score").max()).sort("source", -pl.col("score"), "target")
+    return best.to_arrow().cast(SIMILAR)
 
 
 def _across(graph: MediaGraph, modality: str, config: NeighbourConfig, kept: Path | None) -> pa.Table | None:
@@ -64,19 +77,6 @@ def _both_ways(text: MediaVectors, other: MediaVectors, config: NeighbourConfig)
     back = back.rename_columns(["target", "source", "score"]).select(SIMILAR.names)
     both = pl.concat([pl.DataFrame(there), pl.DataFrame(back)]).unique(["source", "target"], maintain_order=True)
     return both.to_arrow().cast(SIMILAR)
-
-
-def _given_links(neighbours: pa.Table, has: pa.Table) -> pa.Table:
-    """Neighbouring items' first nodes; where items share a node, the best score of a pair of nodes counts."""
-    nodes = pl.DataFrame(has).filter(pl.col("position") == 0).select("source", "target")
-    linked = (
-        pl.DataFrame(neighbours)
-        .join(nodes.rename({"source": "item_id", "target": "source"}), on="item_id")
-        .join(nodes.rename({"source": "neighbour_id"}), on="neighbour_id")
-        .filter(pl.col("source") != pl.col("target"))
-    )
-    best = linked.group_by("source", "target").agg(pl.col("score").max()).sort("source", -pl.col("score"), "target")
-    return best.to_arrow().cast(SIMILAR)
 
 
 def _stamp(table: pa.Table, encoder: str) -> pa.Table:

@@ -8,7 +8,7 @@ and `content`. Interactions of one pair are counted (`etl.interactions`). Ids th
 added to it; a strict build stops there. A file of which no row is left stops every build.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,8 +32,12 @@ Check = tuple[pl.Expr, pl.Expr]
 """A condition under which a row is left out, and the reason as text."""
 
 
-def validate(tables: Tables, *, strict: bool, weight: WeightConfig | None = None) -> Tables:
+def validate(
+    tables: Tables, *, strict: bool, weight: WeightConfig | None = None, elsewhere: Collection[str] = ()
+) -> Tables:
     """The tables without the rows that break; those are in `rejected` with file, row and reason.
+
+    `elsewhere` are items that the tables lack and that are known all the same, as neighbours of theirs.
 
     Raises `SourceError` for a column of a wrong type and a file without one good row always, and for the first bad
     row under `strict`.
@@ -55,7 +59,7 @@ def validate(tables: Tables, *, strict: bool, weight: WeightConfig | None = None
     users = _complete(strict, users, "user_id", user_columns, "users")
     item_columns = [(interactions, "item_id"), *((t, "item_id") for t in embeddings.values())]
     items = _complete(strict, items, "item_id", item_columns + ([(media, "item_id")] if media else []), "items")
-    known = set(items["item_id"].to_pylist())
+    known = {*items["item_id"].to_pylist(), *elsewhere}
     neighbours = {m: _neighbours(sieve, table, m, known) for m, table in tables.neighbours.items()}
     triples = None if tables.triples is None else _triples(sieve, tables.triples)
     return replace(

@@ -11,6 +11,7 @@ from torch import Tensor
 from gnn.errors import GnnError
 from gnn.ranker.scorer import RankedScorer
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
+from gnn.scorers.extended import ExtendedScorer
 from gnn.scorers.popular import without_history
 
 _SHRINK = 1.0
@@ -27,6 +28,7 @@ def fold_in(scorer: Scorer, history: sp.csr_matrix, known: Int[np.ndarray, "peop
     - `dot` whose terms are a plain sum over the history (EASE cut to singular vectors): that sum. Exact.
     - any other `dot`: a linear map from histories to vectors, by ridge regression on the model's own users; of a person
       known before also what the map leaves of their vector, which makes it exact.
+    - a catalogue that has grown: as before it grew; what is new in it moves no score.
     - `sum` and `ranked`: by their parts; habits that only a graph tells are those of the median user, and nobody's
       friends are known.
 
@@ -39,6 +41,9 @@ def fold_in(scorer: Scorer, history: sp.csr_matrix, known: Int[np.ndarray, "peop
         return _dot(scorer, history, known, fitted)
     if isinstance(scorer, SumScorer):
         return replace(scorer, parts=[fold_in(part, history, known, fitted) for part in scorer.parts])
+    if isinstance(scorer, ExtendedScorer):
+        items = scorer.scorer.num_items
+        return replace(scorer, scorer=fold_in(scorer.scorer, history[:, :items], known, fitted[:, :items]))
     if isinstance(scorer, RankedScorer):
         retrieval = scorer.retrieval
         evidence = retrieval.evidence

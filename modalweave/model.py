@@ -29,7 +29,8 @@ RECOMMENDATIONS = pl.Schema(
         "source": pl.String,
     }
 )
-"""`rank` counts from 1; `source` says what ranked the list: `model` or `popularity`."""
+"""`rank` counts from 1; `source` says what ranked the item: `model`, `popularity`, or `content` for one that came after
+training."""
 
 SIMILAR = pl.Schema({"item_id": pl.String, "title": pl.String, "rank": pl.Int32, "score": pl.Float64})
 """`rank` counts from 1; `score` compares items of one list only."""
@@ -120,7 +121,7 @@ class Model:
         check_known(may.unknown, (), "item", f"the model knows {len(self.items):,} items")
         seen = sp.csr_matrix(bundle.seen.shape, dtype=np.float32) if include_seen else bundle.seen
         best, scores = top_items(bundle.served, rows, seen, depth, may.limits)
-        sources = bundle.served.sources(rows.numpy())
+        sources = bundle.sources(rows.numpy(), best)
         at, place = np.nonzero(best >= 0)
         return pl.DataFrame(
             {
@@ -129,7 +130,7 @@ class Model:
                 "title": [self._titles[item] for item in best[at, place]],
                 "rank": place + 1,
                 "score": scores[at, place],
-                "source": [sources[row] for row in at],
+                "source": sources[at, place].tolist(),
             },
             schema_overrides=RECOMMENDATIONS,
         )
@@ -175,7 +176,8 @@ class Model:
     @cached_property
     def _with_terms(self) -> Bundle:
         """With what its vectors are summed from, which only histories need."""
-        return load_bundle(self._path, terms=True)
+        bundle, came = load_bundle(self._path, terms=True), self._bundle.arrivals
+        return bundle if came is None else bundle.with_arrivals(came)
 
     def _rows(self, ids: Sequence[str], what: str) -> np.ndarray:
         return _places(ids, self._users if what == "user" else self._items, what)

@@ -172,6 +172,21 @@ class Run:
         with without_library_warnings(), self._store() as store:
             return self._search(store, by, "text", text, k)
 
+    def with_new_items(self, folder: str | PathLike[str]) -> "Model":
+        """The model to serve, and the items of a dataset folder that came after training: nothing is trained.
+
+        Their media are encoded and linked to what is there. Raises `RunError` where no item of the folder is new.
+
+            run.with_new_items("data/monday").recommend(["u7"], k=10)      # source: model, or content for the new
+        """
+        from gnn.bundle.bundle import load_bundle
+        from modalweave.model import Model
+        from modalweave.stages.arrivals import arrivals
+
+        path = self._serving()
+        bundle = load_bundle(path)
+        return Model(bundle.with_arrivals(arrivals(self.config, Path(folder), bundle.item_ids, self._stages())), path)
+
     def explain(self, user: str, item: str, *, limit: int = 10) -> "Explanation":
         """Why an item: paths of the graph from what the user liked to it, and each liked item's share of the score.
 
@@ -236,16 +251,21 @@ class Run:
         """The run's model to serve, read again only where training or refitting has written another one."""
         from gnn.bundle.bundle import load_bundle
         from gnn.bundle.manifest import read_manifest
-        from modalweave.errors import RunError
         from modalweave.model import Model
-        from modalweave.stages.inputs import serving_folder
 
-        loaded, folder = self._loaded, serving_folder(self.workspace, self._stages().note)
-        if not folder.exists():
-            raise RunError(f"{folder} is not there; run `modalweave train` first")
+        loaded, folder = self._loaded, self._serving()
         if loaded is None or read_manifest(folder)[1] != loaded.hash:
             loaded = self._loaded = Model(load_bundle(folder), folder)
         return loaded
+
+    def _serving(self) -> Path:
+        from modalweave.errors import RunError
+        from modalweave.stages.inputs import serving_folder
+
+        folder = serving_folder(self.workspace, self._stages().note)
+        if not folder.exists():
+            raise RunError(f"{folder} is not there; run `modalweave train` first")
+        return folder
 
     def _store(self) -> "GraphStore":
         from modalweave.stores import connect, require_built

@@ -9,6 +9,7 @@ from torch.nn import functional
 from gnn.errors import GnnError
 from gnn.ranker.scorer import retrieval_of
 from gnn.scorers.base import DotScorer, Scorer, SumScorer
+from gnn.scorers.extended import ExtendedScorer
 
 POOL = 5
 """Best items looked at for each place of a list."""
@@ -53,6 +54,8 @@ def item_vectors(scorer: Scorer) -> Float[Tensor, "items dim"]:
 def _parts(scorer: Scorer) -> list[Scorer]:
     if isinstance(scorer, SumScorer):
         return [inner for part in scorer.parts for inner in _parts(part)]
+    if isinstance(scorer, ExtendedScorer):
+        return [scorer.as_dot(part) for part in _parts(scorer.scorer) if isinstance(part, DotScorer)]
     return [scorer]
 
 

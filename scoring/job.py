@@ -18,6 +18,7 @@ from torch import Tensor
 
 from common.progress import Progress
 from gnn.bundle.bundle import Bundle, load_bundle
+from gnn.content import Arrivals
 from gnn.ranker.scorer import retrieval_of
 from gnn.scorers.base import DotScorer
 from gnn.scorers.likeness import has_alike, likeness
@@ -46,6 +47,8 @@ class Job:
     allowed: Allowed
     people: People | None = None
     """Who is scored by a history that came with the job."""
+    arrivals: Arrivals | None = None
+    """Items that came with the job."""
     similar: bool = False
     """Whether the users are the items."""
 
@@ -68,6 +71,8 @@ class Job:
         bundle = load_bundle(self.bundle_dir, terms=self.people is not None)
         if bundle.hash != self.bundle_hash:
             raise ScoringError(f"{self.bundle_dir}: the bundle changed while the job ran; start the job again")
+        if self.arrivals is not None:
+            bundle = bundle.with_arrivals(self.arrivals)
         if self.people is not None:
             bundle = bundle.with_people(self.people.ids, self.people.histories, self.people.seen)
         return bundle.with_strangers(self.unknown) if self.unknown else bundle
@@ -81,6 +86,7 @@ def run_job(
     users: Sequence[str] | None = None,
     restrictions: Restrictions | None = None,
     histories: pl.DataFrame | None = None,
+    arrivals: Arrivals | None = None,
     vectors: Float[Tensor, "items dim"] | None = None,
     strict: bool = False,
     fresh: bool = False,
@@ -101,6 +107,7 @@ def run_job(
         restrictions: what lists may hold; pairs bring their users with them.
         histories: `user_id`, `item_id` and where known `weight` of people whom the bundle never met, or whose history
             grew: only they are scored, and those in `users` and `pairs`.
+        arrivals: items that came after the bundle was fitted; lists hold them where they rank.
         vectors: those of the items, of length 1 or 0 and in the bundle's order, by which `options.diversity` tells them
             apart; none takes what the model has learned of them.
         strict: refuse users and items that the bundle does not know.
@@ -114,6 +121,8 @@ def run_job(
         gnn.errors.BundleError: a bundle that is incomplete or altered.
     """
     bundle = load_bundle(bundle_dir, terms=histories is not None)
+    if arrivals is not None:
+        bundle = bundle.with_arrivals(arrivals)
     _refuse_titles_without(bundle, bundle_dir, options)
     restrictions = restrictions or Restrictions()
     if restrictions.pairs is not None:
@@ -141,7 +150,7 @@ def run_job(
     if found.unknown and strict:
         first, count = found.unknown[0], len(found.unknown)
         raise ScoringError(f"unknown item {first!r}, {count} in all; the bundle knows {len(bundle.item_ids)} items")
-    job = Job(bundle_dir, bundle.hash, unknown, out, _indices(bundle, users), options, found, brought)
+    job = Job(bundle_dir, bundle.hash, unknown, out, _indices(bundle, users), options, found, brought, arrivals)
     plan = _plan(job, None if users is None else bundle.user_ids)
     return _run(job, bundle, plan, fresh=fresh, stop=stop, progress=progress)
 
@@ -152,6 +161,7 @@ def run_similar(
     options: ScoringConfig,
     *,
     by: str = "model",
+    arrivals: Arrivals | None = None,
     vectors: Float[Tensor, "items dim"] | None = None,
     fresh: bool = False,
     stop: Callable[[], bool] = lambda: False,
@@ -160,17 +170,20 @@ def run_similar(
     """The `top_k` items most alike of each item of a bundle, by the same job; returns the manifest.
 
     `vectors` are those of the items, in the bundle's order, where they are not compared by the model; zeros where an
-    item has none. `by` names them. Items of which nothing is known have no list.
+    item has none. `by` names them. `arrivals` came after the bundle was fitted. Items of which nothing is known have no
+    list.
 
     Raises as `run_job` does, and `gnn.errors.GnnError` for a model that tells no items apart.
     """
     bundle = load_bundle(bundle_dir)
+    if arrivals is not None:
+        bundle = bundle.with_arrivals(arrivals)
     _refuse_titles_without(bundle, bundle_dir, options)
     alike = likeness(retrieval_of(bundle.scorer) if vectors is None else DotScorer(vectors, vectors))
     self_only = sp.identity(len(bundle.item_ids), np.float32, "csr")
-    items = replace(bundle, scorer=alike, user_ids=bundle.item_ids, seen=self_only, history=self_only)
+    items = replace(bundle, scorer=alike, user_ids=bundle.item_ids, seen=self_only, history=self_only, arrivals=None)
     known = np.flatnonzero(has_alike(alike))
-    job = Job(bundle_dir, bundle.hash, [], out, known, options, Allowed(), similar=True)
+    job = Job(bundle_dir, bundle.hash, [], out, known, options, Allowed(), arrivals=arrivals, similar=True)
     plan = _plan(job, None)
     plan["options"]["by"] = by
     if vectors is not None:
@@ -271,6 +284,8 @@ def _plan(job: Job, named: Sequence[str] | None) -> dict[str, Any]:
         options |= {"diversity": job.options.diversity, "vectors_sha256": digest}
     if job.people is not None:
         options["histories_sha256"] = job.people.digest
+    if job.arrivals is not None:
+        options |= {"arrivals": len(job.arrivals.items), "arrivals_sha256": job.arrivals.digest}
     options |= job.allowed.plan or {}
     unknown = {"unknown": job.unknown, "unknown_items": list(job.allowed.unknown)}
     plan = {"bundle": job.bundle_hash, "options": options, "users": len(job.users)}

@@ -161,7 +161,7 @@ def _attributes(restrictions: Restrictions, bundle: Bundle, folder: Path) -> pl.
     """Those of the file of items where it has them, then those of the bundle, titles among them."""
     if restrictions.where is None and restrictions.per is None:
         return pl.DataFrame(height=len(bundle.item_ids))
-    known = read_attributes(folder, len(bundle.item_ids)).with_columns(item_id=pl.Series(bundle.item_ids))
+    known = _known(bundle, folder)
     if bundle.titles is not None:
         known = known.with_columns(title=pl.Series(bundle.titles, dtype=pl.String))
     if restrictions.items is None:
@@ -169,6 +169,15 @@ def _attributes(restrictions: Restrictions, bundle: Bundle, folder: Path) -> pl.
     fresh = restrictions.items.unique("item_id", keep="last")
     own = known.drop([name for name in fresh.columns if name != "item_id"], strict=False)
     return own.join(fresh, on="item_id", how="left", maintain_order="left")
+
+
+def _known(bundle: Bundle, folder: Path) -> pl.DataFrame:
+    """The attributes of the bundle's items, and of those that came after it."""
+    if bundle.arrivals is None:
+        return read_attributes(folder, len(bundle.item_ids)).with_columns(item_id=pl.Series(bundle.item_ids))
+    fitted = len(bundle.item_ids) - len(bundle.arrivals.items)
+    held = read_attributes(folder, fitted).with_columns(item_id=pl.Series(bundle.item_ids[:fitted]))
+    return pl.concat([held, bundle.arrivals.items], how="diagonal_relaxed")
 
 
 def _kinds(attributes: pl.DataFrame, name: str) -> Int[np.ndarray, "items"]:

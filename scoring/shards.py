@@ -33,8 +33,8 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of every part; `rank` counts from 1, `source` is what ranked the item: `model`, `popularity` for a user
-without a history, or `content` for a new item that was given its place. Users without candidates have no rows.
-With titles there is a last column `title`."""
+without a history, or `content` for a new item that was given its place or that came after training. Users without
+candidates have no rows. With titles there is a last column `title`."""
 
 SIMILAR = ("item_id", "similar_item_id", "rank", "score")
 """Columns of lists of items for items, `title` after them."""
@@ -104,7 +104,7 @@ def _best(bundle: Bundle, users: Int[np.ndarray, "shard"], options: ScoringConfi
     items, scores = top_items(bundle.served, torch.from_numpy(users), seen, pool, allowed.limits)
     if allowed.vectors is not None:
         items, scores = diversified(items, scores, allowed.vectors, options.diversity, options.top_k)
-    sources = np.repeat(np.array(bundle.served.sources(users), dtype=object)[:, None], options.top_k, axis=1)
+    sources = bundle.sources(users, items)
     if options.new_items:
         place_new_items(bundle, users, options.new_items, items, scores, sources)
     kept = items >= 0

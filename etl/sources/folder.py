@@ -35,6 +35,11 @@ def read(config: SourceConfig) -> Tables:
     return _Reader(config).tables()
 
 
+def read_catalogue(config: SourceConfig) -> Tables:
+    """As `read`, of a folder that need not say who chose what."""
+    return _Reader(config).tables(chosen=False)
+
+
 class _Reader:
     """Reads one folder and keeps what is to be said about it."""
 
@@ -45,8 +50,10 @@ class _Reader:
         self.rejected = [QUARANTINE.empty_table()]
         self.seen: set[str] = set()
 
-    def tables(self) -> Tables:
+    def tables(self, *, chosen: bool = True) -> Tables:
         interactions = self._table("interactions", INTERACTIONS, ("user_id", "item_id"))
+        if interactions is None and not chosen:
+            interactions = INTERACTIONS.empty_table()
         if interactions is None:
             meant = next((note for note in self.notes if "interactions" in note), None)
             cure = meant or "write one (a header line alone will do to explore a catalogue)"

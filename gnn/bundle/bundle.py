@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
+from jaxtyping import Int
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
@@ -39,12 +40,13 @@ from gnn.bundle.tensors import (
     with_terms,
 )
 from gnn.bundle.verified import REQUIRED, arrays, is_document, verified_files
-from gnn.content import NewItems
+from gnn.content import Arrivals, NewItems
 from gnn.errors import BundleError
 from gnn.fold_in import fold_in, grown
 from gnn.ranker.scorer import RankedScorer
 from gnn.scorers.base import Scorer
-from gnn.scorers.served import ServedScorer
+from gnn.scorers.extended import ExtendedScorer
+from gnn.scorers.served import CONTENT, ServedScorer
 
 TERMS, RANKER_ONNX = "terms.safetensors", "ranker.onnx"
 
@@ -69,11 +71,20 @@ class Bundle:
     """Of each item, where the bundle holds any."""
     everyone: sp.csr_matrix | None = None
     """Whose histories say what is popular, where the users are others than those of the fit."""
+    arrivals: Arrivals | None = None
+    """The last items, where they came after the fit."""
 
     @cached_property
     def served(self) -> ServedScorer:
         """The scorer with what is popular for the users without a history."""
         return ServedScorer(self.scorer, self.history, everyone=self.everyone)
+
+    def sources(self, users: Int[np.ndarray, "block"], items: Int[np.ndarray, "block k"]) -> np.ndarray:
+        """What ranked each item of a block of lists, an object array `[block, k]`."""
+        found = np.repeat(np.array(self.served.sources(users), dtype=object)[:, None], items.shape[1], axis=1)
+        if self.arrivals is not None:
+            found[items >= len(self.item_ids) - len(self.arrivals.items)] = CONTENT
+        return found
 
     def with_people(self, ids: Sequence[str], histories: sp.csr_matrix, seen: sp.csr_matrix) -> "Bundle":
         """The bundle with these people in place of its users, by what they have chosen, and seen (people x items, 1
@@ -87,6 +98,25 @@ class Bundle:
         seen, history = grown(self.seen, seen, known), grown(self.history, histories, known)
         scorer = fold_in(self.scorer, history.sign(), known, self.history)
         return replace(self, scorer=scorer, user_ids=list(ids), seen=seen, history=history, everyone=self.history)
+
+    def with_arrivals(self, arrivals: Arrivals) -> "Bundle":
+        """The bundle with more items at the end, which nobody has: `ExtendedScorer` says how they are scored."""
+        known, count = len(self.item_ids), len(arrivals.items)
+
+        def wider(pairs: sp.csr_matrix) -> sp.csr_matrix:
+            return sp.csr_matrix((pairs.data, pairs.indices, pairs.indptr), (pairs.shape[0], known + count))
+
+        titles = [*(self.titles or [None] * known), *arrivals.items["title"]]
+        return replace(
+            self,
+            scorer=ExtendedScorer(self.scorer, arrivals.likeness),
+            item_ids=[*self.item_ids, *arrivals.items["item_id"]],
+            seen=wider(self.seen),
+            history=wider(self.history),
+            new_items=self.new_items.joined(arrivals),
+            titles=titles if any(title is not None for title in titles) else None,
+            arrivals=arrivals,
+        )
 
     def with_strangers(self, ids: Sequence[str]) -> "Bundle":
         """The bundle with more users at the end, of whom nothing is known; they are served what is popular."""

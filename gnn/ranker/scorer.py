@@ -15,6 +15,7 @@ from gnn.ranker.features import MODEL, Features, Scores
 from gnn.ranker.trees import Trees
 from gnn.scorers.base import Scorer, deviations
 from gnn.scorers.contributions import Contribution, Decomposition, decompose
+from gnn.scorers.extended import ExtendedScorer
 from gnn.scorers.ranking import row_pairs, stable_top
 
 START, PLACE = "start", "place"
@@ -183,4 +184,6 @@ class RankedScorer:
 
 def retrieval_of(scorer: Scorer) -> Scorer:
     """What finds the candidates; a scorer without a second stage itself."""
+    if isinstance(scorer, ExtendedScorer):
+        return replace(scorer, scorer=retrieval_of(scorer.scorer))
     return scorer.retrieval.scorer if isinstance(scorer, RankedScorer) else scorer

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from gnn.errors import GnnError
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer
+from gnn.scorers.extended import ExtendedScorer, MixedScorer
 
 
 def likeness(scorer: Scorer) -> Scorer:
@@ -16,6 +17,7 @@ def likeness(scorer: Scorer) -> Scorer:
     - `dot`: the cosine of the items' vectors.
     - `item_item`: `weights[item]`, what a user who chose the item alone is given.
     - `sum`: the parts' own, made comparable and weighted as the scores are.
+    - a catalogue that has grown: an item added is alike as the items are that it resembles.
 
     Raises `GnnError` for a scorer that tells no items apart, as popularity.
     """
@@ -34,6 +36,9 @@ def has_alike(alike: Scorer) -> Bool[np.ndarray, "items"]:
     if isinstance(alike, ItemItemScorer):
         weights = alike.weights
         return weights.any(dim=1).numpy() if isinstance(weights, Tensor) else weights.getnnz(axis=1) > 0
+    if isinstance(alike, ExtendedScorer):
+        assert isinstance(alike.scorer, MixedScorer)
+        return alike.scorer.shares @ has_alike(alike.scorer.scorer).astype(np.float32) > 0
     assert isinstance(alike, SumScorer)
     return np.any([has_alike(part) for part in alike.parts], axis=0)
 
@@ -46,6 +51,12 @@ def _of(scorer: Scorer) -> Scorer | None:
     if isinstance(scorer, ItemItemScorer):
         some = scorer.weights.any() if isinstance(scorer.weights, Tensor) else scorer.weights.nnz
         return ItemItemScorer(sp.identity(scorer.num_items, np.float32, "csr"), scorer.weights) if some else None
+    if isinstance(scorer, ExtendedScorer):
+        known = _of(scorer.scorer)
+        if known is None:
+            return None
+        own = sp.identity(scorer.scorer.num_items, np.float32, "csr")
+        return ExtendedScorer(MixedScorer(known, sp.vstack([own, scorer.means.T], format="csr")), scorer.likeness)
     if isinstance(scorer, SumScorer):
         found = [(_of(part), weight) for part, weight in zip(scorer.parts, scorer.weights, strict=True) if weight]
         parts = [(part, weight) for part, weight in found if part is not None]

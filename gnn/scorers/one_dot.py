@@ -11,6 +11,7 @@ from torch import Tensor
 from common.progress import Progress
 from gnn.blocked import orthonormal, truncated_svd
 from gnn.scorers.base import DotScorer, ItemItemScorer, Scorer, SumScorer, deviations
+from gnn.scorers.extended import ExtendedScorer
 from gnn.scorers.popular import popular_vector, without_history
 from gnn.scorers.ranking import user_blocks
 
@@ -32,6 +33,8 @@ def one_dot(scorer: Scorer, *, max_dimensions: int, seed: int, progress: Progres
     """
     if isinstance(scorer, DotScorer) and scorer.item_vectors.shape[1] <= max_dimensions:
         return scorer
+    if isinstance(scorer, ExtendedScorer):
+        return scorer.as_dot(one_dot(scorer.scorer, max_dimensions=max_dimensions, seed=seed, progress=progress))
     ways = [_by_scores(scorer, max_dimensions, seed, progress), *_by_parts(scorer, max_dimensions, seed)]
     everyone = torch.arange(scorer.num_users)
     sample = everyone[torch.randperm(len(everyone), generator=torch.Generator().manual_seed(seed))[:_JUDGES]]

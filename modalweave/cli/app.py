@@ -171,6 +171,10 @@ def export(
             "or NAME with --out), or a Bolt address."
         ),
     ] = None,
+    new_items: Annotated[
+        Path | None,
+        typer.Option(help="With --to: a dataset folder with items that came after training, which get vectors, too."),
+    ] = None,
     mlflow: Annotated[bool, typer.Option("--mlflow", help="Add what MLflow loads the copy by.")] = False,
     hub: Annotated[bool, typer.Option("--hub", help="A card with the head that Hugging Face's hub reads.")] = False,
     dimensions: Annotated[
@@ -186,13 +190,17 @@ def export(
         raise typer.BadParameter(
             "--onnx, --hub, --mlflow and --precision are of the bundle's copy, not of --to; export twice"
         )
+    if to is None and new_items is not None:
+        raise typer.BadParameter("--new-items adds vectors to what --to writes; a bundle is of what it was trained on")
     from modalweave.cli import tables
     from modalweave.progress import Stages
     from modalweave.stages import export as exporting
 
     stages = Stages(quiet=as_json)
     if to is not None:
-        result = exporting.export_vectors(bundle, to, out_dir, dimensions=dimensions or 256, stages=stages)
+        result = exporting.export_vectors(
+            bundle, to, out_dir, dimensions=dimensions or 256, new_items=new_items, stages=stages
+        )
         tables.finish(result, as_json, tables.pairs)
     elif out_dir is not None:
         copy = exporting.export(

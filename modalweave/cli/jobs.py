@@ -21,6 +21,13 @@ ByOption = Annotated[
     Literal["model", "text", "image", "audio"],
     typer.Option(help="What makes items alike: what the model learned, or a modality's vectors in the graph."),
 ]
+NewItemsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="A dataset folder with items that came after training: their media are encoded and linked to what is "
+        "there, and they are in the lists, too; nothing is trained."
+    ),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(min=1, help="Processes, each with the model in memory (Ray: 2)."),
@@ -48,6 +55,10 @@ def score(
             "[, weight]; nothing is trained."
         ),
     ] = None,
+    new_items: NewItemsOption = None,
+    new_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of each list that goes to items nobody has yet.")
+    ] = 0.0,
     items: Annotated[
         Path | None,
         typer.Option(
@@ -96,6 +107,7 @@ def score(
 
     options = {
         "top_k": top_k,
+        "new_items": new_share,
         "diversity": diversity,
         "shard_size": shard_size,
         "format": form,
@@ -120,6 +132,7 @@ def score(
             users_file=users,
             restrictions=restrictions,
             by=by,
+            new_items=new_items,
             histories=None if histories is None else read_histories(histories),
             strict=strict,
             write_back=write_back,
@@ -134,6 +147,7 @@ def similar(
     bundle: BundleArgument,
     out_dir: OutOption,
     by: ByOption = "model",
+    new_items: NewItemsOption = None,
     top_k: Annotated[int, typer.Option(min=1, help="Similar items of each item.")] = 20,
     shard_size: Annotated[int, typer.Option(min=1, help="Items per part file.")] = 10_000,
     form: FormatOption = "parquet",
@@ -149,7 +163,9 @@ def similar(
     options = {"top_k": top_k, "shard_size": shard_size, "format": form, "titles": titles}
     with _terminated_between_parts() as stop:
         stages = Stages(quiet=as_json)
-        result = scoring.similar(bundle, out_dir, options, by=by, fresh=overwrite, stop=stop, stages=stages)
+        result = scoring.similar(
+            bundle, out_dir, options, by=by, new_items=new_items, fresh=overwrite, stop=stop, stages=stages
+        )
     tables.finish(result, as_json, tables.scores)
 
 

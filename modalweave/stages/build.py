@@ -11,27 +11,22 @@ import pyarrow.parquet as pq
 
 from common.files import write_text, write_whole
 from common.progress import Progress
-from encoders import make_encoder
-from encoders.base import Encoder
 from encoders.cache import EmbeddingCache
-from encoders.downloads import Downloads
-from encoders.registry import renamed
 from etl.coverage import coverage
 from etl.load import load_graph
-from etl.media import MediaGraph, build_media, refuse_nothing_left
+from etl.media import MediaGraph
 from etl.media_links import link_media
 from etl.sources import read_source
 from etl.split import split_interactions
 from etl.tables import Tables
 from etl.validate import validate
-from graph.errors import StoreMissing
 from graph.schema import MEDIA_LABELS, MODALITIES, EdgeType
 from modalweave.config import RunConfig
 from modalweave.progress import Stages
 from modalweave.results.build import BuildResult, CacheReport, LoadResult, Refused
 from modalweave.stages.bulk_load import BulkOptions, admin_command, bulk_load
+from modalweave.stages.catalogue import embedded, encoders_of, held_attributes
 from modalweave.stages.unread_texts import unread_texts
-from modalweave.stages.vector_lookup import keep_given
 from modalweave.stores import connect
 from modalweave.workspace import Workspace
 
@@ -48,20 +43,14 @@ def build(
     workspace = Workspace(config.workspace)
     admin = admin_command(config, bulk) if bulk else None
     with stages.stage("read", "Reading the source"):
-        source = config.source if bulk else config.source.against(_held(config))
+        source = config.source if bulk else config.source.against(held_attributes(config))
         tables = validate(read_source(source), strict=strict or source.strict, weight=source.weight)
         interactions = split_interactions(tables.interactions, config.split, seed=config.seed)
         tables = replace(tables, interactions=interactions)
-    encoders = _encoders(config, tables, stages)
+    encoders = encoders_of(config, tables, stages)
     workspace.root.mkdir(parents=True, exist_ok=True)
-    with stages.stage("encode", "Media to embeddings") as report:
-        cache = EmbeddingCache(workspace.embeddings)
-        hosts = config.source.media_hosts
-        downloads = Downloads(workspace.downloads, hosts) if hosts else None
-        media = build_media(tables, encoders, cache=cache, limits=config.limits, downloads=downloads, progress=report)
-        keep_given(cache, media)
+    media = embedded(config, tables, encoders, stages)
     rejected = pa.concat_tables([tables.rejected, media.rejected])
-    refuse_nothing_left(tables, media)
     with stages.stage("link", "Linking similar media") as report:
         media = link_media(media, tables, config.neighbours, kept=workspace.links, progress=report)
     with stages.stage("load", "Loading the graph") as report:
@@ -104,15 +93,6 @@ def _write_coverage(workspace: Workspace, covered: dict[str, Any], title: str) -
     write_text(workspace.coverage, numbers)
 
 
-def _held(config: RunConfig) -> dict[str, dict[str, pa.DataType]]:
-    """The attributes that the run's store has already: a delivery is read in their types."""
-    try:
-        with connect(config.store_address, config, read_only=True) as store:
-            return {label: {f.name: f.type for f in store.attributes(label)} for label in ("User", "Item")}
-    except StoreMissing:
-        return {}  # nothing is built yet
-
-
 def _online(
     config: RunConfig, tables: Tables, media: MediaGraph, prune: bool, progress: Progress | None
 ) -> tuple[LoadResult, Sequence[str]]:
@@ -139,23 +119,6 @@ def cache_report(config: RunConfig, *, prune_mb: float | None) -> CacheReport:
     encoders = [stats._asdict() for stats in cache.stats()]
     used = sum(entry["bytes"] for entry in encoders)
     return CacheReport(str(cache.folder), used, removed, tuple(encoders))
-
-
-def _encoders(config: RunConfig, tables: Tables, stages: Stages) -> dict[str, Encoder | None]:
-    """Encoders of the modalities that have raw media and no vectors; one object where two modalities share it."""
-    raw = set(tables.media["modality"].to_pylist()) if tables.media is not None else set()
-    made: dict[str, Encoder] = {}
-    found: dict[str, Encoder | None] = dict.fromkeys(MODALITIES)
-    for modality in MODALITIES:
-        spec = config.encoders[modality]
-        if spec is None or modality not in raw or modality in tables.embeddings:
-            continue
-        if str(spec) not in made:
-            made[str(spec)] = make_encoder(spec)
-            if note := renamed(spec):
-                stages.note(f"  {note}")
-        found[modality] = made[str(spec)]
-    return found
 
 
 def _coverage(tables: Tables, media: MediaGraph, rejected: pa.Table) -> dict[str, Any]:

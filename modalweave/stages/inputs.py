@@ -87,6 +87,14 @@ def named_bundle(path: Path, note: Callable[[str], object]) -> Path:
     return serving_folder(workspace, note) if of_a_run and not (path / MANIFEST).exists() else path
 
 
+def config_of(path: Path, what: str) -> RunConfig:
+    """The config of the run that was named, or that a bundle lies in; `what` of its graph is needed."""
+    for file in (path, *(Workspace(folder).config for folder in (path, path.parent))):
+        if file.suffix in (".yaml", ".yml") and file.is_file():
+            return load_config(file)
+    raise RunError(f"{path}: no run, so its graph with {what} is not known; name the run's config")
+
+
 def read_bundle(config: RunConfig, *, terms: bool = False) -> Bundle:
     """The run's measured bundle, every file checked against its hash."""
     folder = Workspace(config.workspace).bundle

@@ -17,11 +17,12 @@ from torch.nn import functional
 from gnn.bundle.bundle import load_bundle
 from gnn.network.config import Modality
 from graph.schema import HAS, MEDIA_LABELS
-from modalweave.config import RunConfig, load_config
+from modalweave.config import RunConfig
 from modalweave.errors import RunError
 from modalweave.progress import Stages, warn
 from modalweave.results.jobs import ScorePart, ScoreResult
-from modalweave.stages.inputs import named_bundle, read_graph, serving_folder
+from modalweave.stages.arrivals import arrivals
+from modalweave.stages.inputs import config_of, named_bundle, read_graph, serving_folder
 from modalweave.stores import check_target, connect
 from modalweave.workspace import Workspace
 from scoring.config import ScoringConfig
@@ -50,6 +51,7 @@ def score(
     users_file: Path | None = None,
     restrictions: Restrictions | None = None,
     histories: pl.DataFrame | None = None,
+    new_items: Path | None = None,
     by: Modality | Literal["model"] = "model",
     strict: bool = False,
     write_back: str | None = None,
@@ -59,17 +61,26 @@ def score(
     """Score users against the whole catalogue, optionally writing RECOMMENDED links into a store.
 
     Users of the file whom the model does not know are served what is popular and told; `strict` refuses them.
-    `by` is what `diversity` tells items apart by.
+    `new_items` is a dataset folder with items that came after training: lists hold those, too. `by` is what
+    `diversity` tells items apart by.
     `fresh` starts over where the folder holds another job's parts, as a run's own `scores/` does after training.
     Raises `scoring.errors.Stopped` after the part in which `stop` said yes.
     """
     if write_back is not None:
+        if new_items is not None:
+            raise RunError(
+                f"{new_items}: its items are not in the graph, so no link can lead to them; build them first"
+            )
         check_target(write_back)
     users = read_users(users_file) if users_file is not None else None
     folder, job = named_bundle(bundle, stages.note), ScoringConfig.model_validate(options)
-    vectors = None
+    vectors = came = None
+    if new_items is not None:
+        if job.diversity and by != "model":
+            raise RunError(f"diversity by {by} does not know the items of {new_items}; tell them apart by the model")
+        came = arrivals(config_of(bundle, "its media"), new_items, load_bundle(folder).item_ids, stages)
     if job.diversity and by != "model":
-        vectors = _vectors(_config_of(bundle, by), folder, by, stages)
+        vectors = _vectors(config_of(bundle, f"the vectors of {by}"), folder, by, stages)
     with stages.stage("score", "Scoring") as report:
         manifest = run_job(
             folder,
@@ -78,6 +89,7 @@ def score(
             users=users,
             restrictions=restrictions,
             histories=histories,
+            arrivals=came,
             vectors=vectors,
             strict=strict,
             fresh=fresh,
@@ -105,25 +117,28 @@ def similar(
     options: Mapping[str, object],
     *,
     by: Modality | Literal["model"] = "model",
+    new_items: Path | None = None,
     stages: Stages,
     fresh: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> ScoreResult:
-    """What is most like each item: by the model, or by the vectors of a modality in the run's graph."""
+    """What is most like each item: by the model, or by the vectors of a modality in the run's graph.
+
+    `new_items` is a dataset folder with items that came after training, which the model compares by what they resemble.
+    """
     folder = named_bundle(bundle, stages.note)
     job = ScoringConfig.model_validate(options)
-    vectors = None if by == "model" else _vectors(_config_of(bundle, by), folder, by, stages)
+    came = None
+    if new_items is not None:
+        if by != "model":
+            raise RunError(f"the items of {new_items} are compared by the model alone; leave --by {by} out")
+        came = arrivals(config_of(bundle, "its media"), new_items, load_bundle(folder).item_ids, stages)
+    vectors = None if by == "model" else _vectors(config_of(bundle, f"the vectors of {by}"), folder, by, stages)
     with stages.stage("similar", "Comparing items") as report:
-        manifest = run_similar(folder, out, job, by=by, vectors=vectors, fresh=fresh, stop=stop, progress=report)
+        manifest = run_similar(
+            folder, out, job, by=by, arrivals=came, vectors=vectors, fresh=fresh, stop=stop, progress=report
+        )
     return _result(manifest, out, stages)
-
-
-def _config_of(path: Path, by: str) -> RunConfig:
-    """The config of the run that was named, or that a bundle lies in."""
-    for file in (path, *(Workspace(folder).config for folder in (path, path.parent))):
-        if file.suffix in (".yaml", ".yml") and file.is_file():
-            return load_config(file)
-    raise RunError(f"{path}: no run, so its graph with the vectors of {by} is not known; name the run's config")
 
 
 def _vectors(config: RunConfig, folder: Path, by: Modality, stages: Stages) -> Float[Tensor, "items dim"]:
