@@ -11,7 +11,8 @@ from torch_geometric.data import HeteroData
 
 from gnn.matrices import held_out, interactions
 from gnn.scorers.base import Scorer
-from gnn.scorers.ranking import best_of, masked_scores, row_pairs, user_blocks
+from gnn.scorers.ranking import masked_scores, row_pairs, user_blocks
+from gnn.scorers.stable import best_of
 
 DEPTH = 20
 """Length of the list that is judged."""

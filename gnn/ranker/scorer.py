@@ -16,7 +16,8 @@ from gnn.ranker.trees import Trees
 from gnn.scorers.base import Scorer, deviations
 from gnn.scorers.contributions import Contribution, Decomposition, decompose
 from gnn.scorers.extended import ExtendedScorer
-from gnn.scorers.ranking import row_pairs, stable_top
+from gnn.scorers.ranking import row_pairs
+from gnn.scorers.stable import stable_top
 
 START, PLACE = "start", "place"
 """What every candidate's score begins with; what moves the score of an item that is none."""

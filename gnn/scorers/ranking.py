@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gnn.scorers.base import Scorer
+from gnn.scorers.base import DotScorer, Scorer
+from gnn.scorers.served import ServedScorer
+from gnn.scorers.stable import stable_top
+from gnn.scorers.tiled import best_products, pays
 
 _BLOCK_CELLS = 1 << 22
 """Scores held at once: 16 MiB of float32, reused; larger arrays are asked of the system page by page."""
-
-_CHUNK = 64
-"""Items whose best score stands for them while the best ones are looked for."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ def top_items(
     """The `k` best unseen items of each user, best first, equal scores by lower item index.
 
     Items in the user's row of `seen` (users x items) never appear; where fewer than `k` are left the rest is -1
-    with score -inf. Items are int64, scores float32. Users are taken in blocks of at most 16 MiB of scores.
+    with score -inf. Items are int64, scores float32. Users are taken in blocks of at most 16 MiB of scores; the scores
+    of a large catalogue's dot product are never all there (`gnn.scorers.tiled`).
 
     Under `limits` the list is exact, too: the best of what may be listed, an item whose kind has its number passed
     over for the next one.
@@ -44,15 +45,19 @@ def top_items(
     limits = limits or Limits()
     items = np.full((len(users), k), -1, dtype=np.int64)
     values = np.full((len(users), k), -np.inf, dtype=np.float32)
+    rest = _fill_products(scorer, users, seen, limits, items, values)
     left_out = None if limits.left_out is None else torch.from_numpy(limits.left_out)
-    for start, block in user_blocks(users, scorer.num_items):
-        own, scores = slice(start, start + len(block)), masked_scores(scorer, block, seen)
+    for start, block in user_blocks(users[rest], scorer.num_items):
+        scores, shape = masked_scores(scorer, block, seen), (len(block), k)
+        own_items, own_values = np.full(shape, -1, dtype=np.int64), np.full(shape, -np.inf, dtype=np.float32)
         if left_out is not None:
             scores[:, left_out] = -torch.inf
         if limits.groups is None:
-            _fill_best(scores, items[own], values[own])
+            _fill_best(scores, own_items, own_values)
         else:
-            _fill_best_by_kind(scores, limits.groups, limits.at_most, items[own], values[own])
+            _fill_best_by_kind(scores, limits.groups, limits.at_most, own_items, own_values)
+        own = rest[start : start + len(block)]
+        items[own], values[own] = own_items, own_values
     return items, values
 
 
@@ -71,6 +76,33 @@ def lists_and_ranks(
         _fill_best(scores, items[own], np.full((len(block), k), -np.inf, dtype=np.float32))
         ranks[own] = _first_ranks(scores, *row_pairs(positives, block))
     return items, ranks
+
+
+def _fill_products(
+    scorer: Scorer,
+    users: Int[Tensor, "block"],
+    seen: sp.csr_matrix,
+    limits: Limits,
+    items: np.ndarray,
+    values: np.ndarray,
+) -> Int[np.ndarray, "rest"]:
+    """The lists of a large catalogue's dot product, in place; the places of the users whose lists are still to make."""
+    everyone = np.arange(len(users))
+    dot = scorer.scorer if isinstance(scorer, ServedScorer) else scorer
+    if not isinstance(dot, DotScorer) or dot.item_vectors.dtype != torch.float32 or dot.item_vectors.is_cuda:
+        return everyone
+    if limits.groups is not None or not pays(scorer.num_items, items.shape[1]):
+        return everyone
+    known = everyone
+    if isinstance(scorer, ServedScorer):
+        known = everyone[~scorer.strangers[users].numpy()]
+    own = users[known]
+    best, scores, certain = best_products(
+        dot.user_vectors[own], dot.item_vectors, seen[own.numpy()], items.shape[1], limits.left_out
+    )
+    done = known[certain]
+    items[done], values[done] = best[certain], scores[certain]
+    return np.setdiff1d(everyone, done, assume_unique=True)
 
 
 def _fill_best(scores: Tensor, items: np.ndarray, values: np.ndarray) -> None:
@@ -152,36 +184,3 @@ def user_blocks(users: Int[Tensor, "block"], num_items: int) -> Iterator[tuple[i
     size = max(1, _BLOCK_CELLS // max(num_items, 1))
     for start in range(0, len(users), size):
         yield start, users[start : start + size]
-
-
-def stable_top(scores: Tensor, depth: int) -> tuple[Tensor, Tensor]:
-    """`topk` with ties broken by lower index, which `torch.topk` alone does not promise."""
-    width = min(depth + 1, scores.shape[1])
-    values, order = best_of(scores, width)
-    tied = torch.zeros(len(scores), dtype=torch.bool)
-    if width > depth:
-        # only a tie across the cut can bring in the wrong items; inside it a second sort is enough
-        tied = (values[:, depth - 1] == values[:, depth]) & (values[:, depth] > -torch.inf)
-        values, order = values[:, :depth], order[:, :depth].clone()
-    if tied.any():
-        exact = scores[tied].sort(dim=1, descending=True, stable=True)
-        values, order = values.clone(), order.clone()
-        values[tied], order[tied] = exact.values[:, :depth], exact.indices[:, :depth]
-    by_index = order.argsort(dim=1)
-    values, order = values.gather(1, by_index), order.gather(1, by_index)
-    by_value = values.argsort(dim=1, descending=True, stable=True)
-    return values.gather(1, by_value), order.gather(1, by_value).clone()
-
-
-def best_of(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """`topk`, of many items by the best of each chunk first: the `width` best lie in the `width` best chunks."""
-    chunks = scores.shape[1] // _CHUNK
-    if chunks < 4 * width:
-        return scores.topk(width, dim=1)
-    cut = chunks * _CHUNK
-    best = scores[:, :cut].view(len(scores), _CHUNK, chunks).amax(dim=1).topk(width, dim=1, sorted=False).indices
-    inside = (best[:, :, None] + chunks * torch.arange(_CHUNK)).flatten(1)
-    rest = torch.arange(cut, scores.shape[1]).expand(len(scores), -1)
-    candidates = torch.cat([inside, rest], dim=1)
-    values, order = scores.gather(1, candidates).topk(width, dim=1)
-    return values, candidates.gather(1, order)

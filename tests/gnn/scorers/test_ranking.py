@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnn.scorers import ranking
+from gnn.scorers import ranking, stable
 from gnn.scorers.base import DotScorer
 from gnn.scorers.ranking import Limits, lists_and_ranks, top_items
 
@@ -92,7 +92,7 @@ def test_limited_lists_are_those_of_a_plain_walk(chunk: int, data: st.DataObject
     scores, seen, groups = np.array([data.draw(row)], np.float32), np.array([data.draw(row)]) == 0, data.draw(row)
     left_out, k = np.array(data.draw(row)) == 1, data.draw(st.integers(1, 5))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranking, "_CHUNK", chunk)
+        patch.setattr(stable, "_CHUNK", chunk)
         limits = Limits(left_out, np.array(groups), at_most)
         found, _ = top_items(_scorer(scores), torch.tensor([0]), sp.csr_matrix(seen.astype(np.float32)), k, limits)
     wanted: list[int] = []
