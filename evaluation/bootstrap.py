@@ -8,6 +8,9 @@ from jaxtyping import Float
 
 from evaluation.errors import EvaluationError
 
+FEWEST = 20
+"""Users under which a group is shown without an interval: resampling so few says too little."""
+
 _CELLS = 4_000_000
 """Drawn users held at once (resamples x users): 32 MB, however many users there are."""
 
@@ -40,6 +43,14 @@ def summarise(
                 f"ci{round(level * 100)}": [float(low[column]), float(high[column])],
             }
     return {name: out[name] for name in values}
+
+
+def group_summary(
+    values: Mapping[str, Float[np.ndarray, "users"]], *, seed: int, resamples: int = 200
+) -> dict[str, dict[str, Any]]:
+    """`summarise` of a group of users; of fewer than `FEWEST` the means alone."""
+    found = summarise(values, seed=seed, resamples=resamples)
+    return {name: value if len(values[name]) >= FEWEST else {"mean": value["mean"]} for name, value in found.items()}
 
 
 def resampled_means(

@@ -6,9 +6,10 @@ from typing import Any
 
 from common.files import write_text
 from common.page import Bar, Bars, Block, Cell, Paragraph, Section, Table, render
-from evaluation.effects import ALPHA
+from evaluation.bootstrap import FEWEST
 from evaluation.errors import EvaluationError
 from evaluation.evidence import EVIDENCE
+from evaluation.headline import lead, verdict
 
 _GROUPS: Mapping[str, tuple[str, str]] = {
     "user_activity": ("Users by training interactions", "{} interactions"),
@@ -26,6 +27,8 @@ _MEANING: Mapping[str, str] = {
     "mrr": "1 / rank of the first hit, averaged",
 }
 
+FEW = f"Groups of fewer than {FEWEST} users are shown without an interval: what they say may be chance."
+
 
 def write_report(path: Path, result: Mapping[str, Any], *, title: str, notes: Sequence[str] = ()) -> None:
     """Write the report; whole or not at all.
@@ -33,7 +36,8 @@ def write_report(path: Path, result: Mapping[str, Any], *, title: str, notes: Se
     Args:
         path: the `.html` file.
         result: as `metrics.json`: `split`, `k`, `metrics` and, where there, `slices`, `baselines` (name -> metrics),
-            `comparisons` (rows of `significance.compare`), `evidence` (user group -> kind -> share), `seconds`, `seed`.
+            `comparisons` (rows of `significance.compare`), `headline` (a sentence on them), `evidence` (user group ->
+            kind -> share), `seconds`, `seed`.
         title: shown as the heading.
         notes: paragraphs added under the summary, e.g. that the data is synthetic.
 
@@ -53,9 +57,7 @@ def write_report(path: Path, result: Mapping[str, Any], *, title: str, notes: Se
 def _blocks(result: Mapping[str, Any], notes: Sequence[str]) -> list[Block]:
     models = {"this model": result["metrics"], **result.get("baselines", {})}
     depth = max(result["k"])
-    out: list[Block] = [
-        *map(Paragraph, [*_summary(models, depth, result["split"], result.get("comparisons", ())), *notes])
-    ]
+    out: list[Block] = [*map(Paragraph, [*_summary(result, depth), *notes])]
     shown = [name for name in (f"recall@{depth}", f"ndcg@{depth}") if name in result["metrics"]]
     charts = [_model_bars(models, name) for name in shown]
     out.append(Section("Metrics", [*charts, _metrics_table(models)]))
@@ -74,55 +76,16 @@ def _blocks(result: Mapping[str, Any], notes: Sequence[str]) -> list[Block]:
     return out
 
 
-def _summary(models: Mapping[str, Any], depth: int, split: str, comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
-    name = f"recall@{depth}"
-    ours = models["this model"].get(name)
-    if ours is None:
-        return _behind(models, comparisons)
-    low, high = ours.get("ci95", (ours["mean"], ours["mean"]))
-    text = [
-        f"Of a user's held-out items ({split} split), on average {ours['mean']:.1%} are among the first {depth} "
-        f"recommendations (95 % interval {low:.1%} to {high:.1%})."
-    ]
-    rivals = {rival: values[name]["mean"] for rival, values in models.items() if name in values}
-    del rivals["this model"]
-    if rivals:
-        best = max(rivals, key=lambda rival: rivals[rival])
-        text.append(f"{_ratio(ours['mean'], rivals[best])} the best baseline, {best} ({rivals[best]:.1%}).")
-        text += [_chance(row) for row in comparisons if (row["baseline"], row["metric"]) == (best, name)]
-    return [" ".join(text), *_behind(models, comparisons)]
-
-
-def _ratio(ours: float, best: float) -> str:
-    if not best:
-        return "That is more than is reached by" if ours else "That is no more than is reached by"
-    ratio = ours / best
-    return f"That is {ratio:.2f} times as much as" if ratio >= 1 else f"That is {ratio:.0%} of what is reached by"
-
-
-def _chance(row: Mapping[str, Any]) -> str:
-    p = max(row["p_bootstrap"], row["p_wilcoxon"])
-    said = "is more than chance would give" if _claimed(row) else "may be chance"
-    low, high = row["ci95"]
-    found = f"{row['difference']:+.2%} ({low:+.2%} to {high:+.2%})"
-    return f"Over the same users the difference of {found} {said} (p = {p:.2g})."
-
-
-def _behind(models: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Where a baseline has the higher mean, whatever the headline says."""
-    ours, said = models["this model"], []
-    surely = {(row["baseline"], row["metric"]) for row in comparisons if _claimed(row)}
-    for rival, values in models.items():
-        found = [name for name in ours if name in values and ours[name]["mean"] < values[name]["mean"]]
-        if found:
-            marked = [f"{name} (more than chance)" if (rival, name) in surely else name for name in found]
-            said.append(f"It is behind {rival} in {', '.join(marked)}.")
-    return said
-
-
-def _claimed(row: Mapping[str, Any]) -> bool:
-    """Both tests, after Holm's correction."""
-    return bool(max(row["p_bootstrap"], row["p_wilcoxon"]) < ALPHA)
+def _summary(result: Mapping[str, Any], depth: int) -> list[str]:
+    """What was reached, and how it stands to the baselines."""
+    text, ours = [], result["metrics"].get(f"recall@{depth}")
+    if ours is not None:
+        low, high = ours.get("ci95", (ours["mean"], ours["mean"]))
+        text.append(
+            f"Of a user's held-out items ({result['split']} split), on average {ours['mean']:.1%} are among the first "
+            f"{depth} recommendations (95 % interval {low:.1%} to {high:.1%})."
+        )
+    return [*text, *filter(None, [result.get("headline")])]
 
 
 def _model_bars(models: Mapping[str, Any], name: str) -> Bars:
@@ -141,18 +104,24 @@ def _metrics_table(models: Mapping[str, Any]) -> Table:
 
 
 def _comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> Table:
+    """A row a metric, a column a baseline."""
+    baselines = list(dict.fromkeys(row["baseline"] for row in comparisons))
+    cells = {(row["metric"], row["baseline"]): _compared(row) for row in comparisons}
     rows: list[list[Cell]] = [
-        [
-            f"{row['metric']} against {row['baseline']}",
-            (f"{row['difference']:+.4f}", f"{row['ci95'][0]:+.4f} to {row['ci95'][1]:+.4f}"),
-            f"{row['p_bootstrap']:.4f}",
-            f"{row['p_wilcoxon']:.2g}",
-            ("ahead" if row["difference"] > 0 else "behind") if _claimed(row) else "may be chance",
-        ]
-        for row in comparisons
+        [metric, *(cells.get((metric, name), "–") for name in baselines)]
+        for metric in dict.fromkeys(row["metric"] for row in comparisons)
     ]
-    headers = ["comparison", "difference", "p (bootstrap)", "p (Wilcoxon)", "this model is"]
-    return Table(headers, rows, "Paired over users; p-values Holm-corrected over all rows")
+    caption = (
+        "How far this model is ahead, as a share of the baseline's mean, with 95 % interval; paired over users. "
+        "“May be chance”: the bootstrap's or Wilcoxon's p-value, Holm-corrected over the whole table, is .05 or more."
+    )
+    return Table(["metric", *baselines], rows, caption)
+
+
+def _compared(row: Mapping[str, Any]) -> Cell:
+    said = {"better": "ahead", "worse": "behind", "unclear": "may be chance"}[verdict(row)]
+    size, _, interval = lead(row).partition(" [")
+    return f"{size} {said}", f"[{interval}"
 
 
 def _evidence_section(evidence: Mapping[str, Mapping[str, float]]) -> Section:
@@ -191,7 +160,8 @@ def _slice_section(group: str, slices: Mapping[str, Any], depth: int) -> Section
         for part, values in slices.items()
     ]
     chart = [Bars(rows, f"{name} within each group")] if rows else []
-    return Section(heading, [*chart, Table(["group", "users", "held-out items", *names], body)])
+    few = [Paragraph(FEW, soft=True)] if any(values["users"] < FEWEST for values in slices.values()) else []
+    return Section(heading, [*chart, *few, Table(["group", "users", "held-out items", *names], body)])
 
 
 def _interval(value: Mapping[str, Any]) -> tuple[float, float] | None:

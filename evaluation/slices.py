@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Int
 
-from evaluation.bootstrap import summarise
+from evaluation.bootstrap import group_summary
 from evaluation.errors import EvaluationError
 from evaluation.metrics import evaluated_users, user_metrics
 
@@ -40,7 +40,8 @@ def slice_metrics(
         edges: lower ends of the user groups, ascending.
 
     Returns:
-        Group -> slice -> `{"users": n, "positives": m, "metrics": {name: {"mean", "ci95"}}}`. Groups:
+        Group -> slice -> `{"users": n, "positives": m, "metrics": {name: {"mean", "ci95"}}}`, without `ci95` where
+        there are fewer than `FEWEST` users. Groups:
         `user_activity` (all metrics), and, over the positives in the slice only, `recall@K` for
         `item_popularity` (`head middle tail`, each about a third of the training interactions), `cold_items`
         (`no training interaction`) and `missing_modality` (one slice a modality). Empty slices are absent.
@@ -55,7 +56,7 @@ def slice_metrics(
         inside = members[rows]
         if inside.any():
             chosen = {metric: values[inside] for metric, values in measured.items()}
-            summary = summarise(chosen, seed=seed, resamples=resamples)
+            summary = group_summary(chosen, seed=seed, resamples=resamples)
             users, found = int(inside.sum()), int(counts[inside].sum())
             out["user_activity"][name] = {"users": users, "positives": found, "metrics": summary}
     for group, slices in _item_slices(train, has_modality or {}).items():
@@ -66,7 +67,7 @@ def slice_metrics(
             if part.nnz == 0:
                 continue
             recall = {m: v for m, v in user_metrics(ranked, part, ks).items() if m.startswith("recall@")}
-            summary = summarise(recall, seed=seed, resamples=resamples)
+            summary = group_summary(recall, seed=seed, resamples=resamples)
             users = len(evaluated_users(part))
             out[group][name] = {"users": users, "positives": int(part.nnz), "metrics": summary}
     return {group: slices for group, slices in out.items() if slices}

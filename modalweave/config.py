@@ -12,9 +12,9 @@ from pydantic import BaseModel, ByteSize, Field, NonNegativeInt, ValidationError
 from common.problems import place, sentence
 from encoders import DEFAULTS, DecodeLimits, EncoderError, checked_spec
 from etl.config import NeighbourConfig, SourceConfig, SplitConfig
-from evaluation.config import EvaluationConfig
+from evaluation.config import BEST_CLOSED_FORM, EvaluationConfig
 from gnn.config import GNNConfig
-from gnn.registry import settings_of
+from gnn.registry import COMPOSITE, RECOMMENDERS, settings_of
 from gnn.sections import Sectioned
 from graph.schema import MODALITIES
 from modalweave.errors import ConfigError
@@ -99,6 +99,9 @@ class RunConfig(BaseModel, extra="forbid"):
             except EncoderError as error:
                 raise ValueError(f"encoders.{modality}: {error}") from None
         self.encoders = {**DEFAULTS, **self.encoders}
+        for name in self.evaluation.baselines:
+            if RECOMMENDERS.checked(name, also=[BEST_CLOSED_FORM]) in COMPOSITE:
+                raise ValueError(f"evaluation.baselines: {name!r} takes a whole training; name what is cheap")
         if self.workspace == Path():
             self.workspace = Path("runs") / self.name
         return self

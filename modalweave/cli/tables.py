@@ -93,18 +93,14 @@ def new_items(found: NewItems) -> None:
 
 
 def metrics(result: Measurement) -> None:
-    """Every metric with its interval, one column per model."""
-    baselines = result.baselines if isinstance(result, EvaluateResult) else {}
-    models = {"model": result.metrics, **baselines}
-    table = Grid(f"Metrics on {result.split} (95 % interval)")
-    table.add_column("metric")
-    for name in models:
-        table.add_column(name, justify="right")
-    for metric in result.metrics:
-        found = [values.get(metric) for values in models.values()]
-        cells = [f"{v.mean:.4f}  [{v.low:.4f}, {v.high:.4f}]" if v else "" for v in found]
-        table.add_row(metric, *cells)
-    out.print(table)
+    """Every metric with its interval, and what stands beside it."""
+    if isinstance(result, EvaluateResult):
+        beside_baselines(result)
+    else:
+        grid = Grid(f"Metrics on {result.split} (95 % interval)", "metric", "model")
+        for metric, value in result.metrics.items():
+            grid.add_row(metric, repr(value))
+        out.print(grid)
     if result.note:
         out.print(f"[yellow]note[/yellow] {plain(result.note)}", soft_wrap=True)
     if result.new_items is not None:
@@ -114,6 +110,22 @@ def metrics(result: Measurement) -> None:
         out.print("What orders the lists: " + ", ".join(f"{plain(kind)} {share:.0%}" for kind, share in shares))
     if isinstance(result, TrainResult) and result.chosen:
         out.print(f"Chosen on validation: {plain(json.dumps(result.chosen))}")
+
+
+def beside_baselines(result: EvaluateResult) -> None:
+    """The headline, then every metric, a column a model: the baselines' means and by how much the model is ahead."""
+    if result.headline:
+        out.print(plain(result.headline), soft_wrap=True)
+    grid = Grid(f"Metrics on {result.split} (95 % interval; % ahead of each, ? may be chance)", "metric", "model")
+    for name in result.baselines:
+        grid.add_column(name, justify="right")
+    leads = {(row.baseline, row.metric): row.lead for row in result.comparisons}
+    for metric, value in result.metrics.items():
+        others = {name: values[metric] for name, values in result.baselines.items() if metric in values}
+        cells = [f"{other.mean:.4f} {leads.get((name, metric), '')}".rstrip() for name, other in others.items()]
+        ends = "" if value.low is None else f" [{value.low:.3f}, {value.high:.3f}]".replace("0.", ".")
+        grid.add_row(metric, f"{value.mean:.4f}{ends}", *cells)
+    out.print(grid)
 
 
 def refit(result: RefitResult) -> None:

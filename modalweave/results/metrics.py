@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from pydantic import JsonValue
 
+from evaluation.headline import percent, verdict
 from modalweave.results.record import OPTIONAL, JsonObject, Record
 
 
@@ -18,23 +19,27 @@ class Metric(Record):
     """
 
     mean: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
+    """Both None where there are too few users for an interval."""
 
     @classmethod
     def of(cls, value: Mapping[str, JsonValue]) -> Self:
-        """From `{"mean": .., "ci95": [low, high]}`."""
-        interval, mean = value["ci95"], value["mean"]
-        assert isinstance(interval, list) and isinstance(mean, float | int)
+        """From `{"mean": .., "ci95": [low, high]}`; the interval may be missing."""
+        interval, mean = value.get("ci95"), value["mean"]
+        assert isinstance(mean, float | int)
+        if interval is None:
+            return cls(float(mean))
+        assert isinstance(interval, list)
         low, high = (float(str(end)) for end in interval)
         return cls(float(mean), low, high)
 
     def to_json(self) -> dict[str, JsonValue]:
-        """`{"mean": .., "ci95": [low, high]}`."""
-        return {"mean": self.mean, "ci95": [self.low, self.high]}
+        """`{"mean": .., "ci95": [low, high]}`, without an interval the mean alone."""
+        return {"mean": self.mean} if self.low is None else {"mean": self.mean, "ci95": [self.low, self.high]}
 
     def __repr__(self) -> str:
-        return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
+        return f"{self.mean:.4f}" if self.low is None else f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
 Metrics = Mapping[str, Metric]
@@ -160,20 +165,31 @@ class Comparison(Record):
     metric: str
     difference: float
     ci95: tuple[float, float]
+    relative: float | None
+    """As a share of the baseline's mean; None where that is 0."""
+    relative_ci95: tuple[float, float] | None
     p_bootstrap: float
     p_wilcoxon: float
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         """From a row of `evaluation.significance.compare`."""
-        return cls(**{**row, "ci95": tuple(row["ci95"])})
+        ends: dict[str, Any] = {name: row[name] and tuple(row[name]) for name in ("ci95", "relative_ci95")}
+        return cls(**{**row, **ends})
+
+    @property
+    def lead(self) -> str:
+        """`+8%`, with `?` where it may be chance; empty over a baseline of 0."""
+        if self.relative is None:
+            return ""
+        return f"{'+' * (self.relative > 0)}{percent(self.relative)}%{'?' * (verdict(vars(self)) == 'unclear')}"
 
 
 @dataclass(frozen=True, repr=False)
 class EvaluateResult(Measurement):
-    """The bundle on held-out interactions, beside popularity.
+    """The bundle on held-out interactions, beside the baselines.
 
-    `result.metrics["recall@20"].mean`, `.low` and `.high`.
+    `result.headline` says how it stands to them, `result.metrics["recall@20"].mean`, `.low` and `.high`.
     """
 
     graph: str
@@ -181,7 +197,9 @@ class EvaluateResult(Measurement):
     baselines: Mapping[str, Metrics]
     """Name -> the same metrics."""
     comparisons: tuple[Comparison, ...] = ()
-    """Recall and NDCG at every depth, tested against each baseline."""
+    """Every metric, tested against each baseline."""
+    headline: str = ""
+    """What the comparisons come to, the worst as well as the best; empty without baselines."""
     evidence: Mapping[str, Mapping[str, float]] | None = field(default=None, metadata=OPTIONAL)
     """Of a model with a second stage: `all` and each user group by training interactions -> kind of evidence -> its
     mean share of what orders a user's list."""

@@ -24,6 +24,7 @@ class SeededMetric(Record):
     def of(cls, value: JsonObject) -> Self:
         """From `evaluation.effects.seeded_mean`."""
         metric, deviation = Metric.of(value), value["deviation"]
+        assert metric.low is not None and metric.high is not None
         return cls(metric.mean, metric.low, metric.high, None if deviation is None else float(str(deviation)))
 
     def to_json(self) -> dict[str, JsonValue]:

@@ -14,6 +14,7 @@ from torch_geometric.data import HeteroData
 from common.files import write_json
 from evaluation.bootstrap import summarise
 from evaluation.config import EvaluationConfig
+from evaluation.headline import headline
 from evaluation.metrics import evaluated_users, user_metrics
 from evaluation.report import write_report
 from evaluation.significance import compare
@@ -22,7 +23,6 @@ from gnn.config import GNNConfig
 from gnn.matrices import Split, held_out, interactions
 from gnn.ranker.inspection import evidence_shares
 from gnn.ranker.scorer import RankedScorer, retrieval_of
-from gnn.registry import make_recommender
 from gnn.scorers.base import Scorer
 from gnn.scorers.ranking import lists_and_ranks
 from graph.hetero import graph_hash
@@ -32,6 +32,7 @@ from modalweave.errors import NothingHeldOut, RunError
 from modalweave.progress import Stages
 from modalweave.results.metrics import Comparison, EvaluateResult, Slice, TrainResult, metrics_of
 from modalweave.results.record import JsonObject
+from modalweave.stages.baselines import fitted_baselines
 from modalweave.stages.cold import cold_start
 from modalweave.stages.inputs import read_bundle, read_graph
 from modalweave.workspace import Workspace
@@ -44,7 +45,7 @@ _JUDGED = 1000
 
 
 def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResult:
-    """Measure the bundle on held-out interactions beside popularity; write `metrics.json` and `report.html`.
+    """Measure the bundle on held-out interactions beside the baselines; write `metrics.json` and `report.html`.
 
     On validation `validation.json` is written, and `metrics.json` where it holds no test of this bundle.
     """
@@ -56,11 +57,19 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
         measured = measure(bundle.scorer, data, split, config.evaluation, seed=config.seed)
         by_slice = slices(measured, data, split, config.evaluation, seed=config.seed)
         new = cold_start(data, split, measured.ranked, config.evaluation, seed=config.seed)
-        popular = make_recommender(GNNConfig(model="popularity", recency=None)).fit(data, seed=config.seed)
-        baselines = {"popularity": measure(popular, data, split, config.evaluation, seed=config.seed)}
+    with stages.stage("baselines", "Fitting and measuring baselines"):
+        beside = fitted_baselines(config, data, bundle.manifest, stages.note)
+        baselines = {n: measure(other, data, split, config.evaluation, seed=config.seed) for n, other in beside}
         if (retriever := retrieval_of(bundle.scorer)) is not bundle.scorer:
             baselines[FIRST_STAGE] = measure(retriever, data, split, config.evaluation, seed=config.seed)
-        compared = comparisons(measured, baselines, config.evaluation, seed=config.seed)
+        compared = compare(
+            measured.values,
+            {name: other.values for name, other in baselines.items()},
+            list(measured.values),
+            seed=config.seed,
+            resamples=config.evaluation.resamples,
+        )
+    with stages.stage("evidence", "Taking lists apart"):
         evidence = evidence_by_activity(bundle.scorer, data, split, depth=max(config.evaluation.k))
     result = EvaluateResult(
         split=split,
@@ -73,7 +82,8 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
         graph=fingerprint,
         bundle=bundle.hash,
         baselines={name: metrics_of(other.summary) for name, other in baselines.items()},
-        comparisons=compared,
+        comparisons=tuple(map(Comparison.of, compared)),
+        headline=headline(compared, f"recall@{max(config.evaluation.k)}"),
         new_items=new,
         evidence=evidence,
         note=learned_on_validation(bundle.manifest.get("settings", {}), split),
@@ -192,16 +202,6 @@ def slices(
         group: {name: Slice(s["users"], s["positives"], metrics_of(s["metrics"])) for name, s in parts.items()}
         for group, parts in found.items()
     }
-
-
-def comparisons(
-    measured: Measured, baselines: Mapping[str, Measured], config: EvaluationConfig, *, seed: int
-) -> tuple[Comparison, ...]:
-    """Recall and NDCG at every depth, paired over users, tested against each baseline and corrected over all."""
-    metrics = [name for name in measured.values if name.startswith(("recall@", "ndcg@"))]
-    values = {name: other.values for name, other in baselines.items()}
-    rows = compare(measured.values, values, metrics, seed=seed, resamples=config.resamples)
-    return tuple(map(Comparison.of, rows))
 
 
 def items_with(data: HeteroData, modality: str) -> Bool[np.ndarray, "items"]:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation import bootstrap
-from evaluation.bootstrap import summarise
+from evaluation.bootstrap import group_summary, summarise
 from evaluation.errors import EvaluationError
 from evaluation.significance import compare, holm, paired_bootstrap, wilcoxon
 
@@ -95,6 +95,26 @@ def test_holm() -> None:
     assert holm([]) == []
 
 
+def test_many_comparisons_can_still_be_told_apart() -> None:
+    """1,000 resamples give .001 at best: over 60 rows that would be .06 after the correction."""
+    rng = np.random.default_rng(4)
+    base = {f"m{n}": rng.random(200) for n in range(60)}
+    rows = compare({name: values + 0.1 for name, values in base.items()}, {"b": base}, list(base), seed=0)
+    assert all(row["p_bootstrap"] == pytest.approx(60 / 2401) for row in rows)
+    assert compare({}, {}, [], seed=0) == []
+
+
+def test_a_baseline_at_zero_has_no_relative_lead() -> None:
+    (row,) = compare({"m": np.ones(30)}, {"b": {"m": np.zeros(30)}}, ["m"], seed=0)
+    assert row["difference"] == 1.0 and row["relative"] is None and row["relative_ci95"] is None
+
+
+def test_few_users_have_no_interval() -> None:
+    found = group_summary({"a": np.arange(19.0), "b": np.arange(20.0)}, seed=0)
+    assert found["a"] == {"mean": 9.0}
+    assert found["b"]["ci95"][0] < found["b"]["mean"] == 9.5
+
+
 def test_compare_corrects_over_all_rows() -> None:
     rng = np.random.default_rng(4)
     base = {"recall@20": rng.random(200), "ndcg@20": rng.random(200)}
@@ -105,8 +125,14 @@ def test_compare_corrects_over_all_rows() -> None:
         ("popularity", "ndcg@20"),
     ]
     assert rows[0]["p_bootstrap"] == pytest.approx(4 / 1001)
+    assert rows[0]["relative"] == pytest.approx(0.1 / base["recall@20"].mean())
+    alone = paired_bootstrap(ours["ndcg@20"] * base["recall@20"], base["ndcg@20"], seed=0)
+    product = {"ndcg@20": ours["ndcg@20"] * base["recall@20"]}
+    assert compare(product, {"b": base}, ["ndcg@20"], seed=0)[0]["ci95"] == pytest.approx(alone["ci95"])
     assert rows[0]["p_wilcoxon"] < 1e-6 and rows[2]["p_wilcoxon"] == 1.0
-    assert set(rows[0]) == {"baseline", "metric", "difference", "ci95", "p_bootstrap", "p_wilcoxon"}
+    assert set(rows[0]) == {
+        *("baseline", "metric", "difference", "ci95", "relative", "relative_ci95", "p_bootstrap", "p_wilcoxon")
+    }
     with pytest.raises(EvaluationError, match="mrr"):
         compare(ours, {"popularity": base}, ["mrr"], seed=0)
     with pytest.raises(EvaluationError, match="200 users with 3"):

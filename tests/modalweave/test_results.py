@@ -14,13 +14,13 @@ import modalweave.results
 from graph.views.paths import PathNode
 from modalweave.results.build import BuildResult, BulkImport, Check, DoctorReport, Plan, PlanPart
 from modalweave.results.explanation import ExplainedPath, Explanation
-from modalweave.results.metrics import EvaluateResult, Metric, Slice, metrics_of
+from modalweave.results.metrics import Comparison, EvaluateResult, Metric, Slice, metrics_of
 from modalweave.results.record import Record
 
 KEYS = {
     "build": "nodes relationships written replaced removed stale quarantined coverage seconds refused warnings details",
     "train": "split k metrics slices seconds seed device new_items peak_memory_mb approximations graph chosen bundle",
-    "evaluate": "split k metrics slices seconds seed device new_items graph bundle baselines comparisons",
+    "evaluate": "split k metrics slices seconds seed device new_items graph bundle baselines comparisons headline",
     "score": "bundle options users rows parts out seconds",
     "export": "bundle source precision bytes agreement",
     "cache": "folder bytes removed_bytes encoders",
@@ -92,6 +92,21 @@ def test_a_metric_is_a_mean_and_an_interval() -> None:
     assert (metric.mean, metric.low, metric.high) == (0.25, 0.2, 0.3)
     assert metric.to_json() == {"mean": 0.25, "ci95": [0.2, 0.3]}
     assert repr(metric) == "0.2500 [0.2000, 0.3000]"
+
+
+def test_of_too_few_users_a_metric_is_the_mean_alone() -> None:
+    (metric,) = metrics_of({"recall@20": {"mean": 0.25}}).values()
+    assert (metric.low, metric.high, repr(metric)) == (None, None, "0.2500")
+    assert metric.to_json() == {"mean": 0.25}
+
+
+def test_a_comparison_says_its_lead_and_whether_it_may_be_chance() -> None:
+    row = {"baseline": "b", "metric": "m", "difference": 0.1, "ci95": [0.0, 0.2], "relative": 0.5}
+    row |= {"relative_ci95": [0.0, 1.0], "p_bootstrap": 0.01, "p_wilcoxon": 0.01}
+    assert Comparison.of(row).lead == "+50%"
+    assert Comparison.of(row | {"p_wilcoxon": 0.5, "relative": -0.004}).lead == "-0.4%?"
+    nothing = Comparison.of(row | {"relative": None, "relative_ci95": None})
+    assert nothing.lead == "" and nothing.to_json()["relative_ci95"] is None
 
 
 def test_a_measurement_shows_its_deepest_metrics_only() -> None:

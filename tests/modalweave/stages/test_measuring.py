@@ -21,7 +21,7 @@ from gnn.scorers.base import DotScorer
 from gnn.testing import add_media, bare_graph
 from modalweave.config import parse_config
 from modalweave.errors import RunError
-from modalweave.stages.evaluate import comparisons, items_with, measure, slices
+from modalweave.stages.evaluate import items_with, measure, slices
 from modalweave.stages.plan_sizes import graph_sizes, source_sizes
 from modalweave.stages.unread_texts import unread_texts
 from modalweave.stages.vector_lookup import local_vectors
@@ -78,13 +78,6 @@ def test_slices_divide_what_is_wanted() -> None:
         assert all(part.positives >= part.users > 0 for part in parts.values())
     missing = [part for group, parts in found.items() if "modality" in group for part in parts.values()]
     assert [part.positives for part in missing] == [1], "item 4 alone lacks a picture; nothing has a text or sound"
-
-
-def test_a_model_held_against_itself_differs_in_nothing() -> None:
-    measured = measure(SCORER, graph(), "test", CONFIG, seed=0)
-    for row in comparisons(measured, {"itself": measured}, CONFIG, seed=0):
-        assert (row.baseline, row.difference) == ("itself", 0.0)
-        assert row.metric.startswith(("recall@", "ndcg@"))
 
 
 def test_which_items_have_a_modality() -> None:
