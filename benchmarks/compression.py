@@ -21,8 +21,8 @@ from gnn.bundle.onnx_graph import NOTHING
 from gnn.bundle.quantised import PRECISIONS
 from modalweave.config import load_config
 from modalweave.progress import Stages
-from modalweave.stages.evaluate import measure
 from modalweave.stages.inputs import read_graph
+from modalweave.stages.measured import measure
 from modalweave.workspace import Workspace
 from scoring.config import ScoringConfig
 from scoring.job import run_job

@@ -29,8 +29,9 @@ from gnn.scorers.one_dot import one_dot
 from gnn.scorers.ranking import masked_scores, row_pairs, user_blocks
 from modalweave.config import RunConfig
 from modalweave.progress import Stages
-from modalweave.stages.evaluate import evaluate, measure
+from modalweave.stages.evaluate import evaluate
 from modalweave.stages.inputs import read_bundle, read_graph
+from modalweave.stages.measured import measure
 from modalweave.stages.train import train
 
 BASELINES: dict[str, dict[str, Any]] = {

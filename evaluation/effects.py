@@ -6,7 +6,7 @@ users, and a t-test over users and seeds.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import scipy.stats
@@ -14,10 +14,9 @@ from jaxtyping import Float
 
 from evaluation.errors import EvaluationError
 from evaluation.significance import holm, paired_bootstrap, wilcoxon
+from evaluation.verdict import ALPHA, Verdict
 
-Verdict = Literal["better", "worse", "unclear"]
 Values = Float[np.ndarray, "seeds users"]
-ALPHA = 0.05
 TESTS = ("p_bootstrap", "p_wilcoxon", "p_seeds")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from evaluation.effects import ALPHA, Verdict
+from evaluation.verdict import ALPHA, Verdict
 
 _NAMED = 3
 """Metrics that are named before the others are counted."""

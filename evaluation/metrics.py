@@ -45,7 +45,7 @@ def user_metrics(
     rows = evaluated_users(positives)
     counts = np.diff(positives.indptr)[rows].astype(np.int64)
     parts = []
-    for chunk in _chunks(len(rows), ranked.shape[1]):
+    for chunk in chunks(len(rows), ranked.shape[1]):
         hits = hit_matrix(ranked[rows[chunk]], positives[rows[chunk]])
         parts.append(_measure(hits, counts[chunk], ks))
     values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -77,6 +77,13 @@ def hit_matrix(ranked: Int[np.ndarray, "users depth"], positives: sp.csr_matrix)
     return truth[place] == keys if len(truth) else np.zeros(ranked.shape, dtype=bool)
 
 
+def chunks(rows: int, depth: int) -> Iterator[slice]:
+    """Slices of rows that bound the memory of what is done with them; at least one, though it be empty."""
+    step = max(_CELLS // max(depth, 1), 1)
+    for start in range(0, max(rows, 1), step):
+        yield slice(start, min(start + step, rows))
+
+
 def _measure(
     hits: Bool[np.ndarray, "users depth"], counts: Int[np.ndarray, "users"], ks: Sequence[int]
 ) -> dict[str, Float[np.ndarray, "users"]]:
@@ -103,12 +110,6 @@ def _measure(
 
 def _reciprocal(rank: Int[np.ndarray, "users"]) -> Float[np.ndarray, "users"]:
     return np.where(rank > 0, 1.0 / np.maximum(rank, 1), 0.0)
-
-
-def _chunks(rows: int, depth: int) -> Iterator[slice]:
-    step = max(_CELLS // max(depth, 1), 1)
-    for start in range(0, max(rows, 1), step):
-        yield slice(start, min(start + step, rows))
 
 
 def _canonical(positives: sp.csr_matrix) -> sp.csr_matrix:

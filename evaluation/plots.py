@@ -1,4 +1,4 @@
-"""Plots of a study, for pages and as PNG."""
+"""Plots of a study and of a report, for pages and as PNG."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from common.files import write_whole
 from common.plots import INK, LINE, MODEL, OTHER, STYLE
@@ -58,6 +59,28 @@ def share_plot(rows: Mapping[str, Mapping[str, float]], axis: str) -> Figure:
     return figure
 
 
+def calibration_plot(points: Sequence[Mapping[str, Any]]) -> Figure:
+    """Observed shares over predicted ones, both logarithmic, with the line where they are equal."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.2, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+    shown = [p for p in points if p["predicted"] > 0 and p["observed"]["mean"] > 0]
+    ends = [edge for p in shown for edge in (p["predicted"], p["observed"]["mean"])] or [0.01, 1.0]
+    axes.plot([min(ends), max(ends)], [min(ends), max(ends)], color=OTHER, linewidth=1)
+    for p in shown:
+        low, high = p["observed"].get("ci95", (p["observed"]["mean"],) * 2)
+        axes.plot([p["predicted"]] * 2, [max(low, min(ends) / 2), high], color=MODEL, linewidth=2)
+        axes.plot([p["predicted"]], [p["observed"]["mean"]], "o", color=MODEL, markersize=6)
+    for axis, name in ((axes.xaxis, "predicted probability of a link"), (axes.yaxis, "share that are links")):
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+        axis.set_major_formatter(PercentFormatter(1))
+        axis.set_minor_formatter(NullFormatter())
+        axis.set_label_text(name)
+    _bare(axes)
+    axes.grid(color=LINE, linewidth=0.8)
+    return figure
+
+
 def save_png(figure: Figure, path: Path) -> None:
     """On white, for documents."""
     with mpl.rc_context(STYLE):
@@ -76,7 +99,11 @@ def _label(axes: Axes, labels: Sequence[str], axis: str) -> None:
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_xlabel(axis)
     axes.grid(axis="x", color=LINE, linewidth=0.8)
+    _bare(axes)
+
+
+def _bare(axes: Axes) -> None:
     axes.set_axisbelow(True)
-    axes.tick_params(length=0)
+    axes.tick_params(which="both", length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)

@@ -6,10 +6,13 @@ from typing import Any
 
 from common.files import write_text
 from common.page import Bar, Bars, Block, Cell, Paragraph, Section, Table, render
+from evaluation.beyond_report import beyond_sections
 from evaluation.bootstrap import FEWEST
+from evaluation.classification_report import classification_section
 from evaluation.errors import EvaluationError
 from evaluation.evidence import EVIDENCE
 from evaluation.headline import lead, verdict
+from evaluation.report_cells import FEW, interval_of, mean_cell
 
 _GROUPS: Mapping[str, tuple[str, str]] = {
     "user_activity": ("Users by training interactions", "{} interactions"),
@@ -27,7 +30,11 @@ _MEANING: Mapping[str, str] = {
     "mrr": "1 / rank of the first hit, averaged",
 }
 
-FEW = f"Groups of fewer than {FEWEST} users are shown without an interval: what they say may be chance."
+_COMPARED = (
+    "How far this model is ahead of each baseline, as a share of the baseline's mean, with 95 % interval, paired over "
+    "users. A “?” may be chance: the p-value of the bootstrap's or Wilcoxon's test, Holm-corrected over the whole "
+    "table, is .05 or more."
+)
 
 
 def write_report(path: Path, result: Mapping[str, Any], *, title: str, notes: Sequence[str] = ()) -> None:
@@ -36,8 +43,8 @@ def write_report(path: Path, result: Mapping[str, Any], *, title: str, notes: Se
     Args:
         path: the `.html` file.
         result: as `metrics.json`: `split`, `k`, `metrics` and, where there, `slices`, `baselines` (name -> metrics),
-            `comparisons` (rows of `significance.compare`), `headline` (a sentence on them), `evidence` (user group ->
-            kind -> share), `seconds`, `seed`.
+            `comparisons` (rows of `significance.compare`), `headline` (a sentence on them), `beyond_accuracy`,
+            `classification`, `evidence` (user group -> kind -> share), `seconds`, `seed`.
         title: shown as the heading.
         notes: paragraphs added under the summary, e.g. that the data is synthetic.
 
@@ -62,7 +69,11 @@ def _blocks(result: Mapping[str, Any], notes: Sequence[str]) -> list[Block]:
     charts = [_model_bars(models, name) for name in shown]
     out.append(Section("Metrics", [*charts, _metrics_table(models)]))
     if compared := result.get("comparisons"):
-        out.append(Section("Is the difference real?", [_comparison_table(compared)]))
+        out.append(Section("Is the difference real?", [Paragraph(_COMPARED, soft=True), _comparison_table(compared)]))
+    if beyond := result.get("beyond_accuracy"):
+        out += beyond_sections(beyond)
+    if classification := result.get("classification"):
+        out.append(classification_section(classification))
     if evidence := result.get("evidence"):
         out.append(_evidence_section(evidence))
     for group, slices in result.get("slices", {}).items():
@@ -90,7 +101,7 @@ def _summary(result: Mapping[str, Any], depth: int) -> list[str]:
 
 def _model_bars(models: Mapping[str, Any], name: str) -> Bars:
     rows = [
-        Bar(model, values[name]["mean"], _interval(values[name]), model == "this model")
+        Bar(model, values[name]["mean"], interval_of(values[name]), model == "this model")
         for model, values in models.items()
         if name in values
     ]
@@ -99,7 +110,7 @@ def _model_bars(models: Mapping[str, Any], name: str) -> Bars:
 
 def _metrics_table(models: Mapping[str, Any]) -> Table:
     names = list(models["this model"])
-    rows: list[list[Cell]] = [[name, *(_value(values.get(name)) for values in models.values())] for name in names]
+    rows: list[list[Cell]] = [[name, *(mean_cell(values.get(name)) for values in models.values())] for name in names]
     return Table(["metric", *models], rows, "Mean over users, with 95 % bootstrap interval")
 
 
@@ -111,17 +122,12 @@ def _comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> Table:
         [metric, *(cells.get((metric, name), "–") for name in baselines)]
         for metric in dict.fromkeys(row["metric"] for row in comparisons)
     ]
-    caption = (
-        "How far this model is ahead, as a share of the baseline's mean, with 95 % interval; paired over users. "
-        "“May be chance”: the bootstrap's or Wilcoxon's p-value, Holm-corrected over the whole table, is .05 or more."
-    )
-    return Table(["metric", *baselines], rows, caption)
+    return Table(["metric", *baselines], rows)
 
 
 def _compared(row: Mapping[str, Any]) -> Cell:
-    said = {"better": "ahead", "worse": "behind", "unclear": "may be chance"}[verdict(row)]
     size, _, interval = lead(row).partition(" [")
-    return f"{size} {said}", f"[{interval}"
+    return size + "?" * (verdict(row) == "unclear"), f"[{interval}"
 
 
 def _evidence_section(evidence: Mapping[str, Mapping[str, float]]) -> Section:
@@ -143,7 +149,7 @@ def _slice_section(group: str, slices: Mapping[str, Any], depth: int) -> Section
         Bar(
             f"{label.format(part)} ({values['users']} users)",
             values["metrics"][name]["mean"],
-            _interval(values["metrics"][name]),
+            interval_of(values["metrics"][name]),
         )
         for part, values in slices.items()
         if name in values["metrics"]
@@ -155,23 +161,10 @@ def _slice_section(group: str, slices: Mapping[str, Any], depth: int) -> Section
             label.format(part),
             f"{values['users']}",
             f"{values['positives']}",
-            *(_value(values["metrics"].get(metric)) for metric in names),
+            *(mean_cell(values["metrics"].get(metric)) for metric in names),
         ]
         for part, values in slices.items()
     ]
     chart = [Bars(rows, f"{name} within each group")] if rows else []
     few = [Paragraph(FEW, soft=True)] if any(values["users"] < FEWEST for values in slices.values()) else []
     return Section(heading, [*chart, *few, Table(["group", "users", "held-out items", *names], body)])
-
-
-def _interval(value: Mapping[str, Any]) -> tuple[float, float] | None:
-    return (value["ci95"][0], value["ci95"][1]) if "ci95" in value else None
-
-
-def _value(value: Mapping[str, Any] | None) -> Cell:
-    if value is None:
-        return "–"
-    interval = _interval(value)
-    return (
-        f"{value['mean']:.4f}" if interval is None else (f"{value['mean']:.4f}", f"{interval[0]:.4f}–{interval[1]:.4f}")
-    )

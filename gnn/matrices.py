@@ -25,7 +25,7 @@ def interactions(data: HeteroData) -> sp.csr_matrix:
     edges = store.edge_index
     if "weight" in store:
         edges = edges[:, store.weight > 0]
-    return _binary(edges, shape)
+    return binary(edges, shape)
 
 
 def known_pairs(data: HeteroData) -> sp.csr_matrix:
@@ -33,7 +33,7 @@ def known_pairs(data: HeteroData) -> sp.csr_matrix:
     store = data[_EDGE]
     shape = (int(data["User"].num_nodes), int(data["Item"].num_nodes))
     names = ("edge_index", "valid_label_index", "test_label_index", "not_liked_label_index")
-    return _binary(torch.cat([store[name] for name in names if name in store], dim=1), shape)
+    return binary(torch.cat([store[name] for name in names if name in store], dim=1), shape)
 
 
 def histories(data: HeteroData, half_life: float | None = None) -> sp.csr_matrix:
@@ -94,7 +94,7 @@ def held_out(data: HeteroData, split: Split) -> sp.csr_matrix:
     """Users x items, float32, 1 where the pair is a validation or test positive; training pairs are left out."""
     shape = (int(data["User"].num_nodes), int(data["Item"].num_nodes))
     pairs = data[_EDGE][f"{split}_label_index"]
-    positives = _binary(pairs, shape)
+    positives = binary(pairs, shape)
     repeated = positives.multiply(interactions(data)).tocsr()
     result = (positives - repeated).tocsr()
     result.eliminate_zeros()
@@ -111,7 +111,7 @@ def media_similarity(data: HeteroData, modality: str) -> sp.csr_matrix | None:
     items, media = int(data["Item"].num_nodes), int(data[label].num_nodes)
     if media == 0:
         return None
-    owns = _binary(data["Item", HAS[modality], label].edge_index, (items, media))
+    owns = binary(data["Item", HAS[modality], label].edge_index, (items, media))
     links = data[label, "SIMILAR", label]
     source, target = links.edge_index.numpy()
     weight = np.maximum(links.score.numpy().astype(np.float32), 0)
@@ -122,6 +122,15 @@ def media_similarity(data: HeteroData, modality: str) -> sp.csr_matrix | None:
     lifted.setdiag(0)
     lifted.eliminate_zeros()
     return sym_normalised(lifted) if lifted.nnz else None
+
+
+def binary(edges: Tensor, shape: tuple[int, int]) -> sp.csr_matrix:
+    """A 0/1 matrix with sorted indices from `[2, n]` pairs, repeats counted once."""
+    source, target = edges.numpy()
+    matrix = sp.csr_matrix((np.ones(len(source), dtype=np.float32), (source, target)), shape=shape)
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
 
 
 def sym_normalised(matrix: sp.csr_matrix) -> sp.csr_matrix:
@@ -136,12 +145,3 @@ def inverse_power(values: np.ndarray, exponent: float) -> np.ndarray:
     positive = values > 0
     out[positive] = values[positive] ** -exponent
     return out
-
-
-def _binary(edges: Tensor, shape: tuple[int, int]) -> sp.csr_matrix:
-    """A 0/1 matrix with sorted indices from `[2, n]` pairs, repeats counted once."""
-    source, target = edges.numpy()
-    matrix = sp.csr_matrix((np.ones(len(source), dtype=np.float32), (source, target)), shape=shape)
-    matrix.sum_duplicates()
-    matrix.data[:] = 1
-    return matrix

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from modalweave.frames import from_frames
     from modalweave.model import Model, load
     from modalweave.results.explanation import Explanation
-    from modalweave.results.metrics import Metric
+    from modalweave.results.metric import Metric
     from modalweave.run import Run, open
     from modalweave.workspace import Workspace
 
@@ -42,7 +42,7 @@ __all__ = [
 _HOMES = {
     "ConfigError": "errors",
     "Explanation": "results.explanation",
-    "Metric": "results.metrics",
+    "Metric": "results.metric",
     "Model": "model",
     "Run": "run",
     "RunError": "errors",

@@ -3,7 +3,8 @@
 import json
 
 from common.text import printable
-from modalweave.cli.tables import Grid, finish, plain
+from modalweave.cli.grid import Grid, plain
+from modalweave.cli.tables import finish
 from modalweave.progress import out
 from modalweave.results.build import Plan
 from modalweave.results.study import StudyResult, TuneResult, VariantList

@@ -1,7 +1,7 @@
 """An explanation on a terminal."""
 
 from evaluation.evidence import EVIDENCE
-from modalweave.cli.tables import Grid, plain
+from modalweave.cli.grid import Grid, plain
 from modalweave.progress import out
 from modalweave.results.explanation import Explanation, ScoreParts
 

@@ -5,45 +5,28 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from common.text import printable
+from modalweave.cli.evaluation_tables import metrics
+from modalweave.cli.grid import Grid, plain
 from modalweave.progress import out
 from modalweave.results.build import BuildResult, CacheReport, DoctorReport
 from modalweave.results.jobs import DemoResult, RunResult, ScoreResult
-from modalweave.results.metrics import EvaluateResult, Measurement, NewItems, RefitResult, TrainResult
+from modalweave.results.metrics import RefitResult
 from modalweave.results.record import Record
 from modalweave.workspace import Workspace
+
+__all__ = [
+    "build", "cache", "demo", "doctor", "finish", "metrics", "pairs", "products", "recipes", "refit", "rows", "run",
+    "scores", "stats",
+]  # fmt: skip
 
 R = TypeVar("R", bound=Record | Mapping[str, Any])
 
 _WIDEST = 60
-_LEAST = 0.01
-"""Share of a kind of evidence that is named."""
 _REASONS = 20
 """Kinds of refused rows that a build prints."""
-
-
-class Grid(Table):
-    """A table whose texts are what they say: no title of a catalogue is markup or an escape sequence in it.
-
-    Colours are given as `rich.text.Text`.
-    """
-
-    def __init__(self, title: str | None = None, *columns: str) -> None:
-        super().__init__(title=None if title is None else _text(title, "table.title"), title_justify="left")
-        for column in columns:
-            self.add_column(column, overflow="fold")
-
-    def add_column(self, header: Any = "", *args: Any, **options: Any) -> None:
-        """As in rich."""
-        super().add_column(_text(header), *args, **options)
-
-    def add_row(self, *cells: Any, **options: Any) -> None:
-        """As in rich."""
-        super().add_row(*map(_text, cells), **options)
 
 
 def finish(result: R, as_json: bool, render: Callable[[R], None]) -> None:
@@ -79,53 +62,6 @@ def build(result: BuildResult) -> None:
         out.print(f"[red]left out[/red] {plain(str(entry))}", soft_wrap=True)
     for warning in result.warnings:
         out.print(f"[yellow]note[/yellow] {plain(warning)}", soft_wrap=True)
-
-
-def new_items(found: NewItems) -> None:
-    """How items that content alone reaches fare."""
-    share = f"{100 * found.share_of_lists:.1f} % of the places in the lists"
-    out.print(f"New items: {found.items:,} with media and no interaction in train; {share}")
-    for name, value in list(found.among_new.items())[-1:]:
-        chance = found.random[name]
-        out.print(
-            f"  {name} among them {value!r}, at random {chance:.4f} ({found.positives:,} held out)", soft_wrap=True
-        )
-
-
-def metrics(result: Measurement) -> None:
-    """Every metric with its interval, and what stands beside it."""
-    if isinstance(result, EvaluateResult):
-        beside_baselines(result)
-    else:
-        grid = Grid(f"Metrics on {result.split} (95 % interval)", "metric", "model")
-        for metric, value in result.metrics.items():
-            grid.add_row(metric, repr(value))
-        out.print(grid)
-    if result.note:
-        out.print(f"[yellow]note[/yellow] {plain(result.note)}", soft_wrap=True)
-    if result.new_items is not None:
-        new_items(result.new_items)
-    if isinstance(result, EvaluateResult) and result.evidence:
-        shares = sorted(((k, s) for k, s in result.evidence["all"].items() if s >= _LEAST), key=lambda pair: -pair[1])
-        out.print("What orders the lists: " + ", ".join(f"{plain(kind)} {share:.0%}" for kind, share in shares))
-    if isinstance(result, TrainResult) and result.chosen:
-        out.print(f"Chosen on validation: {plain(json.dumps(result.chosen))}")
-
-
-def beside_baselines(result: EvaluateResult) -> None:
-    """The headline, then every metric, a column a model: the baselines' means and by how much the model is ahead."""
-    if result.headline:
-        out.print(plain(result.headline), soft_wrap=True)
-    grid = Grid(f"Metrics on {result.split} (95 % interval; % ahead of each, ? may be chance)", "metric", "model")
-    for name in result.baselines:
-        grid.add_column(name, justify="right")
-    leads = {(row.baseline, row.metric): row.lead for row in result.comparisons}
-    for metric, value in result.metrics.items():
-        others = {name: values[metric] for name, values in result.baselines.items() if metric in values}
-        cells = [f"{other.mean:.4f} {leads.get((name, metric), '')}".rstrip() for name, other in others.items()]
-        ends = "" if value.low is None else f" [{value.low:.3f}, {value.high:.3f}]".replace("0.", ".")
-        grid.add_row(metric, f"{value.mean:.4f}{ends}", *cells)
-    out.print(grid)
 
 
 def refit(result: RefitResult) -> None:
@@ -250,15 +186,6 @@ def doctor(report: DoctorReport) -> None:
     for check in report.checks:
         grid.add_row(check.name, Text(check.state, colours[check.state]), check.found, check.fix)
     out.print(grid)
-
-
-def plain(text: str) -> str:
-    """Escaped for rich and the terminal: a title from a catalogue is neither markup nor an escape sequence."""
-    return escape(printable(str(text)))
-
-
-def _text(value: Any, style: str = "") -> Any:
-    return Text(printable(value), style) if isinstance(value, str) else value
 
 
 def _cell(value: Any) -> str:

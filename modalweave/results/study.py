@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import JsonValue
 
-from modalweave.results.metrics import Metric
+from modalweave.results.metric import Metric
 from modalweave.results.record import OPTIONAL, JsonObject, Record
 
 

@@ -10,7 +10,8 @@ from evaluation.metrics import evaluated_users, user_metrics
 from gnn.content import NewItems as GraphNewItems
 from gnn.matrices import Split, held_out, interactions
 from gnn.scorers.ranking import user_blocks
-from modalweave.results.metrics import NewItems, metrics_of
+from modalweave.results.metric import metrics_of
+from modalweave.results.metrics import NewItems
 
 
 def cold_start(

@@ -1,40 +1,42 @@
 """The evaluate stage: a scorer and a graph in, the numbers of `metrics.json` and the report out."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool
 from torch_geometric.data import HeteroData
 
 from common.files import write_json
-from evaluation.bootstrap import summarise
 from evaluation.config import EvaluationConfig
 from evaluation.headline import headline
-from evaluation.metrics import evaluated_users, user_metrics
+from evaluation.metrics import evaluated_users
 from evaluation.report import write_report
 from evaluation.significance import compare
 from evaluation.slices import ACTIVITY_EDGES, activity_groups, slice_metrics
+from gnn.bundle.bundle import Bundle
 from gnn.config import GNNConfig
 from gnn.matrices import Split, held_out, interactions
 from gnn.ranker.inspection import evidence_shares
 from gnn.ranker.scorer import RankedScorer, retrieval_of
 from gnn.scorers.base import Scorer
-from gnn.scorers.ranking import lists_and_ranks
 from graph.hetero import graph_hash
 from graph.schema import HAS, MEDIA_LABELS, MODALITIES
 from modalweave.config import RunConfig
-from modalweave.errors import NothingHeldOut, RunError
+from modalweave.errors import RunError
 from modalweave.progress import Stages
-from modalweave.results.metrics import Comparison, EvaluateResult, Slice, TrainResult, metrics_of
+from modalweave.results.metric import metrics_of
+from modalweave.results.metrics import Comparison, EvaluateResult, Slice, TrainResult
 from modalweave.results.record import JsonObject
 from modalweave.stages.baselines import fitted_baselines
+from modalweave.stages.beyond import beyond_accuracy
+from modalweave.stages.classify import classify
 from modalweave.stages.cold import cold_start
-from modalweave.stages.inputs import read_bundle, read_graph
+from modalweave.stages.inputs import read_attributes, read_bundle, read_graph
+from modalweave.stages.measured import Measured, measure
 from modalweave.workspace import Workspace
 
 FIRST_STAGE = "first stage"
@@ -58,18 +60,15 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
         by_slice = slices(measured, data, split, config.evaluation, seed=config.seed)
         new = cold_start(data, split, measured.ranked, config.evaluation, seed=config.seed)
     with stages.stage("baselines", "Fitting and measuring baselines"):
-        beside = fitted_baselines(config, data, bundle.manifest, stages.note)
-        baselines = {n: measure(other, data, split, config.evaluation, seed=config.seed) for n, other in beside}
-        if (retriever := retrieval_of(bundle.scorer)) is not bundle.scorer:
-            baselines[FIRST_STAGE] = measure(retriever, data, split, config.evaluation, seed=config.seed)
-        compared = compare(
-            measured.values,
-            {name: other.values for name, other in baselines.items()},
-            list(measured.values),
-            seed=config.seed,
-            resamples=config.evaluation.resamples,
-        )
-    with stages.stage("evidence", "Taking lists apart"):
+        baselines = measured_baselines(config, bundle, data, split, stages)
+        others = {name: other.values for name, other in baselines.items()}
+        resamples = config.evaluation.resamples
+        compared = compare(measured.values, others, list(measured.values), seed=config.seed, resamples=resamples)
+    with stages.stage("beyond_accuracy", "Taking lists apart"):
+        of_users = pl.DataFrame(pl.from_arrow(read_attributes(config, data["User"].ids, "User")))
+        models = {"": measured, **baselines}
+        beyond = beyond_accuracy(data, split, models, of_users, config.evaluation, seed=config.seed)
+        links = classify(bundle.scorer, data, config.evaluation, seed=config.seed) if split == "test" else None
         evidence = evidence_by_activity(bundle.scorer, data, split, depth=max(config.evaluation.k))
     result = EvaluateResult(
         split=split,
@@ -84,6 +83,8 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
         baselines={name: metrics_of(other.summary) for name, other in baselines.items()},
         comparisons=tuple(map(Comparison.of, compared)),
         headline=headline(compared, f"recall@{max(config.evaluation.k)}"),
+        beyond_accuracy=beyond,
+        classification=links,
         new_items=new,
         evidence=evidence,
         note=learned_on_validation(bundle.manifest.get("settings", {}), split),
@@ -91,6 +92,18 @@ def evaluate(config: RunConfig, *, split: Split, stages: Stages) -> EvaluateResu
     write_metrics(workspace, result)
     write_report(workspace.report, result.to_json(), title=config.name, notes=[result.note] if result.note else ())
     return result
+
+
+def measured_baselines(
+    config: RunConfig, bundle: Bundle, data: HeteroData, split: Split, stages: Stages
+) -> dict[str, Measured]:
+    """What `evaluation.baselines` names, and of a model with a second stage its first."""
+    found = {}
+    for name, scorer in fitted_baselines(config, data, bundle.manifest, stages.note):
+        found[name] = measure(scorer, data, split, config.evaluation, seed=config.seed)
+    if (retriever := retrieval_of(bundle.scorer)) is not bundle.scorer:
+        found[FIRST_STAGE] = measure(retriever, data, split, config.evaluation, seed=config.seed)
+    return found
 
 
 def evidence_by_activity(
@@ -152,37 +165,6 @@ def tested(workspace: Workspace, bundle: str) -> dict[str, Any] | None:
 def device_of(config: RunConfig) -> str:
     """Where the run computes."""
     return "cuda" if torch.cuda.is_available() and config.gnn.device != "cpu" else "cpu"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One scorer on one split."""
-
-    summary: Mapping[str, JsonObject]
-    """Metric -> mean and interval."""
-    values: dict[str, Float[np.ndarray, "evaluated"]]
-    """Metric -> one value for each user with a held-out interaction."""
-    ranked: Int[np.ndarray, "users depth"]
-    """Best items of every evaluated user; rows of the others are -1."""
-
-
-def measure(scorer: Scorer, data: HeteroData, split: Split, config: EvaluationConfig, *, seed: int) -> Measured:
-    """Rank the whole catalogue for every user with a held-out interaction and take every metric.
-
-    Only training items are masked: validation items stay candidates at test time, as in MMRec and MMSSL.
-    Raises `NothingHeldOut` where the split holds nothing to measure on.
-    """
-    seen, positives = interactions(data), held_out(data, split)
-    rows = evaluated_users(positives)
-    if not len(rows):
-        raise NothingHeldOut(f"split {split!r} holds 0 interactions to measure on; set split.{split} above 0")
-    depth = max(config.k)
-    users = torch.from_numpy(rows)
-    ranked = np.full((scorer.num_users, depth), -1, dtype=np.int64)
-    firsts = np.zeros(scorer.num_users, dtype=np.int64)
-    ranked[rows], firsts[rows] = lists_and_ranks(scorer, users, seen, positives, depth)
-    values = user_metrics(ranked, positives, config.k, firsts)
-    return Measured(summarise(values, seed=seed, resamples=config.resamples), values, ranked)
 
 
 def slices(

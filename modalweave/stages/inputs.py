@@ -41,17 +41,17 @@ def read_titles(config: RunConfig, items: Sequence[str]) -> list[str | None]:
     return [titles.get(item) for item in items]
 
 
-def read_attributes(config: RunConfig, items: Sequence[str]) -> pa.Table:
-    """The attributes that the store holds of the items, a row for each."""
+def read_attributes(config: RunConfig, ids: Sequence[str], label: str = "Item") -> pa.Table:
+    """The attributes that the store holds of these items (or users), a row for each."""
     with connect(config.store_address, config, read_only=True) as store:
-        schema = store.attributes("Item")
-        batches = list(store.read_nodes("Item", schema.names)) if schema.names else []
+        schema = store.attributes(label)
+        batches = list(store.read_nodes(label, schema.names)) if schema.names else []
     if not batches:
         return pa.table({})
-    order = {item: row for row, item in enumerate(items)}
+    order = {node: row for row, node in enumerate(ids)}
     table = pa.Table.from_batches(batches)
-    rows = [order.get(item, len(items)) for item in table["id"].to_pylist()]
-    return table.select(schema.names).take(np.argsort(rows)).slice(0, len(items))
+    rows = [order.get(node, len(ids)) for node in table["id"].to_pylist()]
+    return table.select(schema.names).take(np.argsort(rows)).slice(0, len(ids))
 
 
 def whole_graph(config: RunConfig, data: HeteroData) -> HeteroData:

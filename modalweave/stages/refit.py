@@ -13,10 +13,12 @@ from gnn.matrices import held_out
 from modalweave.config import RunConfig
 from modalweave.errors import RunError
 from modalweave.progress import Stages
-from modalweave.results.metrics import MeasuredModel, RefitResult, metrics_of
-from modalweave.stages.evaluate import device_of, measure, same_graph, tested
+from modalweave.results.metric import metrics_of
+from modalweave.results.metrics import MeasuredModel, RefitResult
+from modalweave.stages.evaluate import device_of, same_graph, tested
 from modalweave.stages.fitting import fit, popular_pairs, save
 from modalweave.stages.inputs import read_bundle, read_graph, whole_graph
+from modalweave.stages.measured import measure
 from modalweave.workspace import Workspace
 
 FITTED_ON = ("train", "valid", "test")

@@ -9,12 +9,14 @@ from gnn.registry import chosen, resolved_config
 from graph.hetero import graph_hash
 from modalweave.config import RunConfig, dump_config
 from modalweave.progress import Stages
-from modalweave.results.metrics import TrainResult, metrics_of
+from modalweave.results.metric import metrics_of
+from modalweave.results.metrics import TrainResult
 from modalweave.results.record import plain
 from modalweave.stages.cold import cold_start
-from modalweave.stages.evaluate import device_of, learned_on_validation, measure, write_metrics
+from modalweave.stages.evaluate import device_of, learned_on_validation, write_metrics
 from modalweave.stages.fitting import fit, popular_pairs, save
 from modalweave.stages.inputs import read_graph
+from modalweave.stages.measured import measure
 from modalweave.workspace import Workspace
 
 _UNMEASURED = "No validation interactions: settings are fitted as given or by default, and nothing is measured on them"

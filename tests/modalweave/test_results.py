@@ -14,13 +14,15 @@ import modalweave.results
 from graph.views.paths import PathNode
 from modalweave.results.build import BuildResult, BulkImport, Check, DoctorReport, Plan, PlanPart
 from modalweave.results.explanation import ExplainedPath, Explanation
-from modalweave.results.metrics import Comparison, EvaluateResult, Metric, Slice, metrics_of
+from modalweave.results.metric import Metric, metrics_of
+from modalweave.results.metrics import Comparison, EvaluateResult, Slice
 from modalweave.results.record import Record
 
 KEYS = {
     "build": "nodes relationships written replaced removed stale quarantined coverage seconds refused warnings details",
     "train": "split k metrics slices seconds seed device new_items peak_memory_mb approximations graph chosen bundle",
-    "evaluate": "split k metrics slices seconds seed device new_items graph bundle baselines comparisons headline",
+    "evaluate": "split k metrics slices seconds seed device new_items graph bundle baselines comparisons headline "
+    "beyond_accuracy classification",
     "score": "bundle options users rows parts out seconds",
     "export": "bundle source precision bytes agreement",
     "cache": "folder bytes removed_bytes encoders",

@@ -7,10 +7,13 @@ import pytest
 from rich.console import Console
 
 from modalweave.cli import experiment_tables, explanation_tables, tables
+from modalweave.results.beyond import BeyondAccuracy, Fairness, Gap, PopularityBias
 from modalweave.results.build import BuildResult, BulkImport, Check, DoctorReport, Plan, PlanPart
+from modalweave.results.classification import Classification
 from modalweave.results.explanation import ExplainedPath, Explanation, HistoryShare, ScoreParts
 from modalweave.results.jobs import ScoreResult
-from modalweave.results.metrics import EvaluateResult, Metric
+from modalweave.results.metric import Metric
+from modalweave.results.metrics import EvaluateResult
 from modalweave.results.study import (
     ListedVariant,
     SeededMetric,
@@ -40,7 +43,19 @@ _BUILD = BuildResult(
     warnings=(EVIL,),
     details={},
 )
-_METRICS = EvaluateResult(EVIL, (20,), {EVIL: VALUE}, {}, {}, 0, "cpu", "g", "b", {EVIL: {EVIL: VALUE}})
+_LISTS = BeyondAccuracy(
+    20,
+    {f"miscalibration_{EVIL}@20": VALUE},
+    {EVIL: {}},
+    {"all": {"all": PopularityBias(30, 0.2, 0.1, Metric(-0.5, -0.6, -0.4))}},
+    {EVIL: Fairness({}, {EVIL: Gap(EVIL, EVIL, 0.1, (0.0, 0.2), 0.01)})},
+)
+_METRICS = EvaluateResult(
+    *(EVIL, (20,), {EVIL: VALUE}, {}, {}, 0, "cpu", "g", "b", {EVIL: {EVIL: VALUE}}),
+    headline=EVIL,
+    beyond_accuracy=_LISTS,
+    classification=Classification(2.0, 30, 3000, 30, 0.99, {"auc": VALUE}, ()),
+)
 _SCORES = ScoreResult(
     bundle="b", options={}, users=1, rows=1, parts={}, out=EVIL, seconds={}, written_back=1, store=EVIL
 )

@@ -21,7 +21,8 @@ from gnn.scorers.base import DotScorer
 from gnn.testing import add_media, bare_graph
 from modalweave.config import parse_config
 from modalweave.errors import RunError
-from modalweave.stages.evaluate import items_with, measure, slices
+from modalweave.stages.evaluate import items_with, slices
+from modalweave.stages.measured import measure
 from modalweave.stages.plan_sizes import graph_sizes, source_sizes
 from modalweave.stages.unread_texts import unread_texts
 from modalweave.stages.vector_lookup import local_vectors
