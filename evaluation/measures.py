@@ -8,7 +8,11 @@ MEASURES: Mapping[str, tuple[str, str]] = {
     "novelty": ("novelty (bits)", "-log2 of the share of users who have an item, averaged over a list"),
     "serendipity": ("serendipity", "share of a list: hits that a list of the most popular items would not have shown"),
     "new_items": ("new items", "share of a list that nobody has in train"),
-    "diversity": ("diversity: {}", "how unlike the items of a list are: 1 - cosine, averaged over its pairs"),
+    "diversity": (
+        "diversity: {}",
+        "how unlike the items of a list are: 1 - cosine, averaged over its pairs (where only nearest items are known, "
+        "1 for all others)",
+    ),
     "miscalibration": (
         "miscalibration: {}",
         "how far a list's mix of values is from that of the user's history, in nats: 0 the same, 4.6 nothing in common",

@@ -33,7 +33,7 @@ _MEANING: Mapping[str, str] = {
 _COMPARED = (
     "How far this model is ahead of each baseline, as a share of the baseline's mean, with 95 % interval, paired over "
     "users. A “?” may be chance: the p-value of the bootstrap's or Wilcoxon's test, Holm-corrected over the whole "
-    "table, is .05 or more."
+    "table, is .05 or more. An interval is of one comparison alone, so it may leave out 0 even there."
 )
 
 

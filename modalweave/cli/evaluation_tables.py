@@ -82,7 +82,7 @@ def beyond_accuracy(found: BeyondAccuracy) -> None:
 
 def classification(found: Classification) -> None:
     """Every test pair: link or none."""
-    values = ", ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in found.metrics.items())
+    values = ", ".join(f"{name.replace('_', ' ')} {value!r}" for name, value in found.metrics.items())
     said = f"{found.links:,} links of {found.pairs:,} pairs, accuracy of predicting none {found.never:.4f}"
     out.print(f"As classification: {values} ({said})", soft_wrap=True)
 
