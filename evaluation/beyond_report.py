@@ -27,10 +27,11 @@ def _popularity(bias: Mapping[str, Mapping[str, Any]]) -> Section:
     groups = [(group_label(g, name), row) for g, groups in bias.items() for name, row in groups.items()]
     bars = [
         bar
-        for label, row in groups
+        for grouping in ("all", "activity")  # the others stand in the table
+        for name, row in bias.get(grouping, {}).items()
         for bar in (
-            Bar(f"{label}, histories", row["history"], model=False),
-            Bar(f"{label}, lists", row["lists"]),
+            Bar(f"{group_label(grouping, name)}, histories", row["history"], model=False),
+            Bar(f"{group_label(grouping, name)}, lists", row["lists"]),
         )
     ]
     rows: list[list[Cell]] = [

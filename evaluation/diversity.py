@@ -32,10 +32,13 @@ def vector_diversity(lists: Lists, vectors: Float[np.ndarray, "items dim"]) -> F
 def link_diversity(lists: Lists, similarity: sp.csr_matrix) -> Float[np.ndarray, "some"]:
     """The same where only the most similar items of each are known: symmetric, 0 on the diagonal; pairs without an
     entry count as unlike. An item without any link does not count."""
-    known = np.diff(similarity.indptr) > 0
-    matrix = lists.matrix @ sp.diags(known.astype(np.float32), format="csr")
-    total = np.asarray((matrix @ similarity).multiply(matrix).sum(axis=1)).ravel()
-    count = np.asarray(matrix.sum(axis=1)).ravel().round()
+    links = np.diff(similarity.indptr)
+    known = sp.diags((links > 0).astype(np.float32), format="csr")
+    total, count = np.zeros((2, len(lists.ranked)))
+    for chunk in chunks(len(lists.ranked), lists.ranked.shape[1] * int(links.max(initial=1))):
+        matrix = lists.matrix[chunk] @ known
+        total[chunk] = (matrix @ similarity).multiply(matrix).sum(axis=1).ravel()
+        count[chunk] = matrix.sum(axis=1).round().ravel()
     some, n = count >= 2, count[count >= 2]
     return 1 - total[some] / (n * (n - 1))
 

@@ -113,7 +113,7 @@ def evaluate(
     override: Override = None,
     as_json: AsJson = False,
 ) -> None:
-    """Metrics with confidence intervals, slices, and report.html in the workspace."""
+    """Metrics beside baselines, what lists are like and for whom, with intervals; report.html in the workspace."""
     from modalweave.cli import tables
     from modalweave.config import load_config
     from modalweave.progress import Stages

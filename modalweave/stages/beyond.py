@@ -40,7 +40,7 @@ def beyond_accuracy(
     depth, resamples = max(config.k), min(config.resamples, 200)
     metrics: dict[str, Metrics] = {}
     for name, own in lists.items():
-        found = concentration(own) | summarise(values[name], seed=seed, resamples=config.resamples)
+        found = concentration(own) | summarise(values[name], seed=seed, resamples=resamples)
         metrics[name] = metrics_of({f"{metric}@{depth}": value for metric, value in found.items()})
     first, *baselines = models
     groupings = user_groups(train, evaluated_users(positives), user_attributes)

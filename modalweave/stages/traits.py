@@ -91,7 +91,9 @@ def user_groups(train: sp.csr_matrix, rows: np.ndarray, attributes: pl.DataFrame
 
 
 def _column_groups(column: pl.Series) -> Iterator[tuple[str, Bool[np.ndarray, "evaluated"]]]:
-    if column.dtype not in (pl.String, pl.Boolean) and not column.dtype.is_numeric():
+    if column.dtype == pl.Boolean:
+        column = column.replace_strict({True: "yes", False: "no"}, return_dtype=pl.String)
+    if column.dtype != pl.String and not column.dtype.is_numeric():
         return
     values = column.drop_nulls().unique().sort()
     if len(values) <= _LARGEST:

@@ -37,7 +37,7 @@ def data() -> HeteroData:
 
 def attributes() -> pl.DataFrame:
     return pl.DataFrame(
-        {"country": ["no"] * 25 + ["se"] * 30 + [None] * 5, "age": range(USERS), "name": map(str, range(USERS))}
+        {"country": ["no"] * 25 + ["se"] * 30 + [None] * 5, "age": range(USERS), "name": list(map(str, range(USERS)))}
     )
 
 
@@ -75,6 +75,18 @@ def test_numbers_make_quarters_and_names_no_groups(data: HeteroData) -> None:
     assert list(groups["age"]) == ["0 to under 14", "14 to under 30", "30 to under 44", "44 to 58"]
     assert np.sum([members for members in groups["age"].values()], axis=0).tolist() == [1] * 30
     assert groups["country"]["no"].tolist() == (rows < 25).tolist()
+
+
+def test_yes_and_no_are_groups_and_dates_are_none(data: HeteroData) -> None:
+    table = pl.DataFrame(
+        {"member": [True, False, None] * 20, "level": [0, 1, 1] * 20, "activity": ["low", "high"] * 30}
+    )
+    table = table.with_columns(born=pl.Series(["2001-01-01", "2002-02-02"] * 30).str.to_date())
+    groups = user_groups(interactions(data), np.arange(3), table)
+    assert {name: list(found) for name, found in groups.items() if name != "activity"} == {
+        **{"member": ["no", "yes"], "level": ["0", "1"], "own activity": ["high", "low"]},
+    }
+    assert groups["member"]["yes"].tolist() == [True, False, False]
 
 
 def test_vectors_are_the_mean_direction_of_an_items_media(data: HeteroData) -> None:
