@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
-from evaluation.bootstrap import summarise
+from evaluation.bootstrap import group_summary
 from evaluation.config import EvaluationConfig
 from evaluation.metrics import evaluated_users, user_metrics
 from gnn.content import NewItems as GraphNewItems
@@ -45,6 +45,6 @@ def cold_start(
         share_of_lists=float(np.isin(listed, new).mean()) if len(listed) else 0.0,
         users=len(users),
         positives=int(positives[users].nnz),
-        among_new=metrics_of(summarise(recall, seed=seed, resamples=min(config.resamples, 200))) if recall else {},
+        among_new=metrics_of(group_summary(recall, seed=seed, resamples=min(config.resamples, 200))) if recall else {},
         random={f"recall@{k}": min(1.0, k / len(new)) for k in config.k},
     )

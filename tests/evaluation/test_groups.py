@@ -50,7 +50,8 @@ def test_gaps_are_between_the_best_and_the_worst_large_group() -> None:
     left, right = values["recall@20"][:100], values["recall@20"][100:295]
     assert (gap["best"], gap["worst"]) == ("no", "se")
     assert gap["difference"] == pytest.approx(left.mean() - right.mean())
-    assert gap["ci95"][0] < 0.3 < gap["ci95"][1]
+    interval = scipy.stats.ttest_ind(left, right, equal_var=False).confidence_interval(0.95)
+    assert gap["ci95"] == pytest.approx([interval.low, interval.high])
     raw = [float(scipy.stats.kruskal(v[:100], v[100:295]).pvalue) for v in (values["recall@20"], values["ndcg@20"])]
     assert [g["p"] for g in found["country"]["gaps"].values()] == pytest.approx(holm(raw))
     assert found["one"]["gaps"] == {}
@@ -62,3 +63,10 @@ def test_where_all_are_served_the_same_nothing_differs() -> None:
     assert found["g"]["gaps"]["m"] == {
         **{"best": "a", "worst": "a", "difference": 0.0, "ci95": [0.0, 0.0], "p": 1.0},
     }
+
+
+def test_groups_that_never_vary_have_a_gap_of_one_size() -> None:
+    half = np.arange(60) < 30
+    gap = fairness({"m": half.astype(float)}, {"g": {"a": half, "b": ~half}}, seed=0)["g"]["gaps"]["m"]
+    assert (gap["best"], gap["difference"], gap["ci95"]) == ("a", 1.0, [1.0, 1.0])
+    assert gap["p"] < 1e-9
