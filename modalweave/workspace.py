@@ -67,6 +67,11 @@ class Workspace:
         """Similar media as last found, for a build whose vectors are the same."""
         return self.root / ".links"
 
+    @property
+    def comparison(self) -> Path:
+        """This run beside others, for people."""
+        return self.root / "compare.html"
+
     def __repr__(self) -> str:
         return f"Workspace({str(self.root)!r})"
 

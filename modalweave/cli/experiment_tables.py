@@ -1,16 +1,58 @@
 """Results of the study and the search as tables on a terminal."""
 
 import json
+from typing import Any
 
 from common.text import printable
+from evaluation.comparison_report import named_items, slice_label, verdicts
 from modalweave.cli.grid import Grid, plain
 from modalweave.cli.tables import finish
 from modalweave.progress import out
 from modalweave.results.build import Plan
+from modalweave.results.compare import CompareResult, Difference
 from modalweave.results.study import StudyResult, TuneResult, VariantList
 from modalweave.workspace import Workspace
 
-__all__ = ["finish", "plan", "study", "tune", "variants"]
+__all__ = ["compare", "finish", "plan", "study", "tune", "variants"]
+
+
+def compare(result: CompareResult) -> None:
+    """The verdicts, the metrics side by side, who gains and loses, and whose lists changed most."""
+    document: Any = result.to_json()
+    for sentence in [*verdicts(document), *result.notes]:
+        out.print(f"- {plain(sentence)}", soft_wrap=True)
+    first, *others = result.runs
+    grid = Grid(f"On {result.split}, {result.users:,} users: difference from {first.name} [95 %]", "metric", first.name)
+    for run in others:
+        grid.add_column(run.name, overflow="fold")
+    for metric, value in first.metrics.items():
+        found = [row for row in result.differences if row.metric == metric]
+        grid.add_row(metric, f"{value.mean:.4f}", *map(_difference, found))
+    out.print(grid)
+    told = [(row, shown) for row, shown in zip(result.slices, document["slices"], strict=True)]
+    if claimed := [pair for pair in told if pair[0].verdict != "unclear"]:
+        grid = Grid(f"Who gains and loses ({claimed[0][0].metric})", "run", "who", "difference")
+        for row, shown in claimed:
+            grid.add_row(row.run, slice_label(shown), _difference(row))
+        out.print(grid)
+    else:
+        out.print(f"In none of {len(told)} groups of users and items is a difference more than chance would give")
+    for changes, shown in zip(result.lists, document["lists"], strict=True):
+        title = f"{changes.run}: lists overlap {changes.jaccard.mean:.0%}, RBO {changes.rbo.mean:.2f}; changed most:"
+        grid = Grid(title, "user", "RBO", "recall", "gone", "new")
+        for user, said in zip(changes.users, shown["users"], strict=True):
+            recall = f"{user.recall[0]:.2f} to {user.recall[1]:.2f}"
+            grid.add_row(
+                user.user, f"{user.rbo:.2f}", recall, named_items(said["gone"], 3), named_items(said["new"], 3)
+            )
+        out.print(grid)
+    for path in (result.page, *(result.trec or ())):
+        out.print(printable(path), soft_wrap=True, markup=False, highlight=False)
+
+
+def _difference(row: Difference) -> str:
+    sure = {"better": "  ahead", "worse": "  behind", "unclear": ""}[row.verdict]
+    return f"{row.difference:+.4f}  [{row.ci95[0]:+.4f}, {row.ci95[1]:+.4f}]{sure}"
 
 
 def variants(result: VariantList) -> None:

@@ -1,4 +1,4 @@
-"""The commands that compare, search and plan: `study`, `tune` and `doctor --plan`."""
+"""The commands that compare, search and plan: `compare`, `study`, `tune` and `doctor --plan`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,8 +10,35 @@ from modalweave.cli.options import AsJson, Config, Override
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
+    app.command()(compare)
     app.command()(study)
     app.command()(tune)
+
+
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Two runs or more, by config or workspace; the first is what the others are held against."),
+    ],
+    split: Annotated[Literal["test", "valid"], typer.Option(help="Which held-out interactions.")] = "test",
+    users: Annotated[int, typer.Option(min=0, help="Users named whose lists changed most.")] = 10,
+    trec: Annotated[
+        Path | None, typer.Option(help="Folder for the lists in TREC's format: NAME.run each, and qrels.txt.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The page; compare.html in the first run's workspace unless given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Runs on one split side by side: paired differences, who gains and loses, whose lists changed."""
+    if len(runs) < 2:
+        raise typer.BadParameter("name two runs or more, e.g. `modalweave compare one.yaml two.yaml`")
+    from modalweave.cli import experiment_tables
+    from modalweave.progress import Stages
+    from modalweave.stages import compare as comparing
+
+    result = comparing.compare(runs, split=split, out=out, trec=trec, changed=users, stages=Stages(quiet=as_json))
+    experiment_tables.finish(result, as_json, experiment_tables.compare)
 
 
 def study(
