@@ -24,7 +24,8 @@ _GROUPS = {
 
 def write_comparison(path: Path, result: Mapping[str, Any]) -> None:
     """Write the page; `result` is the JSON that `compare --json` prints."""
-    write_text(path, as_html(" against ".join(run["name"] for run in reversed(result["runs"])), _sections(result)))
+    first, *others = (run["name"] for run in result["runs"])
+    write_text(path, as_html(f"{', '.join(others)} against {first}", _sections(result)))
 
 
 def verdicts(result: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ into the interval, and a claim needs three tests after Holm's correction: the pa
 users, and a t-test over users and seeds.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,7 +86,7 @@ def raw_effects(
             "relative_ci95": [edge / baseline for edge in interval] if baseline else None,
             "p_bootstrap": paired_bootstrap(*by_user, seed=seed, resamples=resamples)["p"],
             "p_wilcoxon": wilcoxon(*by_user),
-            "p_seeds": float(2 * scipy.stats.t.sf(abs(difference) / error, freedom)) if error else 1.0,
+            "p_seeds": _p_of_t(difference, error, freedom),
             "users": left.shape[1],
         }
     return found
@@ -115,6 +116,13 @@ def _error(by_user: Float[np.ndarray, "users"], by_seed: float, seed_freedom: in
     own = float(np.var(by_user, ddof=1)) / users if users > 1 else 0.0
     scale = own**2 / max(users - 1, 1) + by_seed**2 / max(seed_freedom, 1)
     return float(np.sqrt(own + by_seed)), ((own + by_seed) ** 2 / scale if scale > 0 else 1.0)
+
+
+def _p_of_t(difference: float, error: float, freedom: float) -> float:
+    """Two-sided; of a difference that is the same for everybody as small as a number gets."""
+    if not error:
+        return sys.float_info.min if difference else 1.0
+    return float(2 * scipy.stats.t.sf(abs(difference) / error, freedom))
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:
