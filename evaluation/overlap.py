@@ -1,5 +1,7 @@
 """How alike two ranked lists of one user are."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -13,7 +15,7 @@ Ranked = Int[np.ndarray, "users depth"]
 
 def jaccard(left: Ranked, right: Ranked) -> Float[np.ndarray, "users"]:
     """Items in both lists over items in either (Jaccard 1901); 1 where both are empty. -1 pads short lists."""
-    both = _matches(left, right).sum(axis=(1, 2))
+    both = np.concatenate([matches.sum(axis=(1, 2)) for matches in _matches(left, right)])
     either = (left >= 0).sum(axis=1) + (right >= 0).sum(axis=1) - both
     return np.where(either > 0, both / np.maximum(either, 1), 1.0)
 
@@ -33,24 +35,21 @@ def rbo(left: Ranked, right: Ranked, *, p: float = 0.9) -> Float[np.ndarray, "us
     """
     if not 0 < p < 1:
         raise EvaluationError(f"p = {p} is not between 0 and 1; pass e.g. 0.9")
-    matches = _matches(left, right)
     depth = left.shape[1]
     places = np.arange(1, depth + 1)
     # a pair of places is shared from the deeper of the two on
-    deeper = np.maximum(places[:, None], places[None, :]) - 1
-    shared = np.zeros(left.shape)
-    for place in range(depth):
-        shared[:, place] = matches[:, deeper == place].sum(axis=1)
-    agreement = shared.cumsum(axis=1) / places
+    from_depth = np.maximum(places[:, None], places[None, :])[:, :, None] <= places
+    flat = from_depth.reshape(depth * depth, depth).astype(np.float64)
+    shared = np.concatenate([matches.reshape(len(matches), -1) @ flat for matches in _matches(left, right)])
+    agreement = shared / places
     return (1 - p) / p * (agreement * p**places).sum(axis=1) + agreement[:, -1] * p**depth
 
 
-def _matches(left: Ranked, right: Ranked) -> Bool[np.ndarray, "users depth depth"]:
+def _matches(left: Ranked, right: Ranked) -> Iterator[Bool[np.ndarray, "block depth depth"]]:
+    """Which places of the two lists hold the same item, in blocks of users that bound the memory."""
     if left.shape != right.shape or left.ndim != 2 or not left.size:
         raise EvaluationError(f"lists of {left.shape} and {right.shape} cannot be held together; rank the same users")
     step = max(_CELLS // left.shape[1] ** 2, 1)
-    parts = []
     for start in range(0, len(left), step):
         a, b = left[start : start + step, :, None], right[start : start + step, None, :]
-        parts.append((a == b) & (a >= 0))
-    return np.concatenate(parts)
+        yield (a == b) & (a >= 0)
