@@ -46,6 +46,13 @@ def findings(result: Mapping[str, Any]) -> list[str]:
     return [*out, *_run_findings(result["runs"])]
 
 
+def respondents(analysis: Mapping[str, Any]) -> str:
+    """How many people, and on what."""
+    rows = analysis["variants"]
+    people = ", ".join(f"{n:,} on {name}" for name, n in rows.items())
+    return f"{analysis['respondents']:,} respondents" + (f" ({people})" if len(rows) > 1 else "")
+
+
 def shown(value: float | None, interval: Sequence[float] | None, digits: int = 2) -> str:
     """A number with its interval."""
     if value is None:
@@ -75,9 +82,7 @@ def _run_findings(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _sections(result: Mapping[str, Any]) -> list[Section]:
     analysis = result["analysis"]
-    people = ", ".join(f"{n:,} on {name}" for name, n in analysis["variants"].items())
-    said = f"{analysis['respondents']:,} respondents ({people})."
-    sections = [Section("In short", [said], [*findings(result), *analysis["notes"]])]
+    sections = [Section("In short", [f"{respondents(analysis)}."], [*findings(result), *analysis["notes"]])]
     sections += [_asked(analysis), _tests(analysis), _reliability(analysis), _preferences(analysis["preferences"])]
     sections += [_texts(name, part) for name, part in result["texts"].items()]
     for run in result["runs"]:

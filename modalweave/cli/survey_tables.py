@@ -5,7 +5,7 @@ from typing import Any
 
 from common.text import printable
 from evaluation.survey_analysis import Asked
-from evaluation.survey_report import findings, shown
+from evaluation.survey_report import findings, respondents, shown
 from modalweave.cli.tables import Grid, finish, pairs, plain
 from modalweave.progress import out
 from modalweave.results.survey import RunLink, SurveyResult
@@ -29,8 +29,7 @@ def survey(result: SurveyResult) -> None:
     """The findings, every question by variant, reliability, preferences, free texts, and the runs."""
     document: Any = result.to_json()
     analysis = result.analysis
-    people = ", ".join(f"{n:,} on {plain(name)}" for name, n in analysis.variants.items())
-    out.print(f"{analysis.respondents:,} respondents ({people})", soft_wrap=True)
+    out.print(plain(respondents(document["analysis"])), soft_wrap=True)
     for sentence in (*findings(document), *analysis.notes):
         out.print(f"- {plain(sentence)}", soft_wrap=True)
     _asked(analysis.constructs | analysis.questions, analysis.control)
@@ -62,20 +61,18 @@ def survey(result: SurveyResult) -> None:
 
 
 def _asked(parts: Mapping[str, Asked], control: str) -> None:
-    grid = Grid("Answers [95 %]", "question", "variant", "answers", "mean", "top two", f"against {control}", "p")
+    several = any(part.tests for part in parts.values())
+    headers = ["question", *["variant"] * several, "answers", "mean", "top two"]
+    grid = Grid("Answers [95 %]", *headers, *[f"against {control}", "p"] * several)
     for name, part in parts.items():
         for variant, found in part.variants.items():
             test = part.tests.get(variant)
             mean = shown(found.mean, found.ci95) + ("" if found.nps is None else f"  NPS {found.nps:+.0f}")
-            grid.add_row(
-                name,
-                variant,
-                str(found.n),
-                mean,
-                shown(found.top2, None),
-                shown(test.difference, test.ci95) if test else "",
-                "" if test is None else test.reason if test.p is None else f"{test.p:.2g}",
-            )
+            cells = [name, *[variant] * several, str(found.n), mean, shown(found.top2, None)]
+            if several:
+                against = shown(test.difference, test.ci95) if test else ""
+                cells += [against, "" if test is None else test.reason or f"{test.p:.2g}"]
+            grid.add_row(*cells)
     out.print(grid)
 
 

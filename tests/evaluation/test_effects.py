@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.effects import effects, seed_spread, seeded_mean
+from evaluation.effects import effects, raw_effects, seed_spread, seeded_mean
 from evaluation.errors import EvaluationError
 
 
@@ -85,3 +85,9 @@ def test_noise_is_claimed_in_at_most_one_of_twenty_studies(deviation: float) -> 
 def test_what_cannot_be_measured_is_refused(values: np.ndarray) -> None:
     with pytest.raises(EvaluationError, match="one row a seed"):
         seeded_mean(values)
+
+
+def test_a_difference_that_is_the_same_for_everybody_is_no_chance() -> None:
+    models = {"all": np.ones((1, 30)), "none": np.zeros((1, 30)), "no more": np.zeros((1, 30))}
+    got = raw_effects(models, {"apart": ("all", "none"), "alike": ("none", "no more")}, seed=0, resamples=50)
+    assert 0 < got["apart"]["p_seeds"] < 1e-100 and got["alike"]["p_seeds"] == 1.0
