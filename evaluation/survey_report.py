@@ -15,6 +15,9 @@ _HELP = (
     "the chance that an answer on the variant is the higher one (.5: no difference). Intervals hold 95 %."
 )
 
+_LONGEST = 240
+"""Characters shown of a free answer."""
+
 
 def write_survey(path: Path, result: Mapping[str, Any]) -> None:
     """Write the page; `result` is the JSON that `survey --json` prints."""
@@ -51,6 +54,11 @@ def respondents(analysis: Mapping[str, Any]) -> str:
     rows = analysis["variants"]
     people = ", ".join(f"{n:,} on {name}" for name, n in rows.items())
     return f"{analysis['respondents']:,} respondents" + (f" ({people})" if len(rows) > 1 else "")
+
+
+def shortened(text: str) -> str:
+    """The beginning of a free answer; the whole stands in the JSON."""
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def shown(value: float | None, interval: Sequence[float] | None, digits: int = 2) -> str:
@@ -166,10 +174,10 @@ def _preferences(preferences: Mapping[str, Any]) -> Section:
 def _texts(name: str, part: Mapping[str, Any]) -> Section:
     rows: list[list[Cell]] = [
         [
-            group["text"],
+            shortened(group["text"]),
             str(group["n"]),
             ", ".join(f"{variant} {n}" for variant, n in group["variants"].items()),
-            "; ".join(group["others"]),
+            "; ".join(map(shortened, group["others"])),
         ]
         for group in part["groups"]
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 from common.text import printable
 from evaluation.survey_analysis import Asked
-from evaluation.survey_report import findings, respondents, shown
+from evaluation.survey_report import findings, respondents, shortened, shown
 from modalweave.cli.tables import Grid, finish, pairs, plain
 from modalweave.progress import out
 from modalweave.results.survey import RunLink, SurveyResult
@@ -51,7 +51,7 @@ def survey(result: SurveyResult) -> None:
     for name, texts in result.texts.items():
         grid = Grid(f"{name}: {texts.n} answers in {len(texts.groups)} groups", "answer", "people", "by variant")
         for group in texts.groups[:_GROUPS]:
-            grid.add_row(group.text, str(group.n), ", ".join(f"{v} {n}" for v, n in group.variants.items()))
+            grid.add_row(shortened(group.text), str(group.n), ", ".join(f"{v} {n}" for v, n in group.variants.items()))
         out.print(grid)
         if texts.note:
             out.print(f"- {plain(texts.note)}", soft_wrap=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from encoders import DEFAULTS, make_encoder
+from encoders import DEFAULTS, checked_spec, make_encoder
 from encoders.errors import EncoderError
 from evaluation.survey import Survey
 from modalweave.results.survey import FreeTexts, TextGroup
@@ -20,8 +20,10 @@ _SHOWN = 3
 def free_texts(survey: Survey) -> dict[str, FreeTexts]:
     """Every open question's answers in groups, by average linkage of their embeddings.
 
-    Where the encoder's weights are not there, answers that are letter for letter the same are the groups.
+    Where the encoder's weights are not there, answers that are letter for letter the same are the groups. Raises
+    `EncoderError` for an encoder that nobody knows.
     """
+    checked_spec(_encoder(survey))
     return {name: _grouped(survey, name) for name in survey.texts}
 
 
@@ -32,7 +34,7 @@ def _grouped(survey: Survey, question: str) -> FreeTexts:
     keys = [key for key, _ in spelled.most_common()]
     note = None
     try:
-        labels = _labels([wording[key] for key in keys[:_MOST]], survey.design.encoder) if len(keys) > 1 else [0]
+        labels = _labels([wording[key] for key in keys[:_MOST]], _encoder(survey)) if len(keys) > 1 else [0]
     except EncoderError as error:
         labels, note = list(range(len(keys))), f"not grouped by meaning: {error}"
     if len(keys) > _MOST:
@@ -49,10 +51,14 @@ def _grouped(survey: Survey, question: str) -> FreeTexts:
     return FreeTexts(asked, len(given), len(survey.users) - len(given), len(keys), tuple(groups), note)
 
 
-def _labels(texts: Sequence[str], encoder: str | None) -> list[int]:
+def _encoder(survey: Survey) -> str:
+    return survey.design.encoder or DEFAULTS["text"]
+
+
+def _labels(texts: Sequence[str], encoder: str) -> list[int]:
     from sklearn.cluster import AgglomerativeClustering
 
-    model = make_encoder(encoder or DEFAULTS["text"])
+    model = make_encoder(encoder)
     prepared = [model.prepare(text, "text").array for text in texts]
     batches = [model.encode(prepared[at : at + model.batch], "text") for at in range(0, len(prepared), model.batch)]
     vectors = np.concatenate(batches)

@@ -112,6 +112,7 @@ def test_what_does_not_fit_is_told(answers: Path, config: Path, modalweave: Comm
     for change, message in (
         ({"controll": "text"}, "unknown key 'controll'; known are"),
         ({"questions": {"liked": {"kind": "csta"}}}, "questions.liked.kind: value 'csta' is not one of"),
+        ({"encoder": "minlm"}, "encoder 'minlm' is unknown; did you mean 'minilm'?"),
         ({"control": "audio"}, "control 'audio' has no answers"),
     ):
         design.write_text(yaml.safe_dump(yaml.safe_load(DESIGN) | change))
