@@ -7,8 +7,8 @@ from typing import Any
 from common.files import write_text
 from common.page import Cell, Table
 from evaluation.document import Plot, Section, as_html
-from evaluation.effects import ALPHA
 from evaluation.plots import Estimate, interval_plot, share_plot
+from evaluation.verdict import ALPHA
 
 _HELP = (
     "A difference counts where p stays below .05 after Holm's correction over all tests of the survey. Superiority is "

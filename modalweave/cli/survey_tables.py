@@ -6,7 +6,8 @@ from typing import Any
 from common.text import printable
 from evaluation.survey_analysis import Asked
 from evaluation.survey_report import findings, respondents, shortened, shown
-from modalweave.cli.tables import Grid, finish, pairs, plain
+from modalweave.cli.grid import Grid, plain
+from modalweave.cli.tables import finish, pairs
 from modalweave.progress import out
 from modalweave.results.survey import RunLink, SurveyResult
 

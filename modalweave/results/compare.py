@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from modalweave.results.metrics import Metric, Metrics
+from modalweave.results.metric import Metric, Metrics
 from modalweave.results.record import OPTIONAL, Record
 
 

@@ -22,9 +22,10 @@ from modalweave.config import RunConfig
 from modalweave.errors import RunError
 from modalweave.progress import Stages
 from modalweave.results.compare import ChangedUser, ComparedRun, CompareResult, Difference, ListChanges, ListedItem
-from modalweave.results.metrics import metrics_of
-from modalweave.stages.evaluate import Measured, learned_on_validation, measure, same_graph
+from modalweave.results.metric import metrics_of
+from modalweave.stages.evaluate import learned_on_validation, same_graph
 from modalweave.stages.inputs import config_of, read_bundle, read_graph, read_titles
+from modalweave.stages.measured import Measured, measure
 from modalweave.study.slices import gains_by_slice
 from modalweave.study.variants import Question
 from modalweave.workspace import Workspace

@@ -16,8 +16,9 @@ from modalweave.config import RunConfig
 from modalweave.errors import ConfigError, RunError
 from modalweave.progress import Stages
 from modalweave.results.survey import RunLink
-from modalweave.stages.evaluate import measure, same_graph
+from modalweave.stages.evaluate import same_graph
 from modalweave.stages.inputs import config_of, read_bundle, read_graph
+from modalweave.stages.measured import measure
 from modalweave.workspace import Workspace
 
 
