@@ -103,7 +103,7 @@ def score(
     from modalweave.cli import tables
     from modalweave.progress import Stages
     from modalweave.stages import score as scoring
-    from modalweave.stages.score_files import read_histories, read_restrictions
+    from modalweave.stages.score_files import read_histories, read_restrictions, read_users
 
     options = {
         "top_k": top_k,
@@ -129,7 +129,7 @@ def score(
             bundle,
             out_dir,
             options,
-            users_file=users,
+            users=None if users is None else read_users(users),
             restrictions=restrictions,
             by=by,
             new_items=new_items,

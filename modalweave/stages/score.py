@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,6 @@ from modalweave.workspace import Workspace
 from scoring.config import ScoringConfig
 from scoring.job import run_job, run_similar
 from scoring.restrictions import Restrictions
-from scoring.users import read_users
 from scoring.writeback import write_back as write_links
 
 _NAMED = 100
@@ -48,7 +47,7 @@ def score(
     options: Mapping[str, object],
     *,
     stages: Stages,
-    users_file: Path | None = None,
+    users: Sequence[str] | None = None,
     restrictions: Restrictions | None = None,
     histories: pl.DataFrame | None = None,
     new_items: Path | None = None,
@@ -60,7 +59,7 @@ def score(
 ) -> ScoreResult:
     """Score users against the whole catalogue, optionally writing RECOMMENDED links into a store.
 
-    Users of the file whom the model does not know are served what is popular and told; `strict` refuses them.
+    Users named whom the model does not know are served what is popular and told; `strict` refuses them.
     `new_items` is a dataset folder with items that came after training: lists hold those, too. `by` is what
     `diversity` tells items apart by.
     `fresh` starts over where the folder holds another job's parts, as a run's own `scores/` does after training.
@@ -72,7 +71,6 @@ def score(
                 f"{new_items}: its items are not in the graph, so no link can lead to them; build them first"
             )
         check_target(write_back)
-    users = read_users(users_file) if users_file is not None else None
     folder, job = named_bundle(bundle, stages.note), ScoringConfig.model_validate(options)
     vectors = came = None
     if new_items is not None:

@@ -38,6 +38,12 @@ def read_restrictions(
     )
 
 
+def read_users(path: Path) -> list[str]:
+    """User ids in the file's order; text holds one id a line. Raises as `read_items` does."""
+    table = conform(_table(path, ("user_id",)), pa.schema([("user_id", pa.string())]), ("user_id",))
+    return _frame(path, table)["user_id"].to_list()
+
+
 def read_items(path: Path) -> pl.DataFrame:
     """`item_id` and typed attributes, as a data set's items table is read; text holds one id a line.
 
@@ -67,7 +73,10 @@ def _table(path: Path, expected: tuple[str, ...]) -> pa.Table:
         return read_parquet(path, label)
     if path.suffix in (".csv", ".tsv") or len(expected) > 1:
         return read_csv(path, label, expected=expected)
-    lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise ScoringError(f"{path}: is no UTF-8 text ({error.reason}); write an id a line, Parquet or CSV") from error
     return named(pa.table({expected[0]: clean_ids(pa.chunked_array([pa.array(lines, pa.string())]))}), label)
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from etl.errors import SourceError
 from modalweave.cli.app import app
 from modalweave.stages import score as scoring
-from modalweave.stages.score_files import read_items, read_pairs
+from modalweave.stages.score_files import read_items, read_pairs, read_users
 from scoring.errors import ScoringError, Stopped
 
 
@@ -71,3 +71,29 @@ def test_files_that_name_nothing(tmp_path: Path) -> None:
     (tmp_path / "gap.csv").write_text("user_id,item_id\nu1,\n")
     with pytest.raises(ScoringError, match=r"gap\.csv: row 1 has no item_id"):
         read_pairs(tmp_path / "gap.csv")
+
+
+def test_users_in_any_form_as_they_are_written(tmp_path: Path) -> None:
+    users = ["007", "1e5", "café", "用户 3"]
+    (tmp_path / "users.txt").write_text("\ufeff007\r\n1e5\n\ncafe\u0301\n用户 3\n", encoding="utf-8")
+    (tmp_path / "users.csv").write_text('name,User_ID\nA,007\nB,1e5\n"C, D",café\nE,用户 3\n', encoding="utf-8")
+    pl.DataFrame({"user_id": users, "weight": ["none"] * 4}).write_parquet(tmp_path / "users.parquet")
+    for name in ("users.txt", "users.csv", "users.parquet"):
+        assert read_users(tmp_path / name) == users, name
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("users.csv", b"user_id,name\nu1,a\n,b\n", "row 2 has no user_id"),
+        ("users.csv", b"id\nu1\n", "column 'user_id' is missing"),
+        ("users.txt", b"\xff\xfe\x00u", "is no UTF-8 text"),
+        ("users.txt", b"\n", "holds no row"),
+        ("users.parquet", b"nothing", "not readable as Parquet"),
+    ],
+)
+def test_a_bad_file_of_users_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises((ScoringError, SourceError), match=message) as caught:
+        read_users(tmp_path / name)
+    assert name in str(caught.value) and "\n" not in str(caught.value)
