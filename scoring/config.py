@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, PositiveInt
 
 class ScoringConfig(BaseModel, extra="forbid"):
     """How the whole user base is scored. Only `top_k`, `new_items`, `diversity`, `shard_size`,
-    `format` and `titles` change the output's bytes."""
+    `format`, `partition_by` and `titles` change the output's bytes."""
 
     top_k: PositiveInt = 20
     """Recommendations for each user."""
@@ -24,6 +24,10 @@ class ScoringConfig(BaseModel, extra="forbid"):
 
     format: Literal["parquet", "csv"] = "parquet"
     """Of the parts; in CSV a text that a spreadsheet would take for a formula has an apostrophe before it."""
+
+    partition_by: Literal["shard"] | None = None
+    """`shard`: each part in a folder of its own, `shard=00000/part.parquet`, which readers take for a column `shard`;
+    null: `part-00000.parquet` beside each other."""
 
     titles: bool = False
     """A column `title` beside the scores, as the bundle has them."""

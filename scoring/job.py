@@ -1,6 +1,6 @@
 """The batch job: every user against every item, in shards; the same bytes however often it was killed.
 
-out/  _job.json (while running)  part-00000.parquet ...  _manifest.json (last)
+out/  _job.json (while running)  part-00000.parquet ... or shard=00000/part.parquet ...  _manifest.json (last)
 """
 
 import hashlib
@@ -25,8 +25,8 @@ from gnn.scorers.likeness import has_alike, likeness
 from scoring.config import ScoringConfig
 from scoring.diversity import item_vectors
 from scoring.errors import ScoringError, Stopped
+from scoring.folders import Folder, open_folder
 from scoring.journal import JOURNAL, MANIFEST, read_parts, remove_strangers, write_record
-from scoring.lock import folder_lock
 from scoring.people import People, people
 from scoring.restrictions import Allowed, Restrictions, allowed
 from scoring.shards import Part, is_whole, part_name, write_part
@@ -40,7 +40,7 @@ class Job:
     bundle_hash: str
     unknown: list[str]
     """Users whom the bundle does not know; they stand at its end."""
-    out: Path
+    out: Folder
     users: Int[np.ndarray, "users"]
     """Indices of the users to score, in output order."""
     options: ScoringConfig
@@ -63,8 +63,8 @@ class Job:
 
     def write(self, number: int, bundle: Bundle) -> Part:
         """Make one part from a bundle in memory."""
-        path = self.out / part_name(number, self.options.format)
-        return write_part(bundle, self.shard(number), self.options, self.allowed, path, similar=self.similar)
+        name = part_name(number, self.options)
+        return write_part(bundle, self.shard(number), self.options, self.allowed, self.out, name, similar=self.similar)
 
     def read(self) -> Bundle:
         """The bundle, for another process. Raises `ScoringError` where the folder holds another one by now."""
@@ -80,7 +80,7 @@ class Job:
 
 def run_job(
     bundle_dir: Path,
-    out: Path,
+    out: Path | str,
     options: ScoringConfig,
     *,
     users: Sequence[str] | None = None,
@@ -101,7 +101,7 @@ def run_job(
 
     Args:
         bundle_dir: what `train` wrote.
-        out: the folder of the parts; made if absent.
+        out: the folder of the parts, made if absent, or an address (`scoring.folders`).
         options: `top_k` and `shard_size` are pinned in the folder, `engine` may change between calls.
         users: ids to score, in that order; none scores everyone in the bundle's order.
         restrictions: what lists may hold; pairs bring their users with them.
@@ -120,6 +120,7 @@ def run_job(
         Stopped: `stop` said yes; the same call goes on.
         gnn.errors.BundleError: a bundle that is incomplete or altered.
     """
+    folder = open_folder(out)
     bundle = load_bundle(bundle_dir, terms=histories is not None)
     if arrivals is not None:
         bundle = bundle.with_arrivals(arrivals)
@@ -150,14 +151,14 @@ def run_job(
     if found.unknown and strict:
         first, count = found.unknown[0], len(found.unknown)
         raise ScoringError(f"unknown item {first!r}, {count} in all; the bundle knows {len(bundle.item_ids)} items")
-    job = Job(bundle_dir, bundle.hash, unknown, out, _indices(bundle, users), options, found, brought, arrivals)
+    job = Job(bundle_dir, bundle.hash, unknown, folder, _indices(bundle, users), options, found, brought, arrivals)
     plan = _plan(job, None if users is None else bundle.user_ids)
     return _run(job, bundle, plan, fresh=fresh, stop=stop, progress=progress)
 
 
 def run_similar(
     bundle_dir: Path,
-    out: Path,
+    out: Path | str,
     options: ScoringConfig,
     *,
     by: str = "model",
@@ -175,6 +176,7 @@ def run_similar(
 
     Raises as `run_job` does, and `gnn.errors.GnnError` for a model that tells no items apart.
     """
+    folder = open_folder(out)
     bundle = load_bundle(bundle_dir)
     if arrivals is not None:
         bundle = bundle.with_arrivals(arrivals)
@@ -183,7 +185,7 @@ def run_similar(
     self_only = sp.identity(len(bundle.item_ids), np.float32, "csr")
     items = replace(bundle, scorer=alike, user_ids=bundle.item_ids, seen=self_only, history=self_only, arrivals=None)
     known = np.flatnonzero(has_alike(alike))
-    job = Job(bundle_dir, bundle.hash, [], out, known, options, Allowed(), arrivals=arrivals, similar=True)
+    job = Job(bundle_dir, bundle.hash, [], folder, known, options, Allowed(), arrivals=arrivals, similar=True)
     plan = _plan(job, None)
     plan["options"]["by"] = by
     if vectors is not None:
@@ -205,14 +207,11 @@ def _run(
     stop: Callable[[], bool],
     progress: Progress | None,
 ) -> dict[str, Any]:
-    out = job.out
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ScoringError(f"{out}: cannot be a folder ({error.strerror}); choose another") from error
-    with folder_lock(out):
+    if job.out.own_process and (job.options.engine != "local" or (job.options.workers or 1) > 1):
+        raise ScoringError(f"{job.out}: lies in the memory of this process, where no other writes; leave workers out")
+    with job.out.held() as out:
         recorded = read_parts(out, plan, fresh=fresh)
-        return _complete(job, bundle, plan, recorded, stop, progress or (lambda done, total: None))
+        return _complete(replace(job, out=out), bundle, plan, recorded, stop, progress or (lambda done, total: None))
 
 
 def _complete(
@@ -224,25 +223,25 @@ def _complete(
     progress: Progress,
 ) -> dict[str, Any]:
     """Make what is missing, then the manifest."""
-    names = [part_name(number, job.options.format) for number in range(job.num_parts)]
-    parts = {name: recorded[name] for name in names if name in recorded and is_whole(job.out / name, recorded[name])}
+    out, names = job.out, [part_name(number, job.options) for number in range(job.num_parts)]
+    parts = {name: recorded[name] for name in names if name in recorded and is_whole(out, name, recorded[name])}
     missing = [number for number, name in enumerate(names) if name not in parts]
     done = len(job.users) - sum(len(job.shard(number)) for number in missing)
     progress(done, len(job.users))
-    if missing or not (job.out / MANIFEST).is_file():
+    if missing or out.read(MANIFEST) is None:
         # The journal takes over before the manifest goes, so that no moment lacks the pinned options.
-        write_record(job.out / JOURNAL, plan, parts)
-        (job.out / MANIFEST).unlink(missing_ok=True)
-    remove_strangers(job.out, {*parts, MANIFEST, JOURNAL})
+        write_record(out, JOURNAL, plan, parts)
+        out.remove(MANIFEST)
+    remove_strangers(out, {*parts, MANIFEST, JOURNAL})
     for number, part in _made(job, bundle, missing):
         parts[names[number]] = part
-        write_record(job.out / JOURNAL, plan, parts)
+        write_record(out, JOURNAL, plan, parts)
         done += len(job.shard(number))
         progress(done, len(job.users))
         if stop():
-            raise Stopped(f"{job.out}: stopped after {len(parts)} of {len(names)} parts; the same call goes on")
-    manifest = write_record(job.out / MANIFEST, plan, {name: parts[name] for name in names})
-    (job.out / JOURNAL).unlink(missing_ok=True)
+            raise Stopped(f"{out}: stopped after {len(parts)} of {len(names)} parts; the same call goes on")
+    manifest = write_record(out, MANIFEST, plan, {name: parts[name] for name in names})
+    out.remove(JOURNAL)
     return manifest
 
 
@@ -277,6 +276,8 @@ def _plan(job: Job, named: Sequence[str] | None) -> dict[str, Any]:
         options["new_items"] = job.options.new_items
     if job.options.format != "parquet":
         options["format"] = job.options.format
+    if job.options.partition_by:
+        options["partition_by"] = job.options.partition_by
     if job.options.titles:
         options["titles"] = True
     if job.allowed.vectors is not None:

@@ -8,23 +8,25 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from common.files import is_partial
 from scoring.errors import ScoringError
-from scoring.shards import Part, write_whole
+from scoring.folders import Folder
+from scoring.shards import Part
 
 MANIFEST = "_manifest.json"
 JOURNAL = "_job.json"
 _EARLIER = ("job.json", "manifest.json")
 """The names that earlier versions gave them."""
-_PART = re.compile(r"part-\d{5,}\.(parquet|csv)")
+_PART = re.compile(r"(part-\d{5,}|shard=\d{5,}/part)\.(parquet|csv)")
 
 
-class _Record(BaseModel, extra="forbid"):
+class Record(BaseModel, extra="forbid"):
+    """What is recorded of a job."""
+
     bundle: str
     options: dict[str, Any]
     users: int
@@ -34,7 +36,7 @@ class _Record(BaseModel, extra="forbid"):
     parts: dict[str, Part]
 
 
-def read_parts(out: Path, plan: Mapping[str, Any], *, fresh: bool) -> dict[str, Part]:
+def read_parts(out: Folder, plan: Mapping[str, Any], *, fresh: bool) -> dict[str, Part]:
     """The parts that an earlier call of the same job recorded; none in a new folder.
 
     Raises `ScoringError` where the folder holds another job (unless `fresh`) or parts no job recorded.
@@ -43,14 +45,14 @@ def read_parts(out: Path, plan: Mapping[str, Any], *, fresh: bool) -> dict[str, 
     if record is None and (earlier := _earlier(out)):
         if not fresh:
             raise ScoringError(
-                f"{out}: holds a job of an earlier version ({earlier[0].name}); replace it with --overwrite or choose "
+                f"{out}: holds a job of an earlier version ({earlier[0]}); replace it with --overwrite or choose "
                 "another folder"
             )
-        for path in earlier:
-            path.unlink()
+        for name in earlier:
+            out.remove(name)
         return {}
     if record is None:
-        if any(_PART.fullmatch(path.name) for path in out.iterdir()):
+        if any(map(_PART.fullmatch, out.names())):
             raise ScoringError(f"{out}: holds parts but no {MANIFEST} of ours; choose another folder or empty it")
         return {}
     pinned = record.model_dump(include=set(plan))
@@ -65,38 +67,51 @@ def read_parts(out: Path, plan: Mapping[str, Any], *, fresh: bool) -> dict[str, 
     return record.parts
 
 
-def write_record(path: Path, plan: Mapping[str, Any], parts: Mapping[str, Part]) -> dict[str, Any]:
+def finished(out: Folder) -> Record:
+    """The manifest of a finished job. Raises `ScoringError` where there is none, or where it names other files."""
+    if out.read(MANIFEST) is None:
+        raise ScoringError(f"{out}: no {MANIFEST}, so the job is not finished; run it again to the end")
+    record = _valid(out, MANIFEST)
+    if foreign := [name for name in record.parts if not _PART.fullmatch(name)]:
+        raise ScoringError(f"{out}/{MANIFEST}: names {foreign[0]!r}, which is no part; run the job again (--overwrite)")
+    return record
+
+
+def write_record(out: Folder, name: str, plan: Mapping[str, Any], parts: Mapping[str, Part]) -> dict[str, Any]:
     """Write the plan with what is known of each part, whole or not at all, and return it."""
     rows = sum(part.rows for part in parts.values())
-    content = {**plan, "rows": rows, "parts": {name: asdict(part) for name, part in parts.items()}}
-    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+    content = {**plan, "rows": rows, "parts": {file: asdict(part) for file, part in parts.items()}}
+    out.write(name, (json.dumps(content, indent=2) + "\n").encode())
     return content
 
 
-def remove_strangers(out: Path, keep: set[str]) -> None:
+def remove_strangers(out: Folder, keep: set[str]) -> None:
     """Remove parts of other shards, altered ones and temporary files of a killed call; other files stay."""
-    for path in out.iterdir():
-        if is_partial(path.name) or (_PART.fullmatch(path.name) and path.name not in keep):
-            path.unlink()
+    for name in out.names():
+        if is_partial(name.rpartition("/")[2]) or (_PART.fullmatch(name) and name not in keep):
+            out.remove(name)
 
 
-def _earlier(out: Path) -> list[Path]:
+def _earlier(out: Folder) -> list[str]:
     """The records of a job that an earlier version left."""
     found = []
-    for path in (out / name for name in _EARLIER):
-        with suppress(OSError, ValidationError):
-            _Record.model_validate_json(path.read_bytes())
-            found.append(path)
+    for name in _EARLIER:
+        with suppress(ValidationError):
+            Record.model_validate_json(out.read(name) or b"")
+            found.append(name)
     return found
 
 
-def _read(out: Path) -> _Record | None:
+def _read(out: Folder) -> Record | None:
     # The journal first: while both exist it is the newer one.
     for name in (JOURNAL, MANIFEST):
-        path = out / name
-        if path.is_file():
-            try:
-                return _Record.model_validate_json(path.read_bytes())
-            except ValidationError as error:
-                raise ScoringError(f"{path}: is no record of a scoring job; choose another folder") from error
+        if out.read(name) is not None:
+            return _valid(out, name)
     return None
+
+
+def _valid(out: Folder, name: str) -> Record:
+    try:
+        return Record.model_validate_json(out.read(name) or b"")
+    except ValidationError as error:
+        raise ScoringError(f"{out}/{name}: is no record of a scoring job; choose another folder") from error

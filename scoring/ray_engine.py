@@ -38,7 +38,7 @@ def run_shards(job: Job, missing: Sequence[int], workers: int) -> Iterator[tuple
         _start(job, workers)
     try:
         actor = ray.remote(num_cpus=1)(_Worker)
-        work = ray.put(replace(job, bundle_dir=job.bundle_dir.resolve(), out=job.out.resolve()))
+        work = ray.put(replace(job, bundle_dir=job.bundle_dir.resolve(), out=job.out.resolved()))
         actors = [actor.remote(work) for _ in range(min(workers, len(missing)))]
         pool = ray.util.ActorPool(actors)
         yield from pool.map_unordered(lambda worker, number: worker.write.remote(number), missing)  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,13 +12,12 @@ import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 
-from common.files import sha256_of, write_bytes
 from common.spreadsheet import plain_cells
 from gnn.bundle.bundle import Bundle
 from gnn.scorers.ranking import masked_scores, row_pairs, top_items, user_blocks
 from scoring.config import ScoringConfig
 from scoring.diversity import POOL, diversified
-from scoring.errors import ScoringError
+from scoring.folders import Folder
 from scoring.new_items import place_new_items
 from scoring.restrictions import Allowed
 
@@ -48,9 +46,10 @@ class Part:
     sha256: str
 
 
-def part_name(number: int, kind: str) -> str:
-    """`part-00000.parquet`, ..."""
-    return f"part-{number:05d}.{kind}"
+def part_name(number: int, options: ScoringConfig) -> str:
+    """`part-00000.parquet`, ..., or as hive partitions `shard=00000/part.parquet`, ..."""
+    stem = f"shard={number:05d}/part" if options.partition_by == "shard" else f"part-{number:05d}"
+    return f"{stem}.{options.format}"
 
 
 class Links(NamedTuple):
@@ -68,7 +67,8 @@ def write_part(
     users: Int[np.ndarray, "shard"],
     options: ScoringConfig,
     allowed: Allowed,
-    path: Path,
+    out: Folder,
+    name: str,
     *,
     similar: bool = False,
 ) -> Part:
@@ -93,7 +93,7 @@ def write_part(
     if options.titles and bundle.titles is not None:
         table = table.append_column("title", pa.array(bundle.titles, pa.string()).take(pa.array(links.items)))
     content = _bytes(table, options.format)
-    write_whole(path, content)
+    out.write(name, content)
     return Part(len(table), hashlib.sha256(content).hexdigest())
 
 
@@ -135,16 +135,7 @@ def _bytes(table: pa.Table, kind: str) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def is_whole(path: Path, part: Part) -> bool:
+def is_whole(out: Folder, name: str, part: Part) -> bool:
     """Whether the file is there and is, byte for byte, what was recorded."""
-    return path.is_file() and sha256_of(path) == part.sha256
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write the bytes, whole or not at all. Raises `ScoringError` where the disk is full or refuses."""
-    try:
-        write_bytes(path, content)
-    except OSError as error:
-        raise ScoringError(
-            f"{path}: cannot be written ({error.strerror}); make room or choose another folder"
-        ) from error
+    content = out.read(name)
+    return content is not None and hashlib.sha256(content).hexdigest() == part.sha256

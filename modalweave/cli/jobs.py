@@ -13,7 +13,15 @@ BundleArgument = Annotated[
     Path,
     typer.Argument(help="A bundle, or a run (its config or workspace): the model it serves.", show_default=False),
 ]
-OutOption = Annotated[Path, typer.Option("--out", help="Folder for the shards.", show_default=False)]
+OutOption = Annotated[
+    str,
+    typer.Option(
+        "--out", help="Folder for the shards, or an address: `s3://BUCKET/PREFIX`, `gs://...`.", show_default=False
+    ),
+]
+PartitionOption = Annotated[
+    Literal["shard"] | None, typer.Option(help="Hive partitions, `shard=00000/part.parquet`, ...", show_default=False)
+]
 FormatOption = Annotated[Literal["parquet", "csv"], typer.Option("--format", help="Of the part files.")]
 TitlesOption = Annotated[bool, typer.Option("--titles", help="Add the items' titles.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace another job's parts in the folder.")]
@@ -86,6 +94,7 @@ def score(
     ] = None,
     shard_size: Annotated[int, typer.Option(min=1, help="Users per part file.")] = 10_000,
     form: FormatOption = "parquet",
+    partition_by: PartitionOption = None,
     titles: TitlesOption = False,
     engine: Annotated[Literal["local", "ray"], typer.Option(help="This machine, or Ray workers.")] = "local",
     workers: WorkersOption = None,
@@ -111,6 +120,7 @@ def score(
         "diversity": diversity,
         "shard_size": shard_size,
         "format": form,
+        "partition_by": partition_by,
         "titles": titles,
         "engine": engine,
         "workers": workers,
@@ -151,6 +161,7 @@ def similar(
     top_k: Annotated[int, typer.Option(min=1, help="Similar items of each item.")] = 20,
     shard_size: Annotated[int, typer.Option(min=1, help="Items per part file.")] = 10_000,
     form: FormatOption = "parquet",
+    partition_by: PartitionOption = None,
     titles: TitlesOption = False,
     overwrite: OverwriteOption = False,
     as_json: AsJson = False,
@@ -160,7 +171,7 @@ def similar(
     from modalweave.progress import Stages
     from modalweave.stages import score as scoring
 
-    options = {"top_k": top_k, "shard_size": shard_size, "format": form, "titles": titles}
+    options = {"top_k": top_k, "shard_size": shard_size, "format": form, "partition_by": partition_by, "titles": titles}
     with _terminated_between_parts() as stop:
         stages = Stages(quiet=as_json)
         result = scoring.similar(

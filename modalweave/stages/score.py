@@ -43,7 +43,7 @@ def score_run(config: RunConfig, *, stages: Stages) -> ScoreResult:
 
 def score(
     bundle: Path,
-    out: Path,
+    out: Path | str,
     options: Mapping[str, object],
     *,
     stages: Stages,
@@ -105,13 +105,13 @@ def score(
     if write_back is not None:
         created, model = datetime.now(UTC).isoformat(timespec="seconds"), manifest["bundle"]
         with connect(write_back) as store, stages.stage("write_back", "Writing links back") as report:
-            written = write_links(store, out, model_id=model, created=created, progress=report)
+            written = write_links(store, out, model_id=model, created=created, stop=stop, progress=report)
     return _result(manifest, out, stages, written, write_back)
 
 
 def similar(
     bundle: Path,
-    out: Path,
+    out: Path | str,
     options: Mapping[str, object],
     *,
     by: Modality | Literal["model"] = "model",
@@ -153,7 +153,7 @@ def _vectors(config: RunConfig, folder: Path, by: Modality, stages: Stages) -> F
 
 
 def _result(
-    manifest: Mapping[str, Any], out: Path, stages: Stages, written: int | None = None, store: str | None = None
+    manifest: Mapping[str, Any], out: Path | str, stages: Stages, written: int | None = None, store: str | None = None
 ) -> ScoreResult:
     return ScoreResult(
         bundle=manifest["bundle"],
