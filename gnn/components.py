@@ -16,6 +16,7 @@ from common.progress import Progress
 from gnn.footprint import FLOAT, Footprint, Sizes, validation_bytes
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch_geometric.data import HeteroData
 
     from gnn.scorers.base import Scorer
@@ -74,6 +75,10 @@ class Recommender(ABC, Generic[Settings]):
     @abstractmethod
     def fit(self, data: HeteroData, *, seed: int, progress: Progress | None = None) -> Scorer:
         """Equal data, seed and settings give an equal scorer; `progress(done, total)` hears of its steps."""
+
+    def item_encoder(self, data: HeteroData) -> Mapping[str, np.ndarray]:
+        """After `fit` on `data`: what `gnn.network.item_encoder` makes item vectors of; empty where it cannot."""
+        return {}
 
     def resolved(self) -> BaseModel:
         """After `fit`: settings that give the same scorer without searching; `config` itself where nothing is chosen.

@@ -104,8 +104,16 @@ def held_out(data: HeteroData, split: Split) -> sp.csr_matrix:
 def media_similarity(data: HeteroData, modality: str) -> sp.csr_matrix | None:
     """Items x items: how alike two items' media are, symmetrically normalised; None where nothing is linked.
 
-    The links between media nodes (A + A^T, negative scores cut off) are lifted to items through HAS_*; items that
-    carry the same media node are alike with 1. Rows and columns are scaled by the square root of the row sums.
+    The rows and columns of `media_links` are scaled by the square root of the row sums.
+    """
+    links = media_links(data, modality)
+    return None if links is None else sym_normalised(links)
+
+
+def media_links(data: HeteroData, modality: str) -> sp.csr_matrix | None:
+    """Items x items: the links between media nodes (A + A^T, negative scores cut off) lifted to items through HAS_*.
+
+    Items that carry the same media node are alike with 1. None where nothing is linked.
     """
     label = MEDIA_LABELS[modality]
     items, media = int(data["Item"].num_nodes), int(data[label].num_nodes)
@@ -121,7 +129,7 @@ def media_similarity(data: HeteroData, modality: str) -> sp.csr_matrix | None:
     lifted = (owns @ (directed + directed.T + shared) @ owns.T).tocsr()
     lifted.setdiag(0)
     lifted.eliminate_zeros()
-    return sym_normalised(lifted) if lifted.nnz else None
+    return lifted if lifted.nnz else None
 
 
 def binary(edges: Tensor, shape: tuple[int, int]) -> sp.csr_matrix:

@@ -4,7 +4,7 @@ Documents (`*.md`) and hidden files are the reader's own to edit or to remove, a
 
 A bundle is `manifest.json`, `model.safetensors`, `seen.safetensors`, `users.parquet`, `items.parquet`, `README.md`
 and, where scores can be explained by it, `terms.safetensors`; of a second stage also `ranker.onnx`; of items that have
-attributes `attributes.parquet`.
+attributes `attributes.parquet`; of a network `encoder.safetensors`, which gives new items vectors.
 """
 
 import os
@@ -48,7 +48,7 @@ from gnn.scorers.base import Scorer
 from gnn.scorers.extended import ExtendedScorer
 from gnn.scorers.served import CONTENT, ServedScorer
 
-TERMS, RANKER_ONNX = "terms.safetensors", "ranker.onnx"
+TERMS, RANKER_ONNX, ENCODER = "terms.safetensors", "ranker.onnx", "encoder.safetensors"
 
 
 @dataclass(frozen=True)
@@ -137,12 +137,13 @@ def save_bundle(
     new_items: NewItems | None = None,
     titles: Sequence[str | None] | None = None,
     attributes: pa.Table | None = None,
+    encoder: Mapping[str, np.ndarray] | None = None,
 ) -> str:
     """Write a bundle and return its hash; `manifest` adds model, config, metrics, graph hash and the like.
 
     `seen` are the pairs never to recommend, `history` those that the scorer was fitted on where they are fewer,
     `new_items` those that content alone reaches. `titles` are kept where an item has one, `attributes`, a row for each
-    item, where there are any.
+    item, where there are any; `encoder` is that of `gnn.network.item_encoder`.
 
     Everything is written to a temporary folder beside `path` and renamed, so a kill leaves the old bundle or the
     new one. An existing folder is replaced only if it is a bundle (or empty). Equal input gives equal bytes.
@@ -163,6 +164,8 @@ def save_bundle(
         if terms := terms_to_tensors(scorer):
             write_tensors(folder / TERMS, terms)
         write_ranker(folder, scorer)
+        if encoder:
+            write_tensors(folder / ENCODER, encoder)
         write_tensors(folder / "seen.safetensors", _pairs_to_tensors(seen, history, new_items))
         write_ids(folder / "users.parquet", "user_id", user_ids)
         write_ids(folder / "items.parquet", "item_id", item_ids, titles)
@@ -218,6 +221,16 @@ def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
     except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
         raise BundleError(f"{path}: a safetensors file cannot be read ({one_line(error)}); train again") from error
     return Bundle(scorer, users, items, seen, history, new, manifest, digest, titles)
+
+
+def read_encoder(path: Path) -> Tensors:
+    """The arrays of a bundle's item encoder, checked as `load_bundle` does; empty where it has none."""
+    manifest, _ = read_manifest(path)
+    content = verified_files(path, manifest["files"], (ENCODER,)).get(ENCODER)
+    try:
+        return {} if content is None else arrays(content)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise BundleError(f"{path}: {ENCODER} cannot be read ({one_line(error)}); train again") from error
 
 
 def _pairs_to_tensors(seen: sp.csr_matrix, history: sp.csr_matrix | None, new_items: NewItems | None) -> Tensors:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from common.files import sha256_of
 from gnn.bundle.agreement import agreement as agreement_of
@@ -19,6 +19,14 @@ from gnn.ranker.scorer import RankedScorer, retrieval_of
 from gnn.scorers.one_dot import one_dot
 
 
+class ItemEncoder(NamedTuple):
+    """What gives new items vectors, and how near it comes to the model's own."""
+
+    model: bytes
+    inputs: list[str]
+    agreement: dict[str, float]
+
+
 def export_bundle(
     path: Path,
     out: Path,
@@ -28,15 +36,16 @@ def export_bundle(
     dimensions: int | None = None,
     hub: bool = False,
     beside: Mapping[str, bytes] | None = None,
+    encoder: ItemEncoder | None = None,
 ) -> dict[str, Any]:
     """Copy a bundle at another precision, with `scorer.onnx` on request; what was written and how well it agrees.
 
     `gnn.bundle.quantised` says what a precision keeps. With `dimensions` the model becomes one dot product of vectors
     of at most so many numbers; with `hub` the card starts with what Hugging Face's hub reads; `beside` are files to
-    add, by name. The copy loads like any bundle. The graph of a model with a second stage is that of its first, which
-    finds the candidates. Agreement is measured against the original on up to 256 users: the share of their top 20 that
-    is the same and the largest error in units of a user's score deviation; it is returned and stands in the copy's
-    manifest.
+    add, by name; `encoder` becomes `item_encoder.onnx`. The copy loads like any bundle. The graph of a model with a
+    second stage is that of its first, which finds the candidates. Agreement is measured against the original on up to
+    256 users: the share of their top 20 that is the same and the largest error in units of a user's score deviation; it
+    is returned and stands in the copy's manifest.
     """
     if precision not in PRECISIONS:
         raise GnnError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
@@ -61,6 +70,11 @@ def export_bundle(
         facts = {"precision": precision, "agreement": agreement, "source": bundle.hash, "scorer": structure}
         manifest = {**bundle.manifest, **facts}
         manifest.pop("onnx", None)
+        manifest.pop("item_encoder", None)
+        if encoder is not None:
+            (folder / "item_encoder.onnx").write_bytes(encoder.model)
+            agreement["item_encoder"] = encoder.agreement
+            manifest["item_encoder"] = encoder.inputs
         if onnx:
             first = retrieval_of(bundle.scorer)
             own, shape = retrieval_tensors(tensors, structure)

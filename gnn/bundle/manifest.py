@@ -140,6 +140,8 @@ class Manifest(BaseModel, extra="allow", strict=True):
     """Of an export: how far it ranks as the original does."""
     onnx: list[str] | None = None
     """Inputs of `scorer.onnx`, where there is one."""
+    item_encoder: list[str] | None = None
+    """Inputs of `item_encoder.onnx`, where there is one."""
 
 
 def manifest_schema() -> dict[str, Any]:

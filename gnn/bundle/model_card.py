@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from gnn.bundle.worked_example import numpy_example, onnx_example
+from gnn.bundle.worked_example import encoder_example, numpy_example, onnx_example
 
 _SHOWN = ("model", "dataset", "dataset_fingerprint", "graph_schema", "users", "items", "seed", "precision", "source")
 
@@ -98,6 +98,11 @@ def _use_lines(manifest: Mapping[str, Any]) -> list[str]:
         else:
             lines += ["Someone unknown (-1) gets what is popular: this model knows people by their vectors."]
         lines += [""]
+    if isinstance(manifest.get("item_encoder"), list):
+        lines += ["### An item that came later", "", "`pip install onnxruntime`", ""]
+        lines += ["```python", encoder_example(), "```", ""]
+        lines += ["The inner products of `vector` with the rows of `user_vectors` are the item's scores."]
+        lines += ["Encode its media as those of the catalogue were; of several of one kind give the mean.", ""]
     return lines
 
 

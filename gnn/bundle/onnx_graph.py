@@ -22,7 +22,7 @@ OPSET = 18
 NOTHING = {"history_items": np.zeros((1, 0), np.int64), "history_weights": np.ones((1, 1), np.float32)}
 """Fed where no history is given."""
 
-_MAX_BYTES = 2_000_000_000
+MAX_BYTES = 2_000_000_000
 """A protobuf message ends at 2 GiB."""
 
 
@@ -56,8 +56,8 @@ def scorer_to_onnx(
     ]
     inputs, constants = writer.inputs(), list(writer.initializers.values())
     size = sum(len(t.raw_data) for t in constants)
-    if size > _MAX_BYTES:
-        raise GnnError(f"the ONNX graph would hold {size} bytes, over {_MAX_BYTES}; use a lower precision")
+    if size > MAX_BYTES:
+        raise GnnError(f"the ONNX graph would hold {size} bytes, over {MAX_BYTES}; use a lower precision")
     graph = helper.make_graph(writer.nodes, "scorer", inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="modalweave")
     model.ir_version = 9

@@ -178,6 +178,22 @@ asked["history_items"] = np.array([[-1, -1], [0, 1]])  # what is added to each o
 asked["history_weights"] = np.ones((2, 2), np.float32)
 """
 
+_ENCODER = """
+import numpy as np
+import onnxruntime
+
+encoder = onnxruntime.InferenceSession("item_encoder.onnx")
+asked = {"known": np.array([-1])}  # no row of items.parquet: an item that came later
+for entry in encoder.get_inputs():
+    if entry.name.endswith("_mask"):
+        asked[entry.name] = np.array([True])  # False where it has no such medium
+    elif entry.name != "known":
+        asked[entry.name] = np.ones((1, entry.shape[1]), np.float32)  # the vector of its text, picture or sound
+asked = {entry.name: asked[entry.name] for entry in encoder.get_inputs()}
+vector = encoder.run(["item_vectors"], asked)[0]
+print(vector.shape)
+"""
+
 _RUN = """
 items, scores = session.run(["items", "scores"], asked)
 print(items[0], scores[0])
@@ -199,6 +215,11 @@ def onnx_example(inputs: Iterable[str]) -> str:
     """Python that ranks with onnxruntime alone, by a graph of these inputs."""
     given = _GIVEN if "history_items" in inputs else ""
     return (_ONNX.strip("\n") + given.rstrip("\n") + _RUN.rstrip("\n")).strip("\n")
+
+
+def encoder_example() -> str:
+    """Python that gives an item a vector with onnxruntime alone."""
+    return _ENCODER.strip("\n")
 
 
 def _kinds(scorer: Mapping[str, Any]) -> Iterator[str]:

@@ -144,6 +144,11 @@ class HeteroNetwork(nn.Module):
             scale=1 / lengths if cosine else None,
         )
 
+    @torch.no_grad()
+    def item_starts(self) -> Float[Tensor, "items dim"]:
+        """What items start from, their content in it."""
+        return self._start(self.inputs, self.channels())
+
     def _start(self, inputs: GraphInputs, channels: list[Channel], shown: Tensor | None = None) -> Tensor:
         """What items start from; one that nobody has, or that is not `shown`, has no vector of its own."""
         table = self.item_start if inputs.part is None else self.item_start[inputs.part.items]

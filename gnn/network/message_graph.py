@@ -185,6 +185,12 @@ def _item_features(x: Tensor, mask: Tensor, edges: Tensor, items: int) -> Tensor
 
 def whitened(x: Float[Tensor, "nodes dim"], width: int) -> Float[Tensor, "nodes width"]:
     """The first `width` principal components scaled to unit variance, the smallest ones damped."""
+    components, deviations = principal(x, width)
+    return ((x - x.mean(dim=0)).double() @ components / deviations).float()
+
+
+def principal(x: Float[Tensor, "nodes dim"], width: int) -> tuple[Float[Tensor, "dim width"], Float[Tensor, "width"]]:
+    """The first `width` principal components, and what `whitened` divides each by; float64."""
     centred = (x - x.mean(dim=0)).double()
     covariance = centred.T @ centred / max(len(x) - 1, 1)
     values, vectors = torch.linalg.eigh(covariance)
@@ -192,7 +198,7 @@ def whitened(x: Float[Tensor, "nodes dim"], width: int) -> Float[Tensor, "nodes 
     # the sign of an eigenvector is arbitrary: fix it so that every run and store gives the same features
     signs = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True)).sign()
     floor = 1e-3 * values.max().clamp_min(1e-12)
-    return (centred @ (vectors * signs) / (values + floor).sqrt()).float()
+    return vectors * signs, (values + floor).sqrt()
 
 
 def _item_entity(data: HeteroData) -> dict[str, SparseOperator]:

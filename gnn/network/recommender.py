@@ -1,7 +1,9 @@
 """The hetero GNN as a recommender: a graph in, vectors out."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +17,7 @@ from gnn.network.config import NetworkConfig
 from gnn.network.finished import finished_scorer
 from gnn.network.footprint import network_footprint
 from gnn.network.hetero_network import HeteroNetwork
+from gnn.network.item_encoder import item_encoder
 from gnn.network.message_graph import message_graph
 from gnn.network.objective import sampled_kind
 from gnn.network.passes import left_out
@@ -64,6 +67,10 @@ class HeteroGNN(Recommender[NetworkConfig]):
         cosine = LOSSES[self.config.loss].cosine
         scorer = finished_scorer(self.network, cosine)
         return replace(scorer, terms=self.network.user_terms(cosine=cosine))
+
+    def item_encoder(self, data: HeteroData) -> Mapping[str, np.ndarray]:
+        """See `gnn.network.item_encoder`."""
+        return {} if self.network is None else item_encoder(self.network, data, cosine=LOSSES[self.config.loss].cosine)
 
     def resolved(self) -> NetworkConfig:
         """The settings with the epochs whose parameters were kept, at the same learning rates."""

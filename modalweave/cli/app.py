@@ -176,6 +176,10 @@ def export(
         Path | None,
         typer.Option(help="With --to: a dataset folder with items that came after training, which get vectors, too."),
     ] = None,
+    item_encoder: Annotated[
+        bool,
+        typer.Option("--item-encoder", help="Add item_encoder.onnx: an item's media vectors in, its vector out."),
+    ] = False,
     mlflow: Annotated[bool, typer.Option("--mlflow", help="Add what MLflow loads the copy by.")] = False,
     hub: Annotated[bool, typer.Option("--hub", help="A card with the head that Hugging Face's hub reads.")] = False,
     dimensions: Annotated[
@@ -187,10 +191,12 @@ def export(
     """Copy the bundle for serving elsewhere, at a chosen precision; or its vectors into a vector store."""
     if to is None and out_dir is None:
         raise typer.BadParameter("--out names the folder of the export; or --to a vector store")
-    if to is not None and (onnx or hub or mlflow or precision != "float32"):
+    if to is not None and (onnx or hub or mlflow or item_encoder or precision != "float32"):
         raise typer.BadParameter(
-            "--onnx, --hub, --mlflow and --precision are of the bundle's copy, not of --to; export twice"
+            "--onnx, --item-encoder, --hub, --mlflow, --precision are of the bundle's copy, not of --to; export twice"
         )
+    if item_encoder and dimensions is not None:
+        raise typer.BadParameter("--item-encoder gives vectors of the model's own; leave --dimensions out")
     if to is None and new_items is not None:
         raise typer.BadParameter("--new-items adds vectors to what --to writes; a bundle is of what it was trained on")
     from modalweave.cli import tables
@@ -212,6 +218,7 @@ def export(
             dimensions=dimensions,
             hub=hub,
             mlflow=mlflow,
+            item_encoder=item_encoder,
             stages=stages,
         )
         tables.finish(copy, as_json, tables.pairs)

@@ -2,19 +2,22 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
-from gnn.bundle.bundle import load_bundle
-from gnn.bundle.export import export_bundle
+from gnn.bundle.bundle import load_bundle, read_encoder
+from gnn.bundle.export import ItemEncoder, export_bundle
+from gnn.bundle.item_encoder import OnnxItemEncoder, encoder_agreement, item_encoder_to_onnx, media_indices
 from gnn.bundle.manifest import read_manifest
 from gnn.bundle.quantised import Precision
 from gnn.bundle.vectors import model_vectors
+from gnn.scorers.base import DotScorer
 from graph.store import without_password
 from modalweave.errors import RunError
 from modalweave.mlflow import mlflow_files
 from modalweave.progress import Stages
 from modalweave.results.jobs import ExportResult, VectorsResult
 from modalweave.stages.arrivals import arrivals
-from modalweave.stages.inputs import config_of, named_bundle
+from modalweave.stages.inputs import config_of, named_bundle, read_graph
 from modalweave.stores import check_target, credentials
 from scoring.sinks import SINKS, Access, parse_sink
 
@@ -32,13 +35,38 @@ def export(
     dimensions: int | None = None,
     hub: bool = False,
     mlflow: bool = False,
+    item_encoder: bool = False,
 ) -> ExportResult:
-    """Copy a bundle at another precision or as one dot product, with an ONNX graph on request."""
+    """Copy a bundle at another precision or as one dot product, on request with ONNX graphs: of the scorer, and of
+    what gives items vectors, which takes the graph of the run, too."""
     folder = named_bundle(bundle, stages.note)
+    encoder = _item_encoder(bundle, folder, stages) if item_encoder else None
     beside = mlflow_files(str(read_manifest(folder)[0].get("model"))) if mlflow else None
     with stages.stage("export", "Exporting"):
-        told = export_bundle(folder, out, onnx=onnx, precision=precision, dimensions=dimensions, hub=hub, beside=beside)
+        how: dict[str, Any] = {"precision": precision, "dimensions": dimensions, "hub": hub}
+        told = export_bundle(folder, out, onnx=onnx, beside=beside, encoder=encoder, **how)
     return ExportResult(**told)
+
+
+def _item_encoder(bundle: Path, folder: Path, stages: Stages) -> ItemEncoder:
+    arrays = read_encoder(folder)
+    if not arrays:
+        raise RunError(
+            f"{folder}: holds no item encoder; a model of one network has one (gnn.model: hetero, with fusion joint or "
+            "feature)"
+        )
+    config, loaded = config_of(bundle, "the vectors of its media"), load_bundle(folder)
+    data = read_graph(config, stages)
+    if data["Item"].ids != loaded.item_ids:
+        raise RunError(f"{folder}: is of other items than the graph holds by now; run `modalweave train` again")
+    links = config.neighbours
+    with stages.stage("item_encoder", "Making the item encoder"):
+        indices = media_indices(arrays, data, links.k, links.min_score)
+        model = item_encoder_to_onnx(arrays, indices, links.k, links.min_score)
+        graph = OnnxItemEncoder(model)
+        assert isinstance(loaded.scorer, DotScorer)  # what has an encoder is one network
+        own = loaded.scorer.item_vectors.numpy()
+        return ItemEncoder(model, graph.inputs, encoder_agreement(graph, data, own, loaded.history))
 
 
 def export_vectors(

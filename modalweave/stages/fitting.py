@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import scipy.sparse as sp
 from torch_geometric.data import HeteroData
 
@@ -72,10 +73,11 @@ def save(
     data: HeteroData,
     history: sp.csr_matrix,
     facts: Mapping[str, Any],
+    encoder: Mapping[str, np.ndarray] | None = None,
 ) -> str:
     """Write the bundle of a scorer fitted on `data`, which masks every known pair whatever its split; its hash.
 
-    `history` is that of `popular_pairs`.
+    `history` is that of `popular_pairs`, `encoder` that of `Recommender.item_encoder`.
     """
     manifest = {
         "model": config.gnn.model,
@@ -94,5 +96,6 @@ def save(
         new_items=NewItems.of(data),
         titles=read_titles(config, data["Item"].ids),
         attributes=read_attributes(config, data["Item"].ids),
+        encoder=encoder,
         manifest=manifest,
     )

@@ -50,7 +50,8 @@ def refit(config: RunConfig, *, stages: Stages) -> RefitResult:
         "settings": written,
     }
     with stages.stage("bundle", "Writing the bundle"):
-        digest = save(workspace.serving, config, fitted.scorer, whole, popular_pairs(config, whole)[0], facts)
+        history, encoder = popular_pairs(config, whole)[0], fitted.recommender.item_encoder(whole)
+        digest = save(workspace.serving, config, fitted.scorer, whole, history, facts, encoder)
     shutil.rmtree(workspace.refit_checkpoints)
     with suppress(OSError):  # a training that was stopped has its own in there
         workspace.checkpoints.rmdir()

@@ -54,7 +54,8 @@ def train(config: RunConfig, *, stages: Stages) -> TrainResult:
     if measured:
         facts |= {"split": "valid", "metrics": plain(summary)}
     with stages.stage("bundle", "Writing the bundle"):
-        bundle = save(workspace.bundle, config, fitted.scorer, data, history, facts)
+        encoder = fitted.recommender.item_encoder(data)
+        bundle = save(workspace.bundle, config, fitted.scorer, data, history, facts, encoder)
     result = TrainResult(
         split="valid",
         k=tuple(config.evaluation.k),

@@ -175,7 +175,7 @@ def test_a_kind_without_a_form_is_told() -> None:
 def test_a_graph_over_two_gigabytes_is_refused_before_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     from gnn.bundle import onnx_graph
 
-    monkeypatch.setattr(onnx_graph, "_MAX_BYTES", 40)
+    monkeypatch.setattr(onnx_graph, "MAX_BYTES", 40)
     tensors, structure = scorer_to_tensors(DOT)
     with pytest.raises(GnnError, match="over 40; use a lower precision"):
         scorer_to_onnx(DOT, tensors, structure, history=HISTORY, seen=SEEN)

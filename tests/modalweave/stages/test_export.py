@@ -48,12 +48,26 @@ def test_a_model_goes_elsewhere_as_a_bundle_or_as_vectors(modalweave: Command, t
     assert "COPY modalweave_items" in (tmp_path / "sql" / "vectors.sql").read_text()
 
 
+def test_the_item_encoder_gives_the_networks_vectors(modalweave: Command, config: Path, tmp_path: Path) -> None:
+    config.write_text(config.read_text().replace("{model: ease}", "{model: hetero, epochs: 3, relations: [SIMILAR]}"))
+    for stage in ("build", "train"):
+        assert modalweave(stage, config, "--json").code == 0
+    told = modalweave("export", config, "--out", tmp_path / "copy", "--item-encoder", "--json").json()
+    near = told["agreement"]["item_encoder"]
+    assert near["cosine_new"] == pytest.approx(1, abs=1e-5), near
+    assert {"item_encoder.onnx", "README.md"} <= {path.name for path in (tmp_path / "copy").iterdir()}
+    refused = modalweave("export", tmp_path / "copy", "--out", tmp_path / "again", "--item-encoder")
+    assert refused.code == 1 and "holds no item encoder" in refused.err
+
+
 @pytest.mark.parametrize(
     ("options", "code", "told"),
     [
         ([], 2, "--out"),
         (["--to", "parquet:x", "--onnx"], 2, "export twice"),
         (["--to", "parquet:x", "--precision", "int8"], 2, "export twice"),
+        (["--out", "x", "--item-encoder"], 1, "holds no item encoder; a model of one network has one"),
+        (["--out", "x", "--item-encoder", "--dimensions", "8"], 2, "leave --dimensions out"),
         (["--to", "lance:x"], 1, "did you mean 'lancedb'"),
         (["--to", "parquet"], 1, "needs a place"),
         (["--to", "bolt://127.0.0.1:9"], 1, "127.0.0.1:9"),
