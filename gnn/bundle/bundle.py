@@ -223,16 +223,6 @@ def load_bundle(path: Path, *, terms: bool = False) -> Bundle:
     return Bundle(scorer, users, items, seen, history, new, manifest, digest, titles)
 
 
-def read_encoder(path: Path) -> Tensors:
-    """The arrays of a bundle's item encoder, checked as `load_bundle` does; empty where it has none."""
-    manifest, _ = read_manifest(path)
-    content = verified_files(path, manifest["files"], (ENCODER,)).get(ENCODER)
-    try:
-        return {} if content is None else arrays(content)
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise BundleError(f"{path}: {ENCODER} cannot be read ({one_line(error)}); train again") from error
-
-
 def _pairs_to_tensors(seen: sp.csr_matrix, history: sp.csr_matrix | None, new_items: NewItems | None) -> Tensors:
     """`seen.*`, `history.*` where that is not the same, and `new_items` where there are any."""
     tensors = csr_to_tensors(seen, "seen")

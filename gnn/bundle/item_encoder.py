@@ -2,21 +2,35 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import scipy.sparse as sp
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from onnx import TensorProto, helper
 from torch_geometric.data import HeteroData
 
+from common.text import one_line
 from common.vectors import unit_rows
+from gnn.bundle.bundle import ENCODER
+from gnn.bundle.manifest import read_manifest
 from gnn.bundle.onnx_graph import MAX_BYTES, OPSET
 from gnn.bundle.onnx_nodes import Nodes
-from gnn.errors import GnnError
+from gnn.bundle.tensors import Tensors, finite
+from gnn.bundle.verified import arrays as arrays_of
+from gnn.bundle.verified import verified_files
+from gnn.errors import BundleError, GnnError
+from gnn.network.item_encoder import UNIT
 from gnn.network.operators import row_mean
 from graph.schema import HAS, MEDIA_LABELS, MODALITIES
+
+_COMPARED = 512
+"""Items of a group that the encoder is held against the model on."""
+
+_BLOCK = 128
+"""Items a run: each is compared with all media."""
 
 _EXACT = np.float32(2e-6)
 """Links have scores of six digits: what differs by less is equal."""
@@ -49,6 +63,34 @@ class MediaIndex:
         return cls(unit_rows(data[label].x.numpy()[kept]), owns[:, kept].tocsr(), border[kept].astype(np.float32))
 
 
+def read_encoder(path: Path) -> Tensors:
+    """The arrays of a bundle's item encoder; empty where it has none. Raises `BundleError` where they do not fit."""
+    manifest, _ = read_manifest(path)
+    content = verified_files(path, manifest["files"], (ENCODER,)).get(ENCODER)
+    if content is None:
+        return {}
+    try:
+        arrays = arrays_of(content)
+        _check(arrays, manifest["items"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise BundleError(f"{path}: {ENCODER} cannot be read ({one_line(error)}); train again") from error
+    return arrays
+
+
+def _check(arrays: Tensors, items: int) -> None:
+    """`ValueError` where an array is none of an encoder's, or does not fit the others."""
+    dims = {a.shape[1] for name, a in arrays.items() if name.endswith((".matrix", ".linked")) and a.ndim == 2}
+    shapes: dict[str, tuple[int, ...]] = {UNIT: (1,)}
+    for m in MODALITIES:
+        width = len(arrays.get(f"{m}.mean", ()))
+        shapes |= {f"{m}.mean": (width,), f"{m}.matrix": (width, *dims), f"{m}.linked": (items, *dims)}
+    for name, array in {UNIT: np.zeros(0), **arrays}.items():
+        if array.shape != shapes.get(name) or not finite(array) or (name != UNIT and array.dtype != np.float32):
+            raise ValueError(f"array {name!r} is {array.dtype} {array.shape}")
+        if name.endswith(".matrix") and name.replace("matrix", "mean") not in arrays:
+            raise ValueError(f"array {name!r} has no mean")
+
+
 def media_indices(
     arrays: Mapping[str, np.ndarray], data: HeteroData, k: int, min_score: float
 ) -> dict[str, MediaIndex]:
@@ -76,8 +118,8 @@ def item_encoder_to_onnx(
     """
     writer = _Writer()
     parts = [part for m, index in indices.items() for part in writer.modality(m, arrays, index, k, min_score)]
-    total = writer.node("Sum", parts, None if arrays["unit"][0] else "item_vectors")
-    if arrays["unit"][0]:
+    total = writer.node("Sum", parts, None if arrays[UNIT][0] else "item_vectors")
+    if arrays[UNIT][0]:
         length = writer.node("Max", [writer.length(total), writer.constant("tiny", np.float32(1e-12))])
         writer.node("Div", [total, length], "item_vectors")
     dim = next(a.shape[1] for name, a in arrays.items() if name.endswith((".matrix", ".linked")))
@@ -100,13 +142,19 @@ def item_encoder_to_onnx(
 def encoder_agreement(
     encoder: "OnnxItemEncoder", data: HeteroData, vectors: Float[np.ndarray, "items dim"], history: sp.csr_matrix
 ) -> dict[str, float]:
-    """How near the encoder comes to a model's own `vectors` of the catalogue: the mean cosine over the items that
-    somebody has in `history` (users x items), which know more than their media, and over the others, which do not."""
-    own, found = unit_rows(vectors), encoder.catalogue(data)
-    cosine = (own * unit_rows(found)).sum(axis=1)
-    some, fed = history.getnnz(axis=0) > 0, np.abs(found).sum(axis=1) > 0
-    groups = {"cosine_new": fed & ~some, "cosine_known": fed & some}
-    return {name: float(cosine[chosen].mean()) for name, chosen in groups.items() if chosen.any()}
+    """How near the encoder comes to a model's own `vectors` of the catalogue: the mean cosine over items that somebody
+    has in `history` (users x items), which know more than their media, and over others, which do not."""
+    some, told = history.getnnz(axis=0) > 0, {}
+    for name, group in {"cosine_new": ~some, "cosine_known": some}.items():
+        items = np.flatnonzero(group)
+        if not len(items):
+            continue
+        items = items[:: max(1, -(-len(items) // _COMPARED))]
+        found = encoder.of(data, items)
+        fed = np.abs(found).sum(axis=1) > 0
+        if fed.any():
+            told[name] = float((unit_rows(vectors[items]) * unit_rows(found)).sum(axis=1)[fed].mean())
+    return told
 
 
 class OnnxItemEncoder:
@@ -116,9 +164,9 @@ class OnnxItemEncoder:
         self.session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         self.inputs = [entry.name for entry in self.session.get_inputs()]
 
-    def catalogue(self, data: HeteroData) -> Float[np.ndarray, "items dim"]:
-        """The vectors of a graph's own items, each as if nobody had it."""
-        feed = {"known": np.arange(int(data["Item"].num_nodes))} if "known" in self.inputs else {}
+    def of(self, data: HeteroData, items: Int[np.ndarray, "some"]) -> Float[np.ndarray, "some dim"]:
+        """The vectors of items of a graph, each as if nobody had it."""
+        feed = {"known": items} if "known" in self.inputs else {}
         for modality in [name for name in MODALITIES if name in self.inputs]:
             label = MEDIA_LABELS[modality]
             kept = data[label].mask.numpy()
@@ -126,10 +174,12 @@ class OnnxItemEncoder:
             there = kept[node]
             shape = (int(data["Item"].num_nodes), len(kept))
             owns = sp.csr_matrix((np.ones(int(there.sum()), np.float32), (item[there], node[there])), shape=shape)
-            feed[modality] = np.ascontiguousarray(row_mean(owns) @ data[label].x.numpy(), dtype=np.float32)
-            feed[f"{modality}_mask"] = owns.getnnz(axis=1) > 0
-        found: np.ndarray = self.session.run(["item_vectors"], feed)[0]
-        return found
+            own = owns[items]
+            feed[modality] = np.ascontiguousarray(row_mean(own) @ data[label].x.numpy(), dtype=np.float32)
+            feed[f"{modality}_mask"] = own.getnnz(axis=1) > 0
+        starts = range(0, len(items), _BLOCK)
+        blocks = ({name: values[start : start + _BLOCK] for name, values in feed.items()} for start in starts)
+        return np.concatenate([self.session.run(["item_vectors"], block)[0] for block in blocks])
 
 
 class _Writer(Nodes):

@@ -4,9 +4,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from gnn.bundle.bundle import load_bundle, read_encoder
+from gnn.bundle.bundle import load_bundle
 from gnn.bundle.export import ItemEncoder, export_bundle
-from gnn.bundle.item_encoder import OnnxItemEncoder, encoder_agreement, item_encoder_to_onnx, media_indices
+from gnn.bundle.item_encoder import (
+    OnnxItemEncoder,
+    encoder_agreement,
+    item_encoder_to_onnx,
+    media_indices,
+    read_encoder,
+)
 from gnn.bundle.manifest import read_manifest
 from gnn.bundle.quantised import Precision
 from gnn.bundle.vectors import model_vectors
@@ -49,13 +55,13 @@ def export(
 
 
 def _item_encoder(bundle: Path, folder: Path, stages: Stages) -> ItemEncoder:
-    arrays = read_encoder(folder)
-    if not arrays:
+    arrays, loaded = read_encoder(folder), load_bundle(folder)
+    if not arrays or not isinstance(loaded.scorer, DotScorer):
         raise RunError(
             f"{folder}: holds no item encoder; a model of one network has one (gnn.model: hetero, with fusion joint or "
             "feature)"
         )
-    config, loaded = config_of(bundle, "the vectors of its media"), load_bundle(folder)
+    config = config_of(bundle, "the vectors of its media")
     data = read_graph(config, stages)
     if data["Item"].ids != loaded.item_ids:
         raise RunError(f"{folder}: is of other items than the graph holds by now; run `modalweave train` again")
@@ -64,7 +70,6 @@ def _item_encoder(bundle: Path, folder: Path, stages: Stages) -> ItemEncoder:
         indices = media_indices(arrays, data, links.k, links.min_score)
         model = item_encoder_to_onnx(arrays, indices, links.k, links.min_score)
         graph = OnnxItemEncoder(model)
-        assert isinstance(loaded.scorer, DotScorer)  # what has an encoder is one network
         own = loaded.scorer.item_vectors.numpy()
         return ItemEncoder(model, graph.inputs, encoder_agreement(graph, data, own, loaded.history))
 

@@ -11,9 +11,15 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from gnn.bundle.bundle import ENCODER, load_bundle, read_encoder, save_bundle
+from gnn.bundle.bundle import ENCODER, load_bundle, save_bundle
 from gnn.bundle.export import ItemEncoder, export_bundle
-from gnn.bundle.item_encoder import OnnxItemEncoder, encoder_agreement, item_encoder_to_onnx, media_indices
+from gnn.bundle.item_encoder import (
+    OnnxItemEncoder,
+    encoder_agreement,
+    item_encoder_to_onnx,
+    media_indices,
+    read_encoder,
+)
 from gnn.errors import BundleError, GnnError
 from gnn.matrices import interactions
 from gnn.network.config import ImputeConfig, NetworkConfig
@@ -66,7 +72,7 @@ def encoder_of(arrays: Any, graph: HeteroData) -> bytes:
 )
 def test_an_item_that_nobody_has_gets_the_networks_own_vector(graph: HeteroData, settings: dict[str, Any]) -> None:
     model, own = fitted(graph, **settings)
-    found = OnnxItemEncoder(encoder_of(model.item_encoder(graph), graph)).catalogue(graph)
+    found = OnnxItemEncoder(encoder_of(model.item_encoder(graph), graph)).of(graph, np.arange(40))
     np.testing.assert_allclose(found[-COLD:], own[-COLD:], atol=1e-5)
     assert np.abs(found[:-COLD] - own[:-COLD]).max() > 0.05, "the others know more than their media"
 
@@ -130,6 +136,19 @@ def test_other_vectors_and_altered_files_are_told(graph: HeteroData, tmp_path: P
     ids = {"user_ids": graph["User"].ids, "item_ids": graph["Item"].ids}
     scorer = model.fit(graph, seed=1)
     save_bundle(tmp_path / "b", scorer, **ids, seen=interactions(graph), encoder=arrays, manifest={"model": "hetero"})
+    for name, wrong in {
+        "image.matrix": np.ones((12, 3), np.float32),
+        "image.mean": np.full(12, np.nan, np.float32),
+        "audio.linked": np.ones((7, 16), np.float32),
+        "unit": np.zeros(0, np.uint8),
+        "odd": np.ones(3, np.float32),
+    }.items():
+        changed = {**arrays, name: wrong}
+        save_bundle(
+            tmp_path / "a", scorer, **ids, seen=interactions(graph), encoder=changed, manifest={"model": "hetero"}
+        )
+        with pytest.raises(BundleError, match=r"encoder\.safetensors cannot be read"):
+            read_encoder(tmp_path / "a")
     (tmp_path / "b" / ENCODER).write_bytes(b"x")
     with pytest.raises(BundleError, match="does not match its hash"):
         read_encoder(tmp_path / "b")
