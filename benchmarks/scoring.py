@@ -1,6 +1,7 @@
 """Throughput of the batch job beside the arithmetic it cannot do without, and beside a peer.
 
     python -m benchmarks.scoring [--kind dot] [--users 4000] [--items 100000] [--dim 64] [--top-k 20] [--job-only]
+    python -m benchmarks.scoring --items 1000000 --users 20000 --job-only --rounds 1 --index hnsw
 
 Prints one JSON object: users per second of the whole job (bundle verified, seen items masked, ties broken, Parquet
 written and hashed) and of the bare products it needs, in blocks whose results are thrown away; for `--kind dot` also of
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,8 +29,8 @@ from gnn.scorers.ranking import row_pairs, user_blocks
 from scoring.config import ScoringConfig
 from scoring.job import run_job
 
-HISTORY, WEIGHTS = 20, 100
-"""Interactions of a user; weights of an item."""
+HISTORY, WEIGHTS, TASTES = 20, 100, 200
+"""Interactions of a user; weights of an item; centres of vectors."""
 
 
 def main() -> None:
@@ -38,6 +40,7 @@ def main() -> None:
     for name, default in (("users", 4000), ("items", 100_000), ("dim", 64), ("top-k", 20), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--job-only", action="store_true", help="time and memory of the job alone")
+    parser.add_argument("--index", choices=["exact", "hnsw", "ivf_pq"], default="exact")
     arguments = parser.parse_args()
     seen = _seen(arguments.users, arguments.items)
     dot, weights = _dot(arguments.users, arguments.items, arguments.dim), _weights(arguments.items, seen)
@@ -57,9 +60,10 @@ def main() -> None:
             seen=seen,
             manifest={"model": arguments.kind},
         )
-        options = ScoringConfig(top_k=arguments.top_k)
+        options = ScoringConfig(top_k=arguments.top_k, index=arguments.index)
+        made: list[dict[str, Any]] = []
         timed: dict[str, Callable[[], object]] = {
-            "scoring job": lambda: run_job(bundle, Path(folder) / f"scores{next(run)}", options)
+            "scoring job": lambda: made.append(run_job(bundle, Path(folder) / f"scores{next(run)}", options))
         }
         if not arguments.job_only:
             timed |= _beside(arguments.kind, dot, weights, seen, arguments.top_k)
@@ -71,15 +75,23 @@ def main() -> None:
                 call()
                 seconds[name] = min(seconds[name], time.perf_counter() - start)
     rates = {name: round(arguments.users / spent) for name, spent in seconds.items() if "bundle" not in name}
-    told = {"threads": torch.get_num_threads(), "users_per_second": rates, "seconds": seconds}
+    told: dict[str, Any] = {"threads": torch.get_num_threads(), "users_per_second": rates, "seconds": seconds}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    if arguments.index != "exact":
+        told["index_recall"] = made[0]["options"]["index_recall"]
     print(json.dumps({**vars(arguments), **told, "peak_gb": round(peak, 2)}, indent=2))
 
 
 def _dot(users: int, items: int, dim: int) -> DotScorer:
+    """Vectors around `TASTES` common centres, as learned ones are; an index finds little among those of noise."""
     rng = np.random.default_rng(0)
-    vectors = [torch.from_numpy(rng.standard_normal((count, dim), dtype=np.float32)) for count in (users, items)]
-    return DotScorer(*vectors)
+    centres = rng.standard_normal((TASTES, dim), dtype=np.float32)
+
+    def vectors(count: int) -> torch.Tensor:
+        own = rng.standard_normal((count, dim), dtype=np.float32)
+        return torch.from_numpy(centres[rng.integers(0, TASTES, count)] + 0.7 * own)
+
+    return DotScorer(vectors(users), vectors(items))
 
 
 def _seen(users: int, items: int) -> sp.csr_matrix:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, PositiveInt
 
 class ScoringConfig(BaseModel, extra="forbid"):
     """How the whole user base is scored. Only `top_k`, `new_items`, `diversity`, `shard_size`,
-    `format`, `partition_by` and `titles` change the output's bytes."""
+    `format`, `partition_by`, `titles` and `index` change the output's bytes."""
 
     top_k: PositiveInt = 20
     """Recommendations for each user."""
@@ -31,6 +31,10 @@ class ScoringConfig(BaseModel, extra="forbid"):
 
     titles: bool = False
     """A column `title` beside the scores, as the bundle has them."""
+
+    index: Literal["exact", "hnsw", "ivf_pq"] = "exact"
+    """`exact`: every item is ranked. Else an approximate index of a single dot product's items finds the candidates, of
+    which the best are ranked by their exact scores; how much of the exact lists that finds is measured and told."""
 
     engine: Literal["local", "ray"] = "local"
     """`local`: this machine. `ray`: shards spread over Ray workers (extra `ray`)."""

@@ -22,6 +22,7 @@ from gnn.content import Arrivals
 from gnn.ranker.scorer import retrieval_of
 from gnn.scorers.base import DotScorer
 from gnn.scorers.likeness import has_alike, likeness
+from scoring import approximate
 from scoring.config import ScoringConfig
 from scoring.diversity import item_vectors
 from scoring.errors import ScoringError, Stopped
@@ -153,6 +154,7 @@ def run_job(
         raise ScoringError(f"unknown item {first!r}, {count} in all; the bundle knows {len(bundle.item_ids)} items")
     job = Job(bundle_dir, bundle.hash, unknown, folder, _indices(bundle, users), options, found, brought, arrivals)
     plan = _plan(job, None if users is None else bundle.user_ids)
+    plan["options"] |= _indexed(bundle, job)
     return _run(job, bundle, plan, fresh=fresh, stop=stop, progress=progress)
 
 
@@ -190,7 +192,21 @@ def run_similar(
     plan["options"]["by"] = by
     if vectors is not None:
         plan["options"]["vectors_sha256"] = hashlib.sha256(vectors.numpy().tobytes()).hexdigest()
+    plan["options"] |= _indexed(items, job)
     return _run(job, items, plan, fresh=fresh, stop=stop, progress=progress)
+
+
+def _indexed(bundle: Bundle, job: Job) -> dict[str, Any]:
+    """What the plan says of an approximate index, if one is asked for: how much of the exact lists it finds."""
+    kind, asked = job.options.index, job.allowed
+    if kind == "exact":
+        return {}
+    if any(limit is not None for limit in (asked.pairs, asked.limits.left_out, asked.limits.groups)):
+        raise ScoringError("an index finds the best of all items; leave it out under restrictions and with pairs")
+    approximate.check(bundle)
+    seen = sp.csr_matrix(bundle.seen.shape, dtype=np.float32) if asked.include_seen else bundle.seen
+    recall = approximate.measured_recall(bundle, job.users, seen, job.options.top_k, kind)
+    return {"index": kind, "index_recall": recall}
 
 
 def _refuse_titles_without(bundle: Bundle, folder: Path, options: ScoringConfig) -> None:

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from common.spreadsheet import plain_cells
 from gnn.bundle.bundle import Bundle
 from gnn.scorers.ranking import masked_scores, row_pairs, top_items, user_blocks
+from scoring.approximate import approximate_top
 from scoring.config import ScoringConfig
 from scoring.diversity import POOL, diversified
 from scoring.folders import Folder
@@ -101,7 +102,10 @@ def _best(bundle: Bundle, users: Int[np.ndarray, "shard"], options: ScoringConfi
     """The `top_k` best items of each user."""
     seen = sp.csr_matrix(bundle.seen.shape, dtype=np.float32) if allowed.include_seen else bundle.seen
     pool = options.top_k * (1 if allowed.vectors is None else POOL)
-    items, scores = top_items(bundle.served, torch.from_numpy(users), seen, pool, allowed.limits)
+    if options.index == "exact":
+        items, scores = top_items(bundle.served, torch.from_numpy(users), seen, pool, allowed.limits)
+    else:
+        items, scores = approximate_top(bundle, users, seen, pool, options.index)
     if allowed.vectors is not None:
         items, scores = diversified(items, scores, allowed.vectors, options.diversity, options.top_k)
     sources = bundle.sources(users, items)

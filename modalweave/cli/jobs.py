@@ -36,6 +36,13 @@ NewItemsOption = Annotated[
         "there, and they are in the lists, too; nothing is trained."
     ),
 ]
+IndexOption = Annotated[
+    Literal["exact", "hnsw", "ivf_pq"],
+    typer.Option(
+        help="Rank every item, or what an approximate index of a single dot product's items finds; the share of the "
+        "exact lists that is found is measured and told (`index_recall`)."
+    ),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(min=1, help="Processes, each with the model in memory (Ray: 2)."),
@@ -92,6 +99,7 @@ def score(
         Path | None,
         typer.Option(help="Score these links alone, seen or not: Parquet / CSV with user_id and item_id."),
     ] = None,
+    index: IndexOption = "exact",
     shard_size: Annotated[int, typer.Option(min=1, help="Users per part file.")] = 10_000,
     form: FormatOption = "parquet",
     partition_by: PartitionOption = None,
@@ -117,6 +125,7 @@ def score(
     options = {
         "top_k": top_k,
         "new_items": new_share,
+        "index": index,
         "diversity": diversity,
         "shard_size": shard_size,
         "format": form,
@@ -159,6 +168,7 @@ def similar(
     by: ByOption = "model",
     new_items: NewItemsOption = None,
     top_k: Annotated[int, typer.Option(min=1, help="Similar items of each item.")] = 20,
+    index: IndexOption = "exact",
     shard_size: Annotated[int, typer.Option(min=1, help="Items per part file.")] = 10_000,
     form: FormatOption = "parquet",
     partition_by: PartitionOption = None,
@@ -171,7 +181,14 @@ def similar(
     from modalweave.progress import Stages
     from modalweave.stages import score as scoring
 
-    options = {"top_k": top_k, "shard_size": shard_size, "format": form, "partition_by": partition_by, "titles": titles}
+    options = {
+        "top_k": top_k,
+        "index": index,
+        "shard_size": shard_size,
+        "format": form,
+        "partition_by": partition_by,
+        "titles": titles,
+    }
     with _terminated_between_parts() as stop:
         stages = Stages(quiet=as_json)
         result = scoring.similar(
