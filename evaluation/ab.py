@@ -3,7 +3,6 @@
 Assignment, checks and tests follow Kohavi, Tang and Xu, *Trustworthy Online Controlled Experiments* (2020).
 """
 
-import hashlib
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import scipy.stats
 from jaxtyping import Float
 
 from evaluation.errors import EvaluationError
+from evaluation.hashing import points
 from evaluation.significance import holm
 from evaluation.survey import wilson
 
@@ -35,9 +35,7 @@ def assign(user_ids: Sequence[str], weights: Mapping[str, float], *, salt: str) 
     names = list(weights)
     ends = np.cumsum([weights[name] for name in names])
     ends = ends / ends[-1]
-    digests = (hashlib.sha256(f"{salt}\0{user}".encode()).digest()[:8] for user in user_ids)
-    points = np.array([int.from_bytes(digest, "big") / 2**64 for digest in digests])
-    places = np.minimum(np.searchsorted(ends, points, side="right"), len(names) - 1)
+    places = np.minimum(np.searchsorted(ends, points(user_ids, salt), side="right"), len(names) - 1)
     return [names[place] for place in places]
 
 

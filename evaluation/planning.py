@@ -16,14 +16,14 @@ def sample_size(effect: float, deviation: float, *, alpha: float = 0.05, power: 
     """
     if not (effect and np.isfinite(effect) and 0 < deviation < np.inf):
         raise EvaluationError(f"effect = {effect} with deviation = {deviation} needs endless users; pass both > 0")
-    return int(np.ceil(2 * (_quantiles(alpha, power) * deviation / effect) ** 2))
+    return int(np.ceil(2 * (power_quantiles(alpha, power) * deviation / effect) ** 2))
 
 
 def minimum_detectable_effect(users: int, deviation: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """Smallest true difference found with this power by `users` in each of two variants."""
     if not (users >= 1 and 0 <= deviation < np.inf):
         raise EvaluationError(f"{users} users with deviation {deviation} detect nothing; pass users >= 1")
-    return float(_quantiles(alpha, power) * deviation * np.sqrt(2 / users))
+    return float(power_quantiles(alpha, power) * deviation * np.sqrt(2 / users))
 
 
 def always_valid(
@@ -59,7 +59,18 @@ def always_valid(
     return {"p": p.tolist(), "low": (d - half).tolist(), "high": (d + half).tolist()}
 
 
-def _quantiles(alpha: float, power: float) -> float:
+def tightest_prior(variance: float, *, alpha: float = 0.05) -> float:
+    """The `prior_deviation` for which `always_valid` is (nearly) tightest where the squared error is `variance`.
+
+    Waudby-Smith et al. (2024), whose asymptotic confidence sequence is the mixture test's interval with
+    prior_deviation = rho * standard deviation of one user.
+    """
+    loss = -2 * np.log(alpha)
+    return float(np.sqrt(variance * (loss + np.log(loss + 1))))
+
+
+def power_quantiles(alpha: float, power: float) -> float:
+    """What a true difference must be, in standard errors, to be found with this power by a two-sided test."""
     _check_shares(alpha, power)
     return float(scipy.stats.norm.isf(alpha / 2) + scipy.stats.norm.ppf(power))
 
