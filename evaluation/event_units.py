@@ -106,13 +106,13 @@ def past_units(events: pl.LazyFrame, design: ExperimentDesign, *, days: int) -> 
     What is older is the past that CUPED would adjust by.
     """
     log = _log(events, design, needs_variant=False)
-    last = _collected(log.select(pl.col("time").max())).item()
+    last = _collected(log.select(pl.col("time").max()))[0].item()
     if last is None:
         raise EvaluationError("the past events are none; give a log with at least one")
     start = last.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
     facts = [pl.col(name).drop_nulls().first() for name in _facts(log)]
     came = log.filter(pl.col("time") >= start).group_by("user").agg(pl.col("time").min().alias("first"), *facts)
-    met = _collected(came).sort("user").with_row_index("unit").with_columns(pl.lit(design.control).alias("variant"))
+    met = _collected(came)[0].sort("user").with_row_index("unit").with_columns(pl.lit(design.control).alias("variant"))
     return _units(log, met, met.clear(), start, design)
 
 
@@ -189,18 +189,18 @@ def _exposed(log: pl.LazyFrame, design: ExperimentDesign, assignment: pl.LazyFra
     if assignment is None:
         seen = pl.col("variant").drop_nulls()
         found = met.group_by("user").agg(seen.first(), seen.n_unique().alias("variants"), *first)
-        return _collected(found.filter(pl.col("variants") > 0))
+        return _collected(found.filter(pl.col("variants") > 0))[0]
     drawn = assignment.select(user=pl.col("user_id").cast(pl.String), variant=pl.col("variant").cast(pl.String))
     drawn = drawn.drop_nulls().group_by("user").agg(pl.col("variant").first(), variants=pl.col("variant").n_unique())
-    came = _collected(met.group_by("user").agg(*first))
+    came = _collected(met.group_by("user").agg(*first))[0]
     if len(came):
-        return came.join(_collected(drawn), on="user", how="inner")
+        return came.join(_collected(drawn)[0], on="user", how="inner")
     if facts and design.cluster:
         raise EvaluationError(f"no event {design.exposure!r} says the {design.cluster!r} of a user; log exposures")
     if design.start is None:
         raise EvaluationError("nobody logged exposures: the design has to give the start")
     filled = [pl.lit(None, pl.String).alias(name) for name in facts]
-    return _collected(drawn.with_columns(pl.lit(design.start).dt.cast_time_unit("us").alias("first"), *filled))
+    return _collected(drawn.with_columns(pl.lit(design.start).dt.cast_time_unit("us").alias("first"), *filled))[0]
 
 
 def _facts(log: pl.LazyFrame) -> list[str]:
@@ -231,7 +231,7 @@ def _done(
     strange = (
         log.filter(outcome & (pl.col("time") >= start)).select("user").unique().join(keys.lazy(), on="user", how="anti")
     )
-    done, past, strangers = _collected(daily), _collected(old), _collected(strange.select(pl.len()))
+    done, past, strangers = _collected(daily, old, strange.select(pl.len()))
     return done, past.filter(outcome), past["unit"].unique().to_numpy(), int(strangers.item())
 
 
@@ -239,8 +239,9 @@ def _day(times: pl.Series, origin: datetime) -> Int[np.ndarray, "users"]:
     return ((times - origin).dt.total_microseconds() // _DAY_US).to_numpy().astype(np.int64)
 
 
-def _collected(frame: pl.LazyFrame) -> pl.DataFrame:
+def _collected(*frames: pl.LazyFrame) -> list[pl.DataFrame]:
+    """Several at once read what they share only once."""
     try:
-        return frame.collect(engine="streaming")
+        return pl.collect_all(frames, engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
         raise EvaluationError(f"events: not readable ({one_line(error)}); see the design's columns") from error
