@@ -107,6 +107,8 @@ def check_command(line: str) -> bool:
     if words[:1] != ["modalweave"]:
         return False
     command = typer.main.get_command(app).commands[words[1]]  # type: ignore[attr-defined]
+    if hasattr(command, "commands"):
+        command, words = command.commands[words[2]], words[1:]
     options = {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
     assert {w.split("=")[0] for w in words[2:] if w.startswith("--")} <= options, line
     if "--name" in words:
