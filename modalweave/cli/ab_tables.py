@@ -2,7 +2,8 @@
 
 from common.text import printable
 from evaluation.experiment_report import number, share, told_split
-from modalweave.cli.tables import Grid, finish, plain
+from modalweave.cli.grid import Grid, plain
+from modalweave.cli.tables import finish
 from modalweave.progress import out
 from modalweave.results.experiment import Assignment, ExperimentPlan, ExperimentResult
 
