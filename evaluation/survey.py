@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from common.text import one_line
 from evaluation.errors import EvaluationError
-from evaluation.survey_design import SurveyDesign, SurveyQuestion
+from evaluation.surveys.design import SurveyDesign, SurveyQuestion
 
 Interval = tuple[float, float]
 ALL = "all"

@@ -205,7 +205,7 @@ class RemoteFolder:
     def _told(self, name: str, what: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # each file system of fsspec raises what its own client does
             raise ScoringError(
                 f"{f'{self}/{name}'.rstrip('/')}: cannot be {what} ({one_line(error)}); check the "
                 "address and the credentials in the environment"

@@ -1,7 +1,7 @@
 """Experiments as tables on a terminal."""
 
 from common.text import printable
-from evaluation.experiment_report import number, share, told_split
+from evaluation.experiments.report import number, share, told_split
 from modalweave.cli.grid import Grid, plain
 from modalweave.cli.tables import finish
 from modalweave.progress import out

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.text import printable
-from evaluation.survey_analysis import Asked
-from evaluation.survey_report import findings, respondents, shortened, shown
+from evaluation.surveys.analysis import Asked
+from evaluation.surveys.report import findings, respondents, shortened, shown
 from modalweave.cli.grid import Grid, plain
 from modalweave.cli.tables import finish, pairs
 from modalweave.progress import out

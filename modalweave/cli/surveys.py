@@ -53,7 +53,7 @@ def survey(
     from modalweave.cli import survey_tables as tables
 
     if plan is not None:
-        from evaluation.survey_planning import survey_plan
+        from evaluation.surveys.planning import survey_plan
 
         found = survey_plan(plan, power=power, response_rate=response_rate)
         tables.finish(vars(found), as_json, tables.plan)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from evaluation.experiment_analysis import ExperimentAnalysis
-from evaluation.experiment_planning import MetricPlan
+from evaluation.experiments.analysis import ExperimentAnalysis
+from evaluation.experiments.simulated_plan import MetricPlan
 from modalweave.results.record import Record
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from evaluation.survey_analysis import SurveyAnalysis
-from evaluation.survey_link import Link, ResponseBias
+from evaluation.surveys.analysis import SurveyAnalysis
+from evaluation.surveys.link import Link, ResponseBias
 from modalweave.results.record import OPTIONAL, Record
 
 

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ValidationError
 from common.files import write_whole
 from common.problems import place, sentence
 from common.text import suggestion
-from evaluation.assignment import Assigned, assign_users
-from evaluation.event_units import past_units, units
-from evaluation.experiment_analysis import analyse_experiment
-from evaluation.experiment_design import Columns, ExperimentDesign, Holdout, Layer, Metric
-from evaluation.experiment_planning import MetricPlan, detectable, plan_on_past, users_needed
-from evaluation.experiment_report import findings, write_experiment
+from evaluation.experiments.analysis import analyse_experiment
+from evaluation.experiments.assignment import Assigned, assign_users
+from evaluation.experiments.design import Columns, ExperimentDesign, Holdout, Layer, Metric
+from evaluation.experiments.event_units import past_units, units
+from evaluation.experiments.report import findings, write_experiment
+from evaluation.experiments.simulated_plan import MetricPlan, detectable, plan_on_past, users_needed
 from modalweave.config import read_config
 from modalweave.errors import ConfigError, RunError
 from modalweave.progress import Stages

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from common.files import write_text
-from evaluation.survey_design import SurveyDesign, SurveyQuestion
+from evaluation.surveys.design import SurveyDesign, SurveyQuestion
 from modalweave.errors import RunError
 from modalweave.results.record import Record
 from modalweave.stages.survey import read_design

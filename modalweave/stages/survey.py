@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from common.problems import place, sentence
 from evaluation.survey import Survey, read_survey
-from evaluation.survey_analysis import analyse_survey
-from evaluation.survey_design import SurveyDesign, SurveyQuestion
-from evaluation.survey_report import write_survey
+from evaluation.surveys.analysis import analyse_survey
+from evaluation.surveys.design import SurveyDesign, SurveyQuestion
+from evaluation.surveys.report import write_survey
 from modalweave.config import read_config
 from modalweave.errors import ConfigError
 from modalweave.progress import Stages

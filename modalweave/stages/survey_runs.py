@@ -9,8 +9,8 @@ from torch_geometric.data import HeteroData
 from evaluation.metrics import evaluated_users
 from evaluation.slices import ACTIVITY_EDGES, activity_groups
 from evaluation.survey import Survey
-from evaluation.survey_analysis import OVERALL, construct_scores
-from evaluation.survey_link import links, response_bias
+from evaluation.surveys.analysis import OVERALL, construct_scores
+from evaluation.surveys.link import links, response_bias
 from gnn.matrices import Split, held_out, interactions
 from modalweave.config import RunConfig
 from modalweave.errors import ConfigError, RunError

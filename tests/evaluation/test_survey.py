@@ -10,8 +10,8 @@ import scipy.stats
 from evaluation.errors import EvaluationError
 from evaluation.significance import holm
 from evaluation.survey import UNDECIDED, read_survey, wilson
-from evaluation.survey_analysis import OVERALL, SurveyAnalysis, analyse_survey, net_promoters
-from evaluation.survey_design import SurveyDesign
+from evaluation.surveys.analysis import OVERALL, SurveyAnalysis, analyse_survey, net_promoters
+from evaluation.surveys.design import SurveyDesign
 
 HEADER = "user_id,variant,relevant,bored\n"
 REVERSED = SurveyDesign.model_validate({"questions": {"relevant": {}, "bored": {"reversed": True}}})

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from evaluation.ab import assign
-from evaluation.experiment_design import ExperimentDesign
+from evaluation.experiments.design import ExperimentDesign
 from evaluation.hashing import points
 
 Reason = Literal["excluded", "holdout", "layer", "ramp"]

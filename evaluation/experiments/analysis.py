@@ -14,12 +14,12 @@ import scipy.stats
 from jaxtyping import Float
 
 from evaluation.ab import cuped, sample_ratio_mismatch
-from evaluation.arms import Difference, compare_arms
 from evaluation.errors import EvaluationError
-from evaluation.event_units import Units
-from evaluation.experiment_course import DayEffect, Look, Novelty, looks, novelty, weekdays
-from evaluation.experiment_design import ExperimentDesign, Metric
-from evaluation.experiment_segments import SegmentEffect, segment_effects
+from evaluation.experiments.arms import Difference, compare_arms
+from evaluation.experiments.course import DayEffect, Look, Novelty, looks, novelty, weekdays
+from evaluation.experiments.design import ExperimentDesign, Metric
+from evaluation.experiments.event_units import Units
+from evaluation.experiments.segments import SegmentEffect, segment_effects
 from evaluation.significance import holm
 
 Verdict = Literal["better", "worse", "unclear", "kept", "broken", "not shown to hold"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from evaluation.group_tests import group_test
+from evaluation.surveys.group_tests import group_test
 
 
 def people(values: list[float], start: int = 0) -> dict[str, float]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evaluation.arms import Difference, compare_arms
-from evaluation.event_units import Units
-from evaluation.experiment_design import ExperimentDesign
+from evaluation.experiments.arms import Difference, compare_arms
+from evaluation.experiments.design import ExperimentDesign
+from evaluation.experiments.event_units import Units
 from evaluation.significance import holm
 
 FEWEST = 20

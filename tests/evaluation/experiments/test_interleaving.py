@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from evaluation.errors import EvaluationError
-from evaluation.interleaving import preference, team_draft
+from evaluation.experiments.interleaving import preference, team_draft
 
 A, B = ["x", "y", "z", "p"], ["y", "q", "x", "r"]
 

@@ -12,9 +12,9 @@ import polars as pl
 from jaxtyping import Bool, Float, Int
 
 from common.text import one_line
-from evaluation.arms import Arm
 from evaluation.errors import EvaluationError
-from evaluation.experiment_design import ExperimentDesign, Metric
+from evaluation.experiments.arms import Arm
+from evaluation.experiments.design import ExperimentDesign, Metric
 
 _DAY_US = 86_400_000_000
 

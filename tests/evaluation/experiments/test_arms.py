@@ -6,7 +6,7 @@ import scipy.stats
 import statsmodels.api as sm
 
 from evaluation.ab import two_proportions
-from evaluation.arms import Arm, compare_arms
+from evaluation.experiments.arms import Arm, compare_arms
 
 RNG = np.random.default_rng(3)
 

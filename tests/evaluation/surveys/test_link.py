@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from evaluation.survey import wilson
-from evaluation.survey_link import links, response_bias
+from evaluation.surveys.link import links, response_bias
 
 X = np.nan
 
@@ -52,7 +52,7 @@ def test_metrics_that_tell_and_metrics_that_do_not() -> None:
 
 def test_interval_of_bonett_and_wright() -> None:
     # rho = .5 of 100 people: tanh(.5493 -+ 1.96 sqrt((1 + .125) / 97))
-    from evaluation.survey_link import _link
+    from evaluation.surveys.link import _link
 
     order = np.arange(100.0)
     rng = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from evaluation.errors import EvaluationError
-from evaluation.survey_planning import survey_plan
+from evaluation.surveys.planning import survey_plan
 
 
 def test_sizes_have_the_power_they_promise() -> None:

@@ -10,10 +10,10 @@ import scipy.stats
 from jaxtyping import Float
 
 from evaluation.errors import EvaluationError
-from evaluation.group_tests import GroupTest, group_test
-from evaluation.reliability import Reliability, reliability
 from evaluation.significance import holm
 from evaluation.survey import UNDECIDED, Interval, Survey, wilson
+from evaluation.surveys.group_tests import GroupTest, group_test
+from evaluation.surveys.reliability import Reliability, reliability
 
 OVERALL = "all questions"
 

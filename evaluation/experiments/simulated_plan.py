@@ -9,11 +9,11 @@ from math import ceil
 
 import numpy as np
 
-from evaluation.arms import Arm, compare_arms
 from evaluation.errors import EvaluationError
-from evaluation.event_units import Units
-from evaluation.experiment_analysis import prepare
-from evaluation.experiment_design import ExperimentDesign, Metric
+from evaluation.experiments.analysis import prepare
+from evaluation.experiments.arms import Arm, compare_arms
+from evaluation.experiments.design import ExperimentDesign, Metric
+from evaluation.experiments.event_units import Units
 from evaluation.planning import power_quantiles
 
 _DRAWS = 100_000_000

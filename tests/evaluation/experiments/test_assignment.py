@@ -5,8 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from evaluation.ab import assign
-from evaluation.assignment import assign_users
-from evaluation.experiment_design import ExperimentDesign
+from evaluation.experiments.assignment import assign_users
+from evaluation.experiments.design import ExperimentDesign
 
 USERS = [f"user-{n}" for n in range(20_000)]
 

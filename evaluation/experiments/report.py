@@ -10,9 +10,9 @@ from common.files import write_text
 from common.page import Cell, Table
 from common.plots import INK, LINE, MODEL, STYLE
 from evaluation.document import Plot, Section, as_html
-from evaluation.experiment_analysis import ExperimentAnalysis, MetricResult
-from evaluation.experiment_course import Look
-from evaluation.experiment_design import ExperimentDesign
+from evaluation.experiments.analysis import ExperimentAnalysis, MetricResult
+from evaluation.experiments.course import Look
+from evaluation.experiments.design import ExperimentDesign
 from evaluation.plots import Estimate, interval_plot
 
 _HELP = (

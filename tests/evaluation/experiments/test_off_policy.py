@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation.errors import EvaluationError
-from evaluation.off_policy import off_policy
+from evaluation.experiments.off_policy import off_policy
 
 WORTH = np.array([0.05, 0.2, 0.6])
 LOG, NEW = np.array([0.6, 0.3, 0.1]), np.array([0.1, 0.3, 0.6])

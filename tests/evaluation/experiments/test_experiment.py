@@ -12,10 +12,10 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import NormalIndPower
 
 from evaluation.errors import EvaluationError
-from evaluation.event_units import past_units, units
-from evaluation.experiment_analysis import ExperimentAnalysis, analyse_experiment
-from evaluation.experiment_design import ExperimentDesign
-from evaluation.experiment_planning import detectable, plan_on_past, users_needed
+from evaluation.experiments.analysis import ExperimentAnalysis, analyse_experiment
+from evaluation.experiments.design import ExperimentDesign
+from evaluation.experiments.event_units import past_units, units
+from evaluation.experiments.simulated_plan import detectable, plan_on_past, users_needed
 from evaluation.planning import always_valid, tightest_prior
 
 START = datetime(2026, 3, 2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.reliability import alpha_interval, cronbach_alpha, item_rest, mcdonald_omega, reliability
+from evaluation.surveys.reliability import alpha_interval, cronbach_alpha, item_rest, mcdonald_omega, reliability
 
 X = np.nan
 PUBLISHED = np.array(

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import numpy as np
 
-from evaluation.arms import Difference, compare_arms
-from evaluation.event_units import Units
-from evaluation.experiment_design import ExperimentDesign, Metric
+from evaluation.experiments.arms import Difference, compare_arms
+from evaluation.experiments.design import ExperimentDesign, Metric
+from evaluation.experiments.event_units import Units
 from evaluation.planning import always_valid, tightest_prior
 from evaluation.significance import holm
 

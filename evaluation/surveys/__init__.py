@@ -1,0 +1,1 @@
+"""Surveys: designs, reliability, comparison of variants, and what offline metrics tell of satisfaction."""
