@@ -46,7 +46,8 @@ def arrivals(config: RunConfig, folder: Path, known: Sequence[str], stages: Stag
     if not len(fresh):
         raise RunError(f"{folder}: the model knows all {len(items):,} items; name a folder with new ones")
     media = _of(embedded(config, tables, encoders_of(config, tables, stages), stages), fresh["item_id"], data)
-    warn([f"left out: {one_line(reason)}" for reason in media.rejected["reason"].to_pylist()[:_NAMED]])
+    rejected = media.rejected.slice(0, _NAMED).to_pylist()
+    warn([f"left out: {row['item_id']}, {row['uri'] or row['modality']}: {row['reason']}" for row in rejected])
     with stages.stage("link", "Linking new media"):
         similar = link_arrivals(media, tables, _known(config, data, media), config.neighbours)
     built = set(data["Item"].ids)
