@@ -31,6 +31,7 @@ ENCODERS: Registry[EncoderModule] = Registry(
     {
         "minilm": "encoders.models.minilm",
         "sentence_transformers": "encoders.models.sentence_transformers",
+        "endpoint": "encoders.models.endpoint",
         "efficientnet_lite0": "encoders.models.efficientnet",
         "open_clip": "encoders.models.open_clip",
         "logmel": "encoders.models.logmel",

@@ -2,6 +2,8 @@
 
 import json
 
+from tests.embedding_server import tiny_endpoint
+
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "frog", "loud", "small", "red", "house", "rain"]
 
 
@@ -182,4 +184,5 @@ TINY = {
     "transformers_audio": tiny_ast,
     "whisper": tiny_whisper,
     "open_clip": tiny_clip,
+    "endpoint": tiny_endpoint,
 }

@@ -1,5 +1,7 @@
 """What reading a catalogue needs beside its files: the types a store holds, and the encoders of its media."""
 
+from collections import Counter
+
 import pyarrow as pa
 
 from encoders import make_encoder
@@ -29,7 +31,7 @@ def held_attributes(config: RunConfig) -> dict[str, dict[str, pa.DataType]]:
 
 def encoders_of(config: RunConfig, tables: Tables, stages: Stages) -> dict[str, Encoder | None]:
     """Encoders of the modalities that have raw media and no vectors; one object where two modalities share it."""
-    raw = set(tables.media["modality"].to_pylist()) if tables.media is not None else set()
+    raw = Counter(tables.media["modality"].to_pylist() if tables.media is not None else ())
     made: dict[str, Encoder] = {}
     found: dict[str, Encoder | None] = dict.fromkeys(MODALITIES)
     for modality in MODALITIES:
@@ -40,6 +42,8 @@ def encoders_of(config: RunConfig, tables: Tables, stages: Stages) -> dict[str, 
             made[str(spec)] = make_encoder(spec)
             if note := renamed(spec):
                 stages.note(f"  {note}")
+        if where := getattr(made[str(spec)], "sends_to", None):
+            stages.note(f"  {modality}: up to {raw[modality]:,} pieces, those not yet in the cache, go to {where}")
         found[modality] = made[str(spec)]
     return found
 

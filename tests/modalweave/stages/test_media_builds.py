@@ -207,7 +207,7 @@ def test_the_cache_command_cleans_what_a_kill_left(tmp_path: Path, modalweave: A
     assert emptied["encoders"][0]["vectors"] == 0 and young.exists()
 
 
-@pytest.mark.parametrize(("encoder", "modality"), [("open_clip", "image"), ("clap", "audio")])
+@pytest.mark.parametrize(("encoder", "modality"), [("open_clip", "image"), ("clap", "audio"), ("endpoint", "image")])
 def test_one_encoder_for_words_and_media_links_them_across(
     tmp_path: Path, modalweave: Any, encoder: str, modality: str
 ) -> None:
