@@ -102,6 +102,11 @@ class Downloads:
         return key
 
 
+def kept_file(folder: Path, digest: str, limit: int) -> bytes:
+    """What an earlier run has fetched into `folder`, by the SHA-256 of its content; `DecodeError` where it is not."""
+    return read_inside(folder / "files", digest, limit)
+
+
 def _name(url: str) -> str:
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
 

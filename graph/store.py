@@ -109,6 +109,9 @@ class GraphStore(Protocol):
     def nearest(self, label: str, vector: Sequence[float], count: int) -> pa.Table | None:
         """`id`, `score` (cosine) of about `count` nodes near a vector, by the store's index; None without one."""
 
+    def is_outdated(self) -> bool:
+        """Whether what was opened has since been replaced by another process, so that it has to be opened again."""
+
     def close(self) -> None:
         """Release connections and files."""
 

@@ -68,6 +68,18 @@ class Model:
         """SHA-256 of the model, as `scores/` and links in a graph name it: `model.hash[:12]`."""
         return self._bundle.hash
 
+    def knows_user(self, user: str) -> bool:
+        """Whether it has met a user: `model.knows_user("u7")`."""
+        return user in self._users
+
+    def history(self, user: str) -> list[str]:
+        """The items that a user chose, as far as it was trained on them: `model.history("u7")`.
+
+        Raises `RunError` for a user whom it does not know.
+        """
+        (row,) = self._rows([user], "user")
+        return [self.items[item] for item in self.with_terms.history[row].indices]
+
     def recommend(
         self,
         users: str | Iterable[str] | None = None,
@@ -104,11 +116,12 @@ class Model:
         named = [] if users is None else _ids(users)
         bundle = self._bundle
         if histories is not None:
-            brought = people(_table(histories), self._with_terms, named)
+            brought = people(_table(histories), self.with_terms, named)
             check_known(brought.unknown_items, (), "item", f"the model knows {len(self.items):,} items")
-            bundle = self._with_terms.with_people(brought.ids, brought.histories, brought.seen)
+            bundle = self.with_terms.with_people(brought.ids, brought.histories, brought.seen)
         wanted = bundle.user_ids if users is None else named
-        rows, depth = torch.from_numpy(_places(wanted, bundle.user_ids, "user")), _count(k)
+        known = self._users if bundle is self._bundle else bundle.user_ids
+        rows, depth = torch.from_numpy(_places(wanted, known, "user")), _count(k)
         asked = Restrictions(
             items=None if items is None else pl.DataFrame({"item_id": list(map(str, items))}),
             exclude=None if exclude is None else list(map(str, exclude)),
@@ -174,8 +187,8 @@ class Model:
         return similar_table([self.items[n] for n in best], [self._titles[n] for n in best], scores[best])
 
     @cached_property
-    def _with_terms(self) -> Bundle:
-        """With what its vectors are summed from, which only histories need."""
+    def with_terms(self) -> Bundle:
+        """With what its vectors are summed from, which histories and explanations need."""
         bundle, came = load_bundle(self._path, terms=True), self._bundle.arrivals
         return bundle if came is None else bundle.with_arrivals(came)
 

@@ -260,7 +260,7 @@ class Run:
 
     def _serving(self) -> Path:
         from modalweave.errors import RunError
-        from modalweave.stages.inputs import serving_folder
+        from modalweave.stages.serving import serving_folder
 
         folder = serving_folder(self.workspace, self._stages().note)
         if not folder.exists():

@@ -55,6 +55,7 @@ class LadybugStore:
         path = Path(folder)
         self._path = (path if path.is_file() else path / FILE_NAME).absolute()
         self._database = self._open()
+        self._written = self._state()
         self._connection: Any = ladybug.Connection(self._database)
         self._catalog = Catalog(self._run)
 
@@ -171,6 +172,10 @@ class LadybugStore:
         """None: there is no vector index, every vector is compared."""
         return None
 
+    def is_outdated(self) -> bool:
+        """Whether another process has written the file: what was read of it is kept in memory."""
+        return self.read_only and self._state() != self._written
+
     def close(self) -> None:
         """Close the database; a second call does nothing."""
         if self._connection is not None:
@@ -202,6 +207,13 @@ class LadybugStore:
         if not self.read_only:
             _writing.add(self._path)
         return database
+
+    def _state(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _alive(self) -> None:
         if self._connection is None:

@@ -187,6 +187,10 @@ class Neo4jStore:
         candidates = 2 * count + 20
         return self.query(_NEAREST, {"index": index, "vector": vector, "candidates": candidates}, limit=candidates)
 
+    def is_outdated(self) -> bool:
+        """Never: each query reads what the server holds then."""
+        return False
+
     def close(self) -> None:
         """Close all connections; a second call does nothing."""
         self._connection.close()

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from common.text import one_line, printable
-from modalweave.cli import ab, experiments, explore, jobs, surveys
+from modalweave.cli import ab, experiments, explore, jobs, serve, surveys
 from modalweave.cli.options import AsJson, Config, Override
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ experiments.register(app)
 jobs.register(app)
 surveys.register(app)
 ab.register(app)
+serve.register(app)
 
 
 def _version(wanted: bool) -> None:

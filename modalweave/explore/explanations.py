@@ -37,15 +37,17 @@ def served(workspace: Workspace) -> Path | None:
     """The run's model to serve, if there is one."""
     if not workspace.bundle.exists() and not workspace.serving.exists():
         return None  # known without what reads a model
-    from modalweave.stages.inputs import serving_folder
+    from modalweave.stages.serving import serving_folder
 
     return serving_folder(workspace)
 
 
 def explain_item(
-    store: GraphStore, user: str, item: str, *, bundle: Path | None, limit: int, plot: Path | None = None
+    store: GraphStore, user: str, item: str, *, bundle: "Path | Bundle | None", limit: int, plot: Path | None = None
 ) -> Explanation:
     """The paths and the score's parts; `model` is None without a bundle, or where the `note` says why.
+
+    A bundle that is loaded already has to be so with its terms.
 
     `paths` are at most `limit`, the best of every kind first; in a kind those from the items of the history that
     give most to the model's score. `share` is that item's part of the score by all ways together, not this path's
@@ -62,7 +64,7 @@ def explain_item(
     if bundle is not None:
         from gnn.bundle.bundle import load_bundle
 
-        loaded = load_bundle(bundle, terms=True)
+        loaded = load_bundle(bundle, terms=True) if isinstance(bundle, Path) else bundle
         note = _unknown(loaded, user, item)
         if note is None:
             model, shares = _model(store, loaded, user, item, limit)

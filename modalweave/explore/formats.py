@@ -44,12 +44,13 @@ def as_object(table: pa.Table) -> dict[str, Any]:
 def write(table: pa.Table, kind: Literal["json", "csv", "parquet"], out: Path | None) -> None:
     """Write the rows whole into `out`, or to stdout where it is None."""
     if out is None:
-        sys.stdout.write(_bytes(table, kind).decode())
+        sys.stdout.write(encoded(table, kind).decode())
     else:
-        write_bytes(out, _bytes(table, kind))
+        write_bytes(out, encoded(table, kind))
 
 
-def _bytes(table: pa.Table, kind: Literal["json", "csv", "parquet"]) -> bytes:
+def encoded(table: pa.Table, kind: Literal["json", "csv", "parquet"]) -> bytes:
+    """The rows as a file holds them."""
     if kind == "json":
         return (json.dumps(as_object(table), default=str, ensure_ascii=False) + "\n").encode()
     sink = io.BytesIO()

@@ -23,7 +23,8 @@ from modalweave.mlflow import mlflow_files
 from modalweave.progress import Stages
 from modalweave.results.jobs import ExportResult, VectorsResult
 from modalweave.stages.arrivals import arrivals
-from modalweave.stages.inputs import config_of, named_bundle, read_graph
+from modalweave.stages.inputs import config_of, read_graph
+from modalweave.stages.serving import named_bundle
 from modalweave.stores import check_target, credentials
 from scoring.sinks import SINKS, Access, parse_sink
 

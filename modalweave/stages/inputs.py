@@ -1,6 +1,6 @@
 """What a stage starts from: the built graph, the trained bundle."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,6 @@ import pyarrow as pa
 from torch_geometric.data import HeteroData
 
 from gnn.bundle.bundle import Bundle, load_bundle
-from gnn.bundle.manifest import MANIFEST, read_manifest
 from gnn.matrices import count_strengths
 from graph.hetero import everything, read_hetero
 from modalweave.config import RunConfig, load_config
@@ -64,27 +63,6 @@ def _weighed(config: RunConfig, data: HeteroData) -> HeteroData:
     if config.source.weight.meaning == "strength":
         count_strengths(data)
     return data
-
-
-def serving_folder(workspace: Workspace, note: Callable[[str], object] = lambda _: None) -> Path:
-    """The model to serve: `serving/` where it is, unless `bundle/` was trained after it, which `note` is told."""
-    if not workspace.serving.exists():
-        return workspace.bundle
-    measured = read_manifest(workspace.serving)[0].get("measured")
-    fitted_after = measured.get("bundle") if isinstance(measured, dict) else None
-    if workspace.bundle.exists() and read_manifest(workspace.bundle)[1] != fitted_after:
-        note(f"{workspace.serving} is of an earlier training, so {workspace.bundle} is taken; run `modalweave refit`")
-        return workspace.bundle
-    return workspace.serving
-
-
-def named_bundle(path: Path, note: Callable[[str], object]) -> Path:
-    """The bundle that is meant: the folder itself, or the model to serve of a run named by its config or workspace."""
-    if path.suffix in (".yaml", ".yml"):
-        return serving_folder(Workspace(load_config(path).workspace), note)
-    workspace = Workspace(path)
-    of_a_run = workspace.serving.exists() or workspace.bundle.exists()
-    return serving_folder(workspace, note) if of_a_run and not (path / MANIFEST).exists() else path
 
 
 def config_of(path: Path, what: str) -> RunConfig:

@@ -22,7 +22,8 @@ from modalweave.errors import RunError
 from modalweave.progress import Stages, warn
 from modalweave.results.jobs import ScorePart, ScoreResult
 from modalweave.stages.arrivals import arrivals
-from modalweave.stages.inputs import config_of, named_bundle, read_graph, serving_folder
+from modalweave.stages.inputs import config_of, read_graph
+from modalweave.stages.serving import named_bundle, serving_folder
 from modalweave.stores import check_target, connect
 from modalweave.workspace import Workspace
 from scoring.config import ScoringConfig
