@@ -1,6 +1,8 @@
 """The named similarity searches: the query is an item of the graph, or a text or a file encoded on the spot."""
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import LiteralString
 
@@ -9,6 +11,7 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from encoders import DecodeLimits, make_encoder
+from encoders.base import Encoder
 from encoders.contents import MediaRef
 from encoders.embedding import embed_media
 from graph.cookbook.similarity_search import SEARCHES, Search, item_vectors, similar_items
@@ -48,7 +51,7 @@ def _encoded(
     label, modality = MEDIA_LABELS[wanted.modality], _GIVEN_AS[kind]
     fingerprint = _stored_encoder(store, wanted)
     name = fingerprint.rpartition("-")[0]
-    encoder = make_encoder((config.encoders[wanted.modality] if config else name) or name)
+    encoder = _encoder(json.dumps((config.encoders[wanted.modality] if config else name) or name))
     if encoder.fingerprint != fingerprint:
         raise GraphError(
             f"{label} vectors of {store.address} come from encoder {fingerprint}, not from {encoder.fingerprint}; "
@@ -64,11 +67,17 @@ def _encoded(
         path = Path(value)
         ref, root = MediaRef(modality, uri=path.name), path.parent
     result = embed_media(
-        [ref], root=root, encoder=encoder, limits=config.limits if config else DecodeLimits(), workers=0
+        [ref], root=root, encoder=encoder, limits=config.limits if config else DecodeLimits(), workers=1
     )
     if result.reasons[0] is not None:
         raise RunError(f"{wanted.name}: {kind} {value!r}: {result.reasons[0]}; give another")
     return result.vectors[0]
+
+
+@lru_cache(maxsize=4)
+def _encoder(spec: str) -> Encoder:
+    """Kept for the next query: loading takes longer than encoding."""
+    return make_encoder(json.loads(spec))
 
 
 def _stored_encoder(store: GraphStore, wanted: Search) -> str:

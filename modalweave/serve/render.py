@@ -79,7 +79,7 @@ class Pages:
         recipe = COOKBOOK.get(name)
         text = query or (recipe.cypher.strip() if recipe is not None else "")
         given = self.parameters(request)
-        values: dict[str, Any] = {"rows": None, "drawing": None, "items": None, "reason": None}
+        values: dict[str, Any] = {"rows": None, "drawing": None, "items": None, "reason": None, "titles": {}}
         missing = (
             [key for key, default in recipe.parameters.items() if default is None and key not in given]
             if recipe
@@ -131,7 +131,10 @@ def _answered(explorer: Explorer, text: str, given: Mapping[str, Any], limit: in
     rows = explorer.cypher(text, given, limit=limit, timeout=10)
     if view == "pictures":
         return {"rows": rows, "items": explorer.items_of(rows)}
-    return {"rows": rows}
+    named = [
+        str(cell) for row in rows.rows for name, cell in zip(rows.columns, row, strict=True) if shown.is_item(name)
+    ]
+    return {"rows": rows, "titles": explorer.cards(named)}
 
 
 def _defaults(recipe: Any) -> dict[str, Any]:

@@ -15,7 +15,16 @@ Bar = tuple[str, float, str]
 """Name, value, and the value as it is read."""
 
 _LONG = 300
-_LINKS = {"item": "/item", "item_id": "/item", "i.id": "/item", "user": "/user", "user_id": "/user", "u.id": "/user"}
+_LINKS = {
+    "item": "/item",
+    "other": "/item",
+    "item_id": "/item",
+    "i.id": "/item",
+    "user": "/user",
+    "user_id": "/user",
+    "u.id": "/user",
+}
+_BESIDE = Markup(' <span class="soft">{}</span>')
 _LINK = Markup('<a href="{}">{}</a>')
 
 
@@ -62,12 +71,21 @@ def by_key(found: GraphAnswer) -> dict[str, Node]:
     return {node.key: node for node in found.nodes}
 
 
-def cell(name: str, value: Any) -> str:
-    """A cell of a table: ids of items and people lead to their pages, hashes and long texts are cut."""
+def is_item(name: str) -> bool:
+    """Whether a column of this name holds ids of items, as the cookbook and the API name them."""
+    return _LINKS.get(name) == "/item"
+
+
+def cell(name: str, value: Any, titles: Mapping[str, Card]) -> str:
+    """A cell of a table: items and people lead to their pages, items by title, hashes and long texts are cut."""
     text = plain(value)
     short = f"{text[:12]}…" if len(text) == 64 and text.isalnum() else text
     page = _LINKS.get(name)
-    return _LINK.format(f"{page}?{urlencode({'id': value})}", short) if page and isinstance(value, str) else short
+    if not page or not isinstance(value, str):
+        return short
+    link = _LINK.format(f"{page}?{urlencode({'id': value})}", short)
+    title = _title(value, titles) if is_item(name) else None
+    return link + _BESIDE.format(title) if title else link
 
 
 def plain(value: Any) -> str:

@@ -57,6 +57,7 @@
         const added = graph.add(elements(more).filter((e) => graph.getElementById(e.data.id).empty()));
         added.nodes().positions(() => ({ x: node.position("x") + 80 * (Math.random() - 0.5), y: node.position("y") + 80 * (Math.random() - 0.5) }));
         if (added.nonempty()) graph.layout(layout(before, false)).run();
+        canvas.dataset.drawn = String(graph.nodes().length);
       } catch (error) {
         told.textContent = error.message;
       }
