@@ -3,12 +3,13 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, LiteralString
 
 from pydantic import JsonValue
 
-from graph.schema import MEDIA_LABELS
+from graph.schema import HAS, MEDIA_LABELS
 from graph.store import GraphStore
 from graph.views.paths import GraphPath, explain_paths
 from modalweave.errors import RunError
@@ -16,10 +17,15 @@ from modalweave.results.explanation import ExplainedPath, Explanation, HistorySh
 from modalweave.workspace import Workspace
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from gnn.bundle.bundle import Bundle
     from gnn.scorers.contributions import Decomposition
 
 _PER_KIND = 200
+_LAYERS = 4
+"""Steps of the longest path."""
+
 _TITLES: LiteralString = "MATCH (i:Item) WHERE i.id IN $items RETURN i.id AS id, i.title AS title"
 _MODALITY = {label: modality for modality, label in MEDIA_LABELS.items()}
 
@@ -74,16 +80,45 @@ def explain_item(
     queries = _statements(chosen, user, item)
     drawing = None
     if plot is not None:
-        import networkx as nx
-
-        from graph.views.result_graph import result_graph
         from modalweave.explore.graph_drawing import draw
 
-        if not chosen:
+        if not shown:
             raise RunError(f"--plot {str(plot)!r}: no path leads from what {user!r} liked to {item!r}; nothing to draw")
-        graphs = [result_graph(store.query(query.query, query.parameters)) for query in queries]
-        drawing = draw(nx.compose_all(graphs), plot, title=f"Why {item} for {user}")
+        drawing = draw(paths_graph(shown), plot, title=f"Why {item} for {user}")
     return Explanation(user, item, shown, model, note, queries, seconds, drawing)
+
+
+def paths_graph(paths: Sequence[ExplainedPath]) -> "nx.MultiDiGraph":
+    """The paths that are shown and no others, as `graph.views.result_graph` gives graphs.
+
+    `layer` of a node is how far it is from the user; the user and the recommended item are `marked`.
+    """
+    import networkx as nx
+
+    graph = nx.MultiDiGraph()
+    for path in paths:
+        ends = (path.nodes[0], path.nodes[-1])
+        for place, node in enumerate(path.nodes):
+            layer = _LAYERS if node == ends[1] else place
+            held = {"id": node.id} | ({} if node.title == node.id else {"title": node.title})
+            graph.add_node(
+                (node.label, node.id),
+                label=node.label,
+                caption=node.title,
+                properties=held,
+                layer=layer,
+                marked=node in ends,
+            )
+        for (a, b), kind in zip(pairwise(path.nodes), _links(path.kind, path.modality), strict=True):
+            graph.add_edge((a.label, a.id), (b.label, b.id), key=kind, type=kind, properties={})
+    return graph
+
+
+def _links(kind: str, modality: str | None) -> tuple[str, ...]:
+    """The relationships along a path of a kind."""
+    has = HAS[modality] if modality is not None else ""
+    between = {"media": (has, has), "similar": (has, "SIMILAR", has), "entity": ("RELATED", "RELATED")}
+    return ("INTERACTED", *between.get(kind, ("INTERACTED", "INTERACTED")))
 
 
 def _unknown(bundle: "Bundle", user: str, item: str) -> str | None:

@@ -30,7 +30,7 @@ _COLOURS = {
     "Query": "#111111",
 }
 _OTHER = "#9a9a9a"
-_WIDTH, _HEIGHT, _MARGIN, _RADIUS = 1100, 760, 70, 9
+_WIDTH, _HEIGHT, _MARGIN, _RADIUS = 1100, 760, 95, 9
 
 
 def draw(graph: nx.MultiDiGraph, path: Path, *, title: str) -> Drawing:
@@ -45,9 +45,25 @@ def draw(graph: nx.MultiDiGraph, path: Path, *, title: str) -> Drawing:
     shown = graph.subgraph(list(islice(graph, MOST_NODES)))
     left_out = len(graph) - len(shown)
     heading = title + (f" (first {MOST_NODES} of {len(graph)} nodes)" if left_out else "")
-    places = nx.spring_layout(nx.Graph(shown), seed=0, k=2.2 / math.sqrt(len(shown)), iterations=100)
-    drawer(shown, places, path, heading)
+    drawer(shown, _places(shown), path, heading)
     return Drawing(str(path), len(shown), shown.number_of_edges(), left_out)
+
+
+def _places(graph: nx.MultiDiGraph) -> Mapping[Any, Any]:
+    """In columns where every node says its `layer`, as the nodes of paths do; else by springs."""
+    layers: dict[int, list[Any]] = {}
+    for node, layer in graph.nodes(data="layer"):
+        if layer is None:
+            return nx.spring_layout(nx.Graph(graph), seed=0, k=2.2 / math.sqrt(len(graph)), iterations=100)
+        layers.setdefault(layer, []).append(node)
+    places: dict[Any, tuple[float, float]] = {}
+    for layer, nodes in sorted(layers.items()):
+        # at the height of what leads there, so that few links cross
+        before = {n: [places[m][1] for m in graph.predecessors(n) if m in places] for n in nodes}
+        nodes.sort(key=lambda n: -sum(before[n]) / max(1, len(before[n])))
+        for rank, node in enumerate(nodes):
+            places[node] = (2 * layer / max(*layers, 1) - 1, 1 - 2 * (rank + 0.5) / len(nodes))
+    return places
 
 
 def _png(graph: nx.MultiDiGraph, places: Mapping[Any, Any], path: Path, title: str) -> None:
@@ -61,7 +77,8 @@ def _png(graph: nx.MultiDiGraph, places: Mapping[Any, Any], path: Path, title: s
     axes.axis("off")
     colours = [_COLOURS.get(label, _OTHER) for _, label in graph.nodes(data="label")]
     nx.draw_networkx_edges(graph, places, ax=axes, edge_color="#bbbbbb", arrowsize=9, node_size=110)
-    nx.draw_networkx_nodes(graph, places, ax=axes, node_color=colours, node_size=110)
+    edges = ["black" if marked else "none" for _, marked in graph.nodes(data="marked", default=False)]
+    nx.draw_networkx_nodes(graph, places, ax=axes, node_color=colours, edgecolors=edges, linewidths=2, node_size=110)
     above = {node: (x, y + 0.025) for node, (x, y) in places.items()}
     texts = nx.draw_networkx_labels(
         graph, above, dict(captions(graph, 24)), ax=axes, font_size=7, verticalalignment="bottom"
@@ -90,8 +107,10 @@ def _html(graph: nx.MultiDiGraph, places: Mapping[Any, Any], path: Path, title: 
     for node, text in captions(graph, 32):
         (x, y), data = at[node], graph.nodes[node]
         colour = _COLOURS.get(data.get("label", ""), _OTHER)
-        right = {"r": _RADIUS, "right": x + _RADIUS + 3, "below": y + 4}
-        dots.append(_NODE.format(x=x, y=y, **right, colour=colour, text=text, tip=_tip(data, "label")))
+        marked = bool(data.get("marked"))
+        size = {"r": _RADIUS + 3 * marked, "below": y + _RADIUS + 3 * marked + 13}
+        kind = "marked" if marked else "node"
+        dots.append(_NODE.format(x=x, y=y, **size, kind=kind, colour=colour, text=text, tip=_tip(data, "label")))
     labels = dict.fromkeys(label or "other" for _, label in graph.nodes(data="label"))
     marks = [_MARK.format(_COLOURS.get(name, _OTHER), name) for name in labels]
     lines_and_dots = Markup("\n").join([*lines, *dots])
@@ -102,7 +121,7 @@ def _html(graph: nx.MultiDiGraph, places: Mapping[Any, Any], path: Path, title: 
 
 def _pixels(x: float, y: float) -> tuple[float, float]:
     return (
-        _MARGIN + (x + 1) / 2 * (_WIDTH - 3 * _MARGIN),
+        _MARGIN + (x + 1) / 2 * (_WIDTH - 2 * _MARGIN),
         _MARGIN + (1 - (y + 1) / 2) * (_HEIGHT - 2 * _MARGIN),
     )
 
@@ -117,8 +136,8 @@ _LINK = Markup(
     '<text class="type" x="{x:.0f}" y="{y:.0f}">{type}</text>'
 )
 _NODE = Markup(
-    '<g><title>{tip}</title><circle cx="{x:.0f}" cy="{y:.0f}" r="{r}" fill="{colour}"/>'
-    '<text x="{right:.0f}" y="{below:.0f}">{text}</text></g>'
+    '<g><title>{tip}</title><circle class="{kind}" cx="{x:.0f}" cy="{y:.0f}" r="{r}" fill="{colour}"/>'
+    '<text class="name" x="{x:.0f}" y="{below:.0f}">{text}</text></g>'
 )
 _MARK = Markup('<span><span style="color:{}">&#9679;</span> {}</span>')
 _DRAWING = Markup("""<p class="legend">{marks}</p>

@@ -202,6 +202,8 @@ class Node(BaseModel):
     id: str | None
     caption: str
     picture: str | None = None
+    marked: bool = False
+    """What the drawing is about."""
     properties: dict[str, JsonValue] = Field(default_factory=dict)
 
 

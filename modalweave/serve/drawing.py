@@ -1,7 +1,6 @@
-"""Parts of the graph to draw: around a node, of a query's rows, behind a recommendation."""
+"""Parts of the graph to draw: around a node, or what networkx holds of a query's rows or of an explanation."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import networkx as nx
@@ -10,7 +9,6 @@ from graph.errors import SchemaError
 from graph.schema import GraphSchema, RelationshipKind
 from graph.store import GraphStore
 from graph.views.result_graph import captions
-from modalweave.results.explanation import Explanation
 from modalweave.serve.answers import GraphAnswer, Link, Node
 from modalweave.serve.queries import NotThere, cards
 
@@ -50,7 +48,7 @@ def around(store: GraphStore, label: str, identifier: str, types: Sequence[str],
     Raises `NotThere` for a node that is not there, `SchemaError` for a label or a type that no graph has.
     """
     steps = list(_steps(label, types))
-    centre = _found(store, label, identifier)
+    centre = _found(store, label, identifier).model_copy(update={"marked": True})
     nodes, links, cut = {centre.key: centre}, [], False
     for step in steps:
         rows = _rows(store, step, identifier, limit + 1)
@@ -66,8 +64,8 @@ def around(store: GraphStore, label: str, identifier: str, types: Sequence[str],
     return GraphAnswer(nodes=_pictured(store, kept.values()), links=links, cut=cut or len(kept) < len(nodes))
 
 
-def of_rows(store: GraphStore, graph: nx.MultiDiGraph) -> GraphAnswer:
-    """What `graph.views.result_graph` found in the rows of a query, its first nodes where there are many."""
+def of_networkx(store: GraphStore, graph: nx.MultiDiGraph) -> GraphAnswer:
+    """A graph as `graph.views.result_graph` gives it, its first nodes where there are many."""
     keys: dict[Any, str] = {}
     nodes: dict[str, Node] = {}
     words = dict(captions(graph, _WIDTH))
@@ -77,7 +75,14 @@ def of_rows(store: GraphStore, graph: nx.MultiDiGraph) -> GraphAnswer:
         key = f"{label}:{identifier}" if identifier is not None else f"?{place}"
         keys[node] = key
         named = str(identifier) if identifier is not None else None
-        nodes[key] = Node(key=key, label=label, id=named, caption=words[node] or named or "?", properties=held)
+        nodes[key] = Node(
+            key=key,
+            label=label,
+            id=named,
+            caption=words[node] or named or "?",
+            marked=bool(data.get("marked")),
+            properties=held,
+        )
     kept = dict(list(nodes.items())[:MOST_NODES])
     links = [
         Link(source=keys[a], target=keys[b], type=str(data["type"]), properties=data["properties"])
@@ -85,24 +90,6 @@ def of_rows(store: GraphStore, graph: nx.MultiDiGraph) -> GraphAnswer:
         if keys[a] in kept and keys[b] in kept
     ]
     return GraphAnswer(nodes=_pictured(store, kept.values()), links=links, cut=len(kept) < len(nodes))
-
-
-def of_explanation(store: GraphStore, explanation: Explanation) -> GraphAnswer:
-    """The paths that are shown, and no others."""
-    nodes: dict[str, Node] = {}
-    links: dict[tuple[str, str], Link] = {}
-    for path in explanation.paths:
-        steps = [_node(node.label, node.id, node.title) for node in path.nodes]
-        nodes |= {step.key: step for step in steps}
-        for (a, b), kind in zip(pairwise(steps), _kinds(path.kind, path.modality), strict=True):
-            links.setdefault((a.key, b.key), Link(source=a.key, target=b.key, type=kind))
-    return GraphAnswer(nodes=_pictured(store, nodes.values()), links=list(links.values()), cut=False)
-
-
-def _kinds(kind: str, modality: str | None) -> tuple[str, ...]:
-    has = f"HAS_{(modality or '').upper()}"
-    between = {"media": (has, has), "similar": (has, "SIMILAR", has), "entity": ("RELATED",) * 2}
-    return ("INTERACTED", *between.get(kind, ("INTERACTED", "INTERACTED")))
 
 
 def _steps(label: str, types: Sequence[str]) -> Iterator[_Step]:

@@ -14,7 +14,7 @@ from graph.store import GraphStore
 from graph.views.result_graph import result_graph
 from modalweave.config import RunConfig
 from modalweave.errors import RunError
-from modalweave.explore.explanations import explain_item, served
+from modalweave.explore.explanations import explain_item, paths_graph, served
 from modalweave.explore.formats import encoded
 from modalweave.results.explanation import Explanation
 from modalweave.serve.answers import (
@@ -30,7 +30,7 @@ from modalweave.serve.answers import (
     RowsAnswer,
     UserAnswer,
 )
-from modalweave.serve.drawing import around, of_explanation, of_rows
+from modalweave.serve.drawing import around, of_networkx
 from modalweave.serve.items import item_answer, ranked, similar_in
 from modalweave.serve.media import Bytes, media_bytes
 from modalweave.serve.overview import overview_answer
@@ -147,12 +147,12 @@ class Explorer:
         """What the rows of a query hold, as a graph; `GraphError` where they hold no nodes."""
         with self.store() as store:
             rows = store.query(query, parameters, limit=1000, timeout=timeout)
-            return of_rows(store, result_graph(rows, parameters))
+            return of_networkx(store, result_graph(rows, parameters))
 
     def drawing(self, explanation: Explanation) -> GraphAnswer:
         """The paths of an explanation as a graph."""
         with self.store() as store:
-            return of_explanation(store, explanation)
+            return of_networkx(store, paths_graph(explanation.paths))
 
     def cards(self, items: list[str]) -> dict[str, Card]:
         """Title and first picture of each item that is there."""

@@ -12,7 +12,7 @@
     { selector: "node[picture]", style: {
       "background-image": (n) => `/media/${n.data("picture")}`, "background-fit": "cover", width: 46, height: 46,
       shape: "round-rectangle", "border-width": 3, "border-color": (n) => colour(n.data("label").toLowerCase()) } },
-    { selector: "node.centre", style: { "border-width": 5, "border-color": colour("link"), width: 54, height: 54 } },
+    { selector: "node[?marked]", style: { "border-width": 5, "border-color": colour("link"), width: 54, height: 54 } },
     { selector: "node:selected", style: { "overlay-color": colour("link"), "overlay-opacity": 0.2 } },
     { selector: "edge", style: {
       width: 1.5, "line-color": colour("soft"), opacity: 0.6, "curve-style": "bezier", "target-arrow-shape": "triangle",
@@ -44,7 +44,6 @@
     }
     const graph = cytoscape({ container: canvas, elements: elements(found), style: style(), minZoom: 0.1, maxZoom: 3,
       layout: layout(undefined, true) });
-    if (found.nodes.length && !held) graph.getElementById(found.nodes[0].key).addClass("centre");
     graph.on("dbltap", "node", (event) => open(event.target));
     graph.on("onetap", "node", async (event) => {
       const node = event.target, { label, name } = node.data();
