@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +129,13 @@ class _Index:
     """The places of items by id, and which of those asked for there are none of."""
 
     def __init__(self, ids: Sequence[str]) -> None:
-        self.place = {name: place for place, name in enumerate(ids)}
+        self._ids = ids
         self.unknown: list[str] = []
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Made where something is asked for by id."""
+        return {name: place for place, name in enumerate(self._ids)}
 
     def places(self, ids: pl.Series | Sequence[str]) -> Int[np.ndarray, "ids"]:
         """-1 where there is no such item."""
@@ -139,7 +145,7 @@ class _Index:
 
     def mask(self, ids: pl.Series | Sequence[str]) -> Bool[np.ndarray, "items"]:
         """Which items are named."""
-        mask, places = np.zeros(len(self.place), dtype=bool), self.places(ids)
+        mask, places = np.zeros(len(self._ids), dtype=bool), self.places(ids)
         mask[places[places >= 0]] = True
         return mask
 

@@ -1,13 +1,12 @@
 """What the graph holds of an item."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, LiteralString
 
 from graph.cookbook.similarity_search import item_vectors, similar_items
-from graph.errors import GraphError
-from graph.schema import MEDIA_LABELS, MODALITIES
+from graph.schema import MODALITIES
 from graph.store import GraphStore
-from modalweave.serve.answers import Alike, Chooser, Fact, ItemAnswer, Medium, Ranked
+from modalweave.serve.answers import Alike, Card, Chooser, Fact, ItemAnswer, Medium, Ranked
 from modalweave.serve.queries import MOST_SHOWN, by_month, cards, ordered, properties
 
 _ITEM: LiteralString = "MATCH (i:Item) WHERE i.id = $item RETURN i"
@@ -48,17 +47,19 @@ WHERE i.id = $item AND o.id <> i.id RETURN o.id AS id, max(s.score) AS score ORD
 def item_answer(store: GraphStore, item: str, *, shown: int = 12, neighbours: int = 8) -> ItemAnswer:
     """All of it; `NotThere` for an item that the graph does not hold."""
     found = properties(store, _ITEM, {"item": item}, f"item {item!r} is not in {store.address}")
-    card = cards(store, [item])[item]
+    media = [medium for modality in MODALITIES for medium in _media(store, modality, item)]
+    alike = {modality: _alike(store, modality, item, neighbours) for modality in {one.modality for one in media}}
+    known = cards(store, [item, *(other for pairs in alike.values() for other, _ in pairs)])
     choosers = store.query(_CHOOSERS, {"item": item}, limit=1_000_000).to_pylist()
     recommended = store.query(_RECOMMENDED, {"item": item, "limit": shown}).to_pylist()
     return ItemAnswer(
         id=item,
-        title=card.title,
-        picture=card.picture,
+        title=known[item].title,
+        picture=known[item].picture,
         attributes={name: value for name, value in found.items() if name not in ("id", "title")},
-        media=[medium for modality in MODALITIES for medium in _media(store, modality, item)],
+        media=media,
         facts=[Fact(**row) for row in store.query(_FACTS, {"item": item, "limit": MOST_SHOWN}).to_pylist()],
-        alike=list(_alike(store, item, neighbours)),
+        alike=[Alike(modality=m, items=_placed(known, alike[m])) for m in MODALITIES if alike.get(m)],
         chosen=len(choosers),
         choosers=[Chooser(**row) for row in ordered(choosers, "timestamp")[:shown]],
         months=by_month(row["timestamp"] for row in choosers),
@@ -77,7 +78,10 @@ def similar_in(store: GraphStore, modality: str, item: str, k: int) -> list[Rank
 
 def ranked(store: GraphStore, pairs: list[tuple[str, float]]) -> list[Ranked]:
     """Items and scores, best first, with their titles and pictures."""
-    known = cards(store, [item for item, _ in pairs])
+    return _placed(cards(store, [item for item, _ in pairs]), pairs)
+
+
+def _placed(known: Mapping[str, Card], pairs: Sequence[tuple[str, float]]) -> list[Ranked]:
     return [
         Ranked(**known[item].model_dump(), rank=place, score=score)
         for place, (item, score) in enumerate(pairs, 1)
@@ -95,12 +99,7 @@ def _media(store: GraphStore, modality: str, item: str) -> Iterator[Medium]:
         )
 
 
-def _alike(store: GraphStore, item: str, limit: int) -> Iterator[Alike]:
+def _alike(store: GraphStore, modality: str, item: str, limit: int) -> list[tuple[str, float]]:
     """By the links between media, which the build made: no vector is compared."""
-    for modality in MEDIA_LABELS:
-        try:
-            rows = store.query(_SIMILAR[modality], {"item": item, "limit": limit}).to_pylist()
-        except GraphError:  # a store whose schema lacks the links of this modality
-            continue
-        if found := ranked(store, [(row["id"], row["score"]) for row in rows]):
-            yield Alike(modality=modality, items=found)
+    rows = store.query(_SIMILAR[modality], {"item": item, "limit": limit}).to_pylist()
+    return [(row["id"], row["score"]) for row in rows]

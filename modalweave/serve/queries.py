@@ -11,10 +11,10 @@ from modalweave.serve.answers import Card, Counted
 MOST_SHOWN = 200
 """Links of one kind on a page; what lies beyond is counted."""
 
-_CARDS: LiteralString = "MATCH (i:Item) WHERE i.id IN $items RETURN i.id AS id, i.title AS title"
-_PICTURES: LiteralString = """
-MATCH (i:Item)-[h:HAS_IMAGE]->(m:Image) WHERE i.id IN $items
-RETURN i.id AS id, m.id AS picture, h.position AS position"""
+_CARDS: LiteralString = """
+UNWIND $items AS item MATCH (i:Item) WHERE i.id = item OPTIONAL MATCH (i)-[h:HAS_IMAGE]->(m:Image)
+RETURN i.id AS id, i.title AS title, m.id AS picture, h.position AS position"""
+"""Of the forms that both stores run the one that looks every item up by its key."""
 
 
 class NotThere(RunError):
@@ -26,13 +26,11 @@ def cards(store: GraphStore, items: Iterable[str]) -> dict[str, Card]:
     wanted = list(dict.fromkeys(items))
     if not wanted:
         return {}
-    many = max(len(wanted), 1)
-    pictures: dict[str, tuple[int, str]] = {}
-    for row in store.query(_PICTURES, {"items": wanted}, limit=50 * many).to_pylist():
-        found = (row["position"] if row["position"] is not None else 1 << 30, row["picture"])
-        pictures[row["id"]] = min(found, pictures.get(row["id"], found))
-    rows = store.query(_CARDS, {"items": wanted}, limit=many).to_pylist()
-    return {row["id"]: Card(**row, picture=pictures.get(row["id"], (0, None))[1]) for row in rows}
+    found: dict[str, Card] = {}
+    rows = store.query(_CARDS, {"items": wanted}, limit=50 * len(wanted)).to_pylist()
+    for row in sorted(rows, key=lambda row: (row["position"] is None, row["position"] or 0, row["picture"] or "")):
+        found.setdefault(row["id"], Card(id=row["id"], title=row["title"], picture=row["picture"]))
+    return found
 
 
 def properties(store: GraphStore, query: LiteralString, parameters: Mapping[str, Any], what: str) -> dict[str, Any]:
