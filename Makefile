@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench neo4j clean
+.PHONY: help install demo explorer test lint format bench neo4j clean
 
 help: ## List the tasks
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1|/' | column -t -s '|'
@@ -26,6 +26,10 @@ install: .venv/.demo ## Install into .venv, with encoder weights that work offli
 
 demo: .venv/.demo ## Build, train, evaluate, score and explain a sample catalogue (demo/)
 	$(BIN)/modalweave demo --out demo
+
+explorer: .venv/.demo ## Look at the sample catalogue in the browser
+	test -f demo/demo.yaml || $(BIN)/modalweave demo --out demo
+	$(BIN)/modalweave serve demo/demo.yaml --open
 
 test: .venv/.dev ## Run every test (Neo4j ones where a server can be had)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile

@@ -59,6 +59,7 @@ def demo(
     ] = "ladybug",
     items: Annotated[int, typer.Option(min=50, help="Items of the catalogue.")] = 300,
     users: Annotated[int, typer.Option(min=50, help="Users of the catalogue.")] = 500,
+    serve_it: Annotated[bool, typer.Option("--serve", help="End in the browser, in the explorer.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a synthetic sample catalogue, then build, train, evaluate, score and explain on it."""
@@ -68,6 +69,10 @@ def demo(
 
     result = run_demo(out_dir, store=store, items=items, users=users, stages=Stages(quiet=as_json))
     tables.finish(result, as_json, tables.demo)
+    if serve_it:
+        from modalweave.stages.serve import serve
+
+        serve(out_dir / "demo.yaml", store=None, bundle=None, host="127.0.0.1", port=8420, show=True)
 
 
 @app.command()

@@ -24,6 +24,7 @@ def serve(
     name: Annotated[
         list[str] | None, typer.Option(help="A host name under which it is reached; may be repeated.")
     ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the first page in the browser.")] = False,
     at_once: Annotated[int, typer.Option(min=1, help="Requests worked on at once; as many again times 8 wait.")] = 8,
 ) -> None:
     """The explorer: pages on the graph, its media, recommendations and their reasons, and a JSON API.
@@ -33,4 +34,5 @@ def serve(
     """
     from modalweave.stages.serve import serve as run
 
-    run(config, store=store, bundle=bundle, host=host, port=port, names=tuple(name or ()), at_once=at_once)
+    names = tuple(name or ())
+    run(config, store=store, bundle=bundle, host=host, port=port, names=names, at_once=at_once, show=show)

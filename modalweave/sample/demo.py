@@ -71,6 +71,7 @@ def run_demo(out: Path, *, store: str, items: int, users: int, stages: Stages) -
         paths=tuple(shown.paths),
         workspace=str(config.workspace),
         next=(
+            f"modalweave serve {config_path} --open",
             f"modalweave cypher --list --config {config_path}",
             f"modalweave cypher 'MATCH (i:Item)-[:HAS_AUDIO]->(a:Audio) RETURN i.title, a.duration' {config_path}",
             f"modalweave score {Workspace(config.workspace).bundle} --out {out / 'more'} --top-k 50",

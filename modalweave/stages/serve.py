@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import socket
+import webbrowser
 from pathlib import Path
 
 from modalweave.config import load_config
@@ -21,10 +22,14 @@ def serve(
     bundle: Path | None,
     host: str,
     port: int,
-    names: tuple[str, ...],
-    at_once: int,
+    names: tuple[str, ...] = (),
+    at_once: int = 8,
+    show: bool = False,
 ) -> None:
-    """Serve until interrupted. `RunError` where it may not listen there, or what it needs is not installed."""
+    """Serve until interrupted; `show` opens the first page in the browser.
+
+    `RunError` where it may not listen there, or what it needs is not installed.
+    """
     try:
         import uvicorn
 
@@ -40,7 +45,11 @@ def serve(
     app = make_app(explorer, Access(token=token, names=names, at_once=at_once, waiting=8 * at_once))
     with _listening(host, port) as listening:
         shown = f"[{host}]" if ":" in host else host
-        err.print(f"http://{shown}:{listening.getsockname()[1]}/ ({explorer.address}); Ctrl-C ends it", markup=False)
+        first = f"http://{shown}:{listening.getsockname()[1]}/"
+        err.print(f"{first} ({explorer.address}); Ctrl-C ends it", markup=False)
+        if show:  # the socket listens already: a browser that comes first waits
+            listening.listen()
+            webbrowser.open(first)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
         server.run(sockets=[listening])
 
