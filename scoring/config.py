@@ -43,4 +43,4 @@ class ScoringConfig(BaseModel, extra="forbid"):
     """Processes, or Ray workers, each with the bundle in memory; null: this process alone, or two of Ray."""
 
     ray_address: str | None = None
-    """A running Ray cluster whose machines share the folders of bundle and output; else one starts here."""
+    """A running Ray cluster, which needs no folder in common with this machine; null: one starts here."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -40,9 +40,6 @@ class Folder(Protocol):
 
     def held(self) -> Any:
         """A context in which no other job writes here; it gives the folder to write to."""
-
-    def resolved(self) -> Self:
-        """The same folder for a process elsewhere."""
 
 
 def open_folder(address: str | Path) -> Folder:
@@ -118,10 +115,6 @@ class LocalFolder:
         with folder_lock(self.path):
             yield self
 
-    def resolved(self) -> "LocalFolder":
-        """See `Folder`."""
-        return LocalFolder(self.path.resolve())
-
 
 @dataclass(frozen=True)
 class RemoteFolder:
@@ -196,10 +189,6 @@ class RemoteFolder:
             with suppress(ScoringError):  # of two failures the first is told
                 if mine.read(OWNER) == token:
                     mine.remove(OWNER)
-
-    def resolved(self) -> "RemoteFolder":
-        """See `Folder`."""
-        return self
 
     @contextmanager
     def _told(self, name: str, what: str) -> Iterator[None]:

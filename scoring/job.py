@@ -30,7 +30,7 @@ from scoring.folders import Folder, open_folder
 from scoring.journal import JOURNAL, MANIFEST, read_parts, remove_strangers, write_record
 from scoring.people import People, people
 from scoring.restrictions import Allowed, Restrictions, allowed
-from scoring.shards import Part, is_whole, part_name, write_part
+from scoring.shards import Part, is_whole, make_part, part_name
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Job:
     """Items that came with the job."""
     similar: bool = False
     """Whether the users are the items."""
+    vectors: Float[Tensor, "items dim"] | None = None
+    """What `similar` compares where that is not the model."""
 
     @property
     def num_parts(self) -> int:
@@ -62,10 +64,15 @@ class Job:
         """Users of one part."""
         return self.users[number * self.options.shard_size : (number + 1) * self.options.shard_size].copy()
 
+    def make(self, number: int, bundle: Bundle) -> tuple[Part, bytes]:
+        """One part from a bundle in memory."""
+        return make_part(bundle, self.shard(number), self.options, self.allowed, similar=self.similar)
+
     def write(self, number: int, bundle: Bundle) -> Part:
-        """Make one part from a bundle in memory."""
-        name = part_name(number, self.options)
-        return write_part(bundle, self.shard(number), self.options, self.allowed, self.out, name, similar=self.similar)
+        """Make one part and put it into the folder."""
+        part, content = self.make(number, bundle)
+        self.out.write(part_name(number, self.options), content)
+        return part
 
     def read(self) -> Bundle:
         """The bundle, for another process. Raises `ScoringError` where the folder holds another one by now."""
@@ -74,6 +81,8 @@ class Job:
             raise ScoringError(f"{self.bundle_dir}: the bundle changed while the job ran; start the job again")
         if self.arrivals is not None:
             bundle = bundle.with_arrivals(self.arrivals)
+        if self.similar:
+            return _items_as_users(bundle, self.vectors)
         if self.people is not None:
             bundle = bundle.with_people(self.people.ids, self.people.histories, self.people.seen)
         return bundle.with_strangers(self.unknown) if self.unknown else bundle
@@ -183,11 +192,11 @@ def run_similar(
     if arrivals is not None:
         bundle = bundle.with_arrivals(arrivals)
     _refuse_titles_without(bundle, bundle_dir, options)
-    alike = likeness(retrieval_of(bundle.scorer) if vectors is None else DotScorer(vectors, vectors))
-    self_only = sp.identity(len(bundle.item_ids), np.float32, "csr")
-    items = replace(bundle, scorer=alike, user_ids=bundle.item_ids, seen=self_only, history=self_only, arrivals=None)
-    known = np.flatnonzero(has_alike(alike))
-    job = Job(bundle_dir, bundle.hash, [], folder, known, options, Allowed(), arrivals=arrivals, similar=True)
+    items = _items_as_users(bundle, vectors)
+    known = np.flatnonzero(has_alike(items.scorer))
+    job = Job(
+        bundle_dir, bundle.hash, [], folder, known, options, Allowed(), arrivals=arrivals, similar=True, vectors=vectors
+    )
     plan = _plan(job, None)
     plan["options"]["by"] = by
     if vectors is not None:
@@ -209,6 +218,13 @@ def _indexed(bundle: Bundle, job: Job) -> dict[str, Any]:
     return {"index": kind, "index_recall": recall}
 
 
+def _items_as_users(bundle: Bundle, vectors: Float[Tensor, "items dim"] | None) -> Bundle:
+    """What scores items for items: those most alike, none its own."""
+    alike = likeness(retrieval_of(bundle.scorer) if vectors is None else DotScorer(vectors, vectors))
+    own = sp.identity(len(bundle.item_ids), np.float32, "csr")
+    return replace(bundle, scorer=alike, user_ids=bundle.item_ids, seen=own, history=own, arrivals=None)
+
+
 def _refuse_titles_without(bundle: Bundle, folder: Path, options: ScoringConfig) -> None:
     if options.titles and bundle.titles is None:
         raise ScoringError(f"{folder}: holds no titles; train again on items that have some, or leave --titles out")
@@ -223,7 +239,7 @@ def _run(
     stop: Callable[[], bool],
     progress: Progress | None,
 ) -> dict[str, Any]:
-    if job.out.own_process and (job.options.engine != "local" or (job.options.workers or 1) > 1):
+    if job.out.own_process and job.options.engine == "local" and (job.options.workers or 1) > 1:
         raise ScoringError(f"{job.out}: lies in the memory of this process, where no other writes; leave workers out")
     with job.out.held() as out:
         recorded = read_parts(out, plan, fresh=fresh)
@@ -270,7 +286,7 @@ def _made(job: Job, bundle: Bundle, missing: Sequence[int]) -> Iterator[tuple[in
             from scoring import ray_engine
         except ModuleNotFoundError as error:
             raise ScoringError("engine 'ray' needs Ray; run: pip install 'modalweave[ray]'") from error
-        yield from ray_engine.run_shards(job, missing, workers or 2)
+        yield from ray_engine.run_shards(job, bundle, missing, workers or 2)
     elif (workers or 1) > 1 and len(missing) > 1:
         # This module is what the processes are given.
         from scoring import processes

@@ -1,32 +1,30 @@
 """Shards of a batch job spread over Ray workers. Importing this needs the extra `ray`."""
 
+import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import ray
 import torch
 from ray._private import ray_constants
 
+from gnn.bundle.bundle import Bundle
 from scoring.errors import ScoringError
 from scoring.job import Job
-from scoring.shards import Part
+from scoring.shards import Part, part_name
+
+_PATIENCE = 5.0
+"""Seconds within which a cluster has to answer."""
+
+_RETRIES = 3
+"""How often a part is made again because its machine was lost."""
 
 
-class _Worker:
-    """Holds the bundle and writes one part after another."""
-
-    def __init__(self, job: Job) -> None:
-        # One core an actor: the same arithmetic, and so the same bytes, however many there are.
-        torch.set_num_threads(1)
-        self.job, self.bundle = job, job.read()
-
-    def write(self, number: int) -> tuple[int, Part]:
-        return number, self.job.write(number, self.bundle)
-
-
-def run_shards(job: Job, missing: Sequence[int], workers: int) -> Iterator[tuple[int, Part]]:
+def run_shards(job: Job, bundle: Bundle, missing: Sequence[int], workers: int) -> Iterator[tuple[int, Part]]:
     """Yield (number, part) as workers finish shards, in any order.
+
+    Workers get the bundle from Ray's object store and give back the parts, which are written here: they need no disk,
+    address or credentials in common with this machine. What a lost machine had under way is made on another.
 
     Uses the Ray that runs in this process, else the cluster at `ray_address`, else starts one bound to
     127.0.0.1 and stops it afterwards.
@@ -37,11 +35,20 @@ def run_shards(job: Job, missing: Sequence[int], workers: int) -> Iterator[tuple
     if started:
         _start(job, workers)
     try:
-        actor = ray.remote(num_cpus=1)(_Worker)
-        work = ray.put(replace(job, bundle_dir=job.bundle_dir.resolve(), out=job.out.resolved()))
-        actors = [actor.remote(work) for _ in range(min(workers, len(missing)))]
-        pool = ray.util.ActorPool(actors)
-        yield from pool.map_unordered(lambda worker, number: worker.write.remote(number), missing)  # type: ignore[arg-type]
+        # In a list, Ray hands over the reference, and a process reads the bundle once for all its parts.
+        work = [ray.put((job, bundle))]
+        make = ray.remote(num_cpus=1, max_retries=_RETRIES)(_make)
+        waiting = list(reversed(missing))
+        running: dict[Any, int] = {}
+        while waiting or running:
+            while waiting and len(running) < workers:
+                number = waiting.pop()
+                running[make.remote(work, number)] = number
+            (done, *_), _ = ray.wait(list(running))
+            part, content = ray.get(done)
+            number = running.pop(done)
+            job.out.write(part_name(number, job.options), content)
+            yield number, part
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error
         why = str(cause).partition("\n")[0]
@@ -51,10 +58,27 @@ def run_shards(job: Job, missing: Sequence[int], workers: int) -> Iterator[tuple
             ray.shutdown()
 
 
+_working: dict[str, tuple[Job, Bundle]] = {}
+"""What this process works on, by its reference."""
+
+
+def _make(work: Sequence[Any], number: int) -> tuple[Part, bytes]:
+    # One core a task: the same arithmetic, and so the same bytes, however many there are.
+    torch.set_num_threads(1)
+    (reference,) = work
+    if reference.hex() not in _working:
+        _working.clear()
+        _working[reference.hex()] = ray.get(reference)
+    job, bundle = _working[reference.hex()]
+    return job.make(number, bundle)
+
+
 def _start(job: Job, workers: int) -> None:
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
     address = job.options.ray_address
     clusters = ray_constants.ENABLE_RAY_CLUSTER
+    if address and address != "auto":
+        _check_answers(address)
     try:
         if address:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")  # type: ignore[arg-type]
@@ -66,3 +90,15 @@ def _start(job: Job, workers: int) -> None:
         raise ScoringError(f"ray at {address or '127.0.0.1'} does not start: {str(error).splitlines()[0]}") from error
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = clusters
+
+
+def _check_answers(address: str) -> None:
+    """Raise `ScoringError` within seconds where nobody listens: Ray itself would try for minutes, and say nothing."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+    except (OSError, ValueError, OverflowError) as error:
+        why = "it is no HOST:PORT" if isinstance(error, ValueError) else str(error)
+        raise ScoringError(
+            f"address {address!r}: no Ray answers there ({why}); run `ray start --head`, or leave address out"
+        ) from error

@@ -1,4 +1,4 @@
-"""One shard of a batch job: users in, one whole Parquet part on disk or none."""
+"""One shard of a batch job: users in, the bytes of one part out."""
 
 import hashlib
 from dataclasses import dataclass
@@ -63,17 +63,15 @@ class Links(NamedTuple):
     sources: np.ndarray
 
 
-def write_part(
+def make_part(
     bundle: Bundle,
     users: Int[np.ndarray, "shard"],
     options: ScoringConfig,
     allowed: Allowed,
-    out: Folder,
-    name: str,
     *,
     similar: bool = False,
-) -> Part:
-    """Score the users (indices) against what is allowed and write their lists; equal input gives equal bytes.
+) -> tuple[Part, bytes]:
+    """The lists of the users (indices), scored against what is allowed, as a file; equal input gives equal bytes.
 
     `similar`: the users are the items, and the columns `SIMILAR`.
     """
@@ -94,8 +92,7 @@ def write_part(
     if options.titles and bundle.titles is not None:
         table = table.append_column("title", pa.array(bundle.titles, pa.string()).take(pa.array(links.items)))
     content = _bytes(table, options.format)
-    out.write(name, content)
-    return Part(len(table), hashlib.sha256(content).hexdigest())
+    return Part(len(table), hashlib.sha256(content).hexdigest()), content
 
 
 def _best(bundle: Bundle, users: Int[np.ndarray, "shard"], options: ScoringConfig, allowed: Allowed) -> Links:

@@ -48,6 +48,12 @@ WorkersOption = Annotated[
     typer.Option(min=1, help="Processes, each with the model in memory (Ray: 2)."),
 ]
 
+EngineOption = Annotated[Literal["local", "ray"], typer.Option(help="This machine, or Ray workers (extra `ray`).")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(help="A running Ray cluster, HOST:PORT; else --engine ray starts one on this machine."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
@@ -104,7 +110,8 @@ def score(
     form: FormatOption = "parquet",
     partition_by: PartitionOption = None,
     titles: TitlesOption = False,
-    engine: Annotated[Literal["local", "ray"], typer.Option(help="This machine, or Ray workers.")] = "local",
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     workers: WorkersOption = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse users and items that the model does not know.")
@@ -132,6 +139,7 @@ def score(
         "partition_by": partition_by,
         "titles": titles,
         "engine": engine,
+        "ray_address": address,
         "workers": workers,
     }
     restrictions = read_restrictions(
@@ -173,6 +181,9 @@ def similar(
     form: FormatOption = "parquet",
     partition_by: PartitionOption = None,
     titles: TitlesOption = False,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
+    workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
     as_json: AsJson = False,
 ) -> None:
@@ -188,6 +199,9 @@ def similar(
         "format": form,
         "partition_by": partition_by,
         "titles": titles,
+        "engine": engine,
+        "ray_address": address,
+        "workers": workers,
     }
     with _terminated_between_parts() as stop:
         stages = Stages(quiet=as_json)

@@ -21,7 +21,7 @@ from gnn.errors import BundleError
 from gnn.scorers.base import DotScorer
 from scoring.config import ScoringConfig
 from scoring.errors import ScoringError
-from scoring.job import run_job
+from scoring.job import run_job, run_similar
 from scoring.lock import folder_lock
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +99,7 @@ KILLED = textwrap.dedent("""
     import os, signal, sys
     from pathlib import Path
     from scoring.config import ScoringConfig
-    from scoring.job import run_job
+    from scoring.job import run_job, run_similar
 
     left, rename = int(sys.argv[3]), os.replace
 
@@ -291,7 +291,7 @@ FULL = textwrap.dedent("""
     from pathlib import Path
     from scoring.config import ScoringConfig
     from scoring.errors import ScoringError
-    from scoring.job import run_job
+    from scoring.job import run_job, run_similar
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
     try:
@@ -341,6 +341,12 @@ def test_scores_are_the_scorers_own(bundle: Path, finished: Path) -> None:
     for user, item, _, score, _ in read(finished).sample(50, seed=0).rows():
         expected = vectors.user_vectors[users[user]] @ vectors.item_vectors[items[item]]
         np.testing.assert_allclose(score, float(expected), rtol=1e-6)
+
+
+def test_similar_items_are_the_same_over_processes(bundle: Path, tmp_path: Path) -> None:
+    run_similar(bundle, tmp_path / "one", OPTIONS)
+    run_similar(bundle, tmp_path / "two", OPTIONS.model_copy(update={"workers": 2}))
+    assert contents(tmp_path / "two") == contents(tmp_path / "one") and len(contents(tmp_path / "one")) == 5
 
 
 def test_a_missing_ray_is_named(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
