@@ -53,6 +53,8 @@ class GraphPath:
     """The query's parameters."""
     show: LiteralString
     """The query that returns it whole, with `$user`, `$item` and `$history`, a list: its second node."""
+    relations: tuple[str, str] | None = None
+    """Of a shared entity: how the item of the history and how the recommended item are related to it."""
 
     @property
     def history(self) -> str:
@@ -133,6 +135,7 @@ class _Search:
                 f"as is {self.item.title} ({_words(row['item_relation'])})",
                 ENTITY,
                 SHOW_ENTITY,
+                (row["relation"], row["item_relation"]),
             )
             for row in self._rows(ENTITY)
         ]
@@ -166,11 +169,12 @@ class _Search:
         rest: str,
         cypher: LiteralString,
         show: LiteralString,
+        relations: tuple[str, str] | None = None,
     ) -> GraphPath:
         history = _node("Item", row["history"], row["history_title"])
         nodes = (self.user, history, *between, self.item)
         sentence = f"{self.user.title} chose {history.title}, which {rest}."
-        return GraphPath(kind, nodes, score, sentence, cypher, self._parameters(), show)
+        return GraphPath(kind, nodes, score, sentence, cypher, self._parameters(), show, relations)
 
     def _rarity(self, degree: int) -> float:
         return max(0.0, math.log(self.items / max(1, degree)) / math.log(max(2, self.items)))

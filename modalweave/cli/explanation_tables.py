@@ -19,7 +19,7 @@ def explanation(result: Explanation) -> None:
     """The paths, what the score is made of, and the Cypher that shows the paths."""
     user, item, model = result.user, result.item, result.model
     if not result.paths:
-        out.print(f"No path of the graph leads from what {plain(user)} liked to {plain(item)}.")
+        out.print(_nothing(result))
     else:
         share_column = ("share of the score",) if model else ()
         grid = Grid(f"Why {item} for {user}", "kind", "strength", *share_column, "because")
@@ -36,6 +36,15 @@ def explanation(result: Explanation) -> None:
         kind = _KINDS[shown.kind].format(shown.modality)
         out.print(f"\nIn Neo4j Browser ({kind}):", markup=False)
         out.print(plain(shown.browser), soft_wrap=True, highlight=False)
+
+
+def in_words(result: Explanation, words: str) -> None:
+    """The paragraph alone, as it may be copied."""
+    out.print(plain(words) if words else _nothing(result), soft_wrap=True, highlight=False)
+
+
+def _nothing(result: Explanation) -> str:
+    return f"No path of the graph leads from what {plain(result.user)} liked to {plain(result.item)}."
 
 
 def _score(model: ScoreParts) -> None:

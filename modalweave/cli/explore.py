@@ -143,6 +143,11 @@ def explain(
     bundle: Annotated[Path | None, typer.Option(help="The model whose score to take apart; else the run's.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many paths.")] = 10,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw the paths: FILE.png or FILE.html.")] = None,
+    in_words: Annotated[bool, typer.Option("--in-words", help="The best reasons as a short paragraph.")] = False,
+    language: Annotated[Literal["en", "zh"], typer.Option(help="Of --in-words.")] = "en",
+    audience: Annotated[
+        Literal["customer", "analyst"], typer.Option(help="Of --in-words: a customer is told nobody else's id.")
+    ] = "customer",
     as_json: Annotated[bool, typer.Option("--json", help="One object on stdout.")] = False,
 ) -> None:
     """Why an item: the graph's paths from what a user liked to it, and each liked item's share of the model's score.
@@ -152,13 +157,18 @@ def explain(
     """
     from modalweave.cli import tables
     from modalweave.cli.explanation_tables import explanation
+    from modalweave.cli.explanation_tables import in_words as in_words_of
     from modalweave.explore.explanations import explain_item, find_bundle
     from modalweave.stores import address_of, connect
 
     path = config_path or config
     with connect(address_of(store, path), path, read_only=True) as graph:
         result = explain_item(graph, user, item, bundle=find_bundle(bundle, path), limit=limit, plot=plot)
-    tables.finish(result, as_json, explanation)
+    if not in_words:
+        tables.finish(result, as_json, explanation)
+        return
+    words = result.in_words(language, audience)
+    tables.finish({**result.to_json(), "in_words": words}, as_json, lambda _: in_words_of(result, words))
 
 
 def _query_and_config(words: list[str], config: Path | None) -> tuple[str | None, Path | None]:

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from graph.views.paths import PathNode
 from modalweave.results.record import OPTIONAL, JsonObject, Record
+from modalweave.results.words import Audience, Language, paragraph
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class ExplainedPath(Record):
     modality: str | None
     share: float | None
     """What the item of the history gives to the model's score, by all ways together; None without a model."""
+    relations: tuple[str, str] | None = field(default=None, metadata=OPTIONAL)
+    """Of a shared entity: how the item of the history and how the recommended item are related to it."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,15 @@ class Explanation(Record):
     def sentences(self) -> tuple[str, ...]:
         """The paths in plain words."""
         return tuple(path.sentence for path in self.paths)
+
+    def in_words(self, language: Language = "en", audience: Audience = "customer", *, most: int = 3) -> str:
+        """The best reasons as a short paragraph, for a `customer` (no other person's id) or an `analyst`.
+
+            run.explain("u7", "42").in_words("zh")
+
+        Without a model and without a word from the catalogue but titles and names. Empty where no path leads there.
+        """
+        return paragraph(self.paths, language, audience, most)
 
     def to_json(self) -> dict[str, JsonValue]:
         """As `modalweave explain --json` prints it: a drawing's facts stand beside the others."""

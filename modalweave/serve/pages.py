@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from modalweave.serve.answers import Found
 from modalweave.serve.explorer import Explorer
 from modalweave.serve.guard import COOKIE, Access, is_token
+from modalweave.serve.language import language_of
 from modalweave.serve.media import asked_range
 from modalweave.serve.render import Pages
 from modalweave.serve.what_if import what_if
@@ -126,7 +127,8 @@ def routes(explorer: Explorer, pages: Pages, access: Access) -> APIRouter:
 
     @site.get("/parts/reason")
     def reason(request: Request, user: Id, item: Id) -> Response:
-        return pages.part(request, "part_reason.html", sentences=explorer.explain(user, item, limit=2).sentences)
+        found = explorer.explain(user, item, limit=6)
+        return pages.part(request, "part_reason.html", words=found.in_words(language_of(request), "analyst", most=2))
 
     @site.get("/media/{digest}")
     def media(request: Request, digest: str) -> Response:

@@ -17,6 +17,7 @@ from graph.cookbook.recipes import COOKBOOK
 from graph.errors import GraphError
 from graph.readonly.guard import MAX_QUERY_CHARACTERS
 from modalweave.errors import RunError
+from modalweave.results.words import sentence
 from modalweave.serve import charts, shown
 from modalweave.serve.explorer import Explorer
 from modalweave.serve.language import COOKIE, LANGUAGES, language_of, translator
@@ -40,7 +41,12 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"day": _day, "number": _number, "plain": shown.plain}
-        self._templates.globals |= {"columns": charts.columns, "track": charts.track, "shown": shown}
+        self._templates.globals |= {
+            "columns": charts.columns,
+            "track": charts.track,
+            "shown": shown,
+            "sentence": sentence,
+        }
 
     def show(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """A whole page; a language named in the address is kept for the next ones."""
