@@ -117,7 +117,11 @@ def prepare(out: Path, store: str, users: int, items: int, interactions: int) ->
     run.build()
     choices = run.cypher("MATCH (u:User) RETURN u.id AS id ORDER BY id", limit=users)["id"].to_list()
     shape = (len(choices), items)
-    nothing = sp.csr_matrix(shape, dtype=np.float32)
+    pairs = pl.read_parquet(data / "interactions.parquet").join(
+        pl.DataFrame({"user_id": choices}).with_row_index("user"), on="user_id"
+    )
+    places = (pairs["user"].to_numpy(), pairs["item_id"].str.slice(1).cast(pl.Int64).to_numpy())
+    seen = sp.csr_matrix((np.ones(len(pairs), np.float32), places), shape)
     scorer = DotScorer(*(torch.randn(count, DIM, generator=torch.Generator().manual_seed(7)) for count in shape))
     titles = [f"Thing {n} of many" for n in range(items)]
     save_bundle(
@@ -125,7 +129,7 @@ def prepare(out: Path, store: str, users: int, items: int, interactions: int) ->
         scorer,
         user_ids=choices,
         item_ids=ids,
-        seen=nothing,
+        seen=seen,
         titles=titles,
         manifest={"model": "dot"},
     )

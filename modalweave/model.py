@@ -188,7 +188,7 @@ class Model:
 
     @cached_property
     def with_terms(self) -> Bundle:
-        """With what its vectors are summed from, which histories and explanations need."""
+        """The bundle with what its vectors are summed from, as explanations need it: `model.with_terms.history`."""
         bundle, came = load_bundle(self._path, terms=True), self._bundle.arrivals
         return bundle if came is None else bundle.with_arrivals(came)
 
