@@ -17,6 +17,9 @@ def serve(
     config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="The run's config file.")] = None,
     store: StoreOption = None,
     bundle: Annotated[Path | None, typer.Option(help="The model to ask; else the run's.")] = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="Another run's config, e.g. of one modality: its lists stand beside.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; other than this machine's own needs a token.")] = (
         "127.0.0.1"
     ),
@@ -35,4 +38,7 @@ def serve(
     from modalweave.stages.serve import serve as run
 
     names = tuple(name or ())
-    run(config, store=store, bundle=bundle, host=host, port=port, names=names, at_once=at_once, show=show)
+    others = tuple(beside or ())
+    run(
+        config, store=store, bundle=bundle, host=host, port=port, names=names, at_once=at_once, show=show, beside=others
+    )

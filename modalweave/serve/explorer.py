@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,9 +58,18 @@ _KNOWN = "MATCH (i:Item) WHERE i.id IN $items RETURN i.id AS id"
 class Explorer:
     """What can be asked of one run, or of a store without one; safe to be used by several threads."""
 
-    def __init__(self, address: str, *, config: RunConfig | None = None, bundle: Path | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        config: RunConfig | None = None,
+        bundle: Path | None = None,
+        beside: Sequence["Explorer"] = (),
+    ) -> None:
         """Nothing is opened yet. `bundle` goes before the model that the run of `config` serves."""
         self.address, self.config = address, config
+        self.beside = {other.name: other for other in beside}
+        """Other runs, whose lists are shown beside this one's."""
         self.workspace = Workspace(config.workspace) if config is not None else None
         self._bundle = bundle
         self._store = SharedStore(lambda: connect(address, config, read_only=True))
@@ -79,8 +88,10 @@ class Explorer:
             yield store
 
     def close(self) -> None:
-        """Close the store after its last reader."""
+        """Close the store after its last reader, and those of the runs beside it."""
         self._store.close()
+        for other in self.beside.values():
+            other.close()
 
     def overview(self) -> OverviewAnswer:
         """The graph in numbers, and what its build left out."""

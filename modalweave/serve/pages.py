@@ -4,15 +4,14 @@ import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from modalweave.serve.answers import Found
 from modalweave.serve.explorer import Explorer
-from modalweave.serve.guard import COOKIE, Access, is_token
 from modalweave.serve.language import language_of
 from modalweave.serve.media import asked_range
 from modalweave.serve.render import Pages
@@ -22,10 +21,9 @@ Id = Annotated[str, Query(min_length=1, max_length=1000)]
 _REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}")
 _FOREVER = "private, max-age=31536000, immutable"
-_DAYS = 30 * 86_400
 
 
-def routes(explorer: Explorer, pages: Pages, access: Access) -> APIRouter:
+def routes(explorer: Explorer, pages: Pages) -> APIRouter:
     """Every page, and the media that they show."""
     site = APIRouter(include_in_schema=False)
 
@@ -75,6 +73,22 @@ def routes(explorer: Explorer, pages: Pages, access: Access) -> APIRouter:
         known = explorer.cards([item, *_items(found.model)])
         title = known[item].title or item
         return pages.show(request, "why.html", found=found, cards=known, title=title, drawing=explorer.drawing(found))
+
+    @site.get("/compare")
+    def compare(
+        request: Request,
+        user: Annotated[str, Query(max_length=1000)] = "",
+        beside: Annotated[str, Query(alias="with", max_length=1000)] = "",
+    ) -> Response:
+        other = explorer.beside.get(beside) or next(iter(explorer.beside.values()), None)
+        columns = []
+        if user and other is not None:
+            columns = [(one.name, one.recommend([user], 10)[0].items) for one in (explorer, other)]
+        both = set.intersection(*({item.id for item in items} for _, items in columns)) if columns else set()
+        names = list(explorer.beside)
+        return pages.show(
+            request, "compare.html", user=user, beside=beside, others_names=names, columns=columns, both=both
+        )
 
     @site.get("/graph")
     def graph(
@@ -144,23 +158,6 @@ def routes(explorer: Explorer, pages: Pages, access: Access) -> APIRouter:
         headers["Content-Range"] = f"bytes {first}-{last}/{len(found.content)}"
         return Response(found.content[first : last + 1], 206, media_type=found.type, headers=headers)
 
-    @site.get("/login")
-    def login(request: Request, next: Annotated[str, Query(max_length=4000)] = "/") -> Response:
-        return pages.show(request, "login.html", next=_inside(next), wrong=False)
-
-    @site.post("/login")
-    async def logged_in(request: Request) -> Response:
-        form = {name: values[0] for name, values in parse_qs((await request.body()).decode("utf-8", "replace")).items()}
-        pages.check_seal(form.get("seal", ""))
-        to = _inside(form.get("next", "/"))
-        if access.token is None or not is_token(form.get("token", "").strip(), access.token):
-            return pages.show(request, "login.html", status=401, next=to, wrong=True)
-        answer = RedirectResponse(to, 303)
-        answer.set_cookie(
-            COOKIE, access.token, max_age=_DAYS, httponly=True, samesite="strict", secure=request.url.scheme == "https"
-        )
-        return answer
-
     return site
 
 
@@ -175,9 +172,3 @@ def _of_file(explorer: Explorer, content: bytes, name: str, modality: Literal["i
 
 def _items(model: Any) -> list[str]:
     return [share.item for share in model.history] if model is not None else []
-
-
-def _inside(address: str) -> str:
-    """An address of our own, whatever was asked for."""
-    plain = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
-    return address if plain else "/"

@@ -4,6 +4,7 @@ import ipaddress
 import os
 import socket
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 
 from modalweave.config import load_config
@@ -25,6 +26,7 @@ def serve(
     names: tuple[str, ...] = (),
     at_once: int = 8,
     show: bool = False,
+    beside: Sequence[Path] = (),
 ) -> None:
     """Serve until interrupted; `show` opens the first page in the browser.
 
@@ -41,7 +43,12 @@ def serve(
 
     token = _token(host)
     settings = load_config(config) if config is not None else None
-    explorer = Explorer(address_of(store, config), config=settings, bundle=bundle)
+    others = [Explorer(other.store_address, config=other) for other in map(load_config, beside)]
+    explorer = Explorer(address_of(store, config), config=settings, bundle=bundle, beside=others)
+    if len({explorer.name, *explorer.beside}) != len(others) + 1:
+        raise RunError(
+            f"--beside: two runs are called {explorer.name!r} or alike; give each its own name in its config"
+        )
     app = make_app(explorer, Access(token=token, names=names, at_once=at_once, waiting=8 * at_once))
     with _listening(host, port) as listening:
         shown = f"[{host}]" if ":" in host else host

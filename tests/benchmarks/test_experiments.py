@@ -16,7 +16,9 @@ def test_nothing_is_found_where_nothing_is(people: People) -> None:
     for name in ("A/A, clicks: p < .05", "A/A, clicks a visit (ratio): p < .05"):
         low, high = found[name]["ci95"]
         assert low <= 0.05 <= high, name
-    assert found["A/A, any claim over both metrics"]["ci95"][0] <= 0.05  # Holm gives away some where metrics go together
+    assert (
+        found["A/A, any claim over both metrics"]["ci95"][0] <= 0.05
+    )  # Holm gives away some where metrics go together
     assert found["A/A, p < .05 on any day, as if each were the last"]["ci95"][0] > 0.05
     assert found["A/A, the always-valid interval leaves 0 on any day"]["rate"] <= 0.05
     assert found["A/A, a sample-ratio mismatch is told"]["rate"] <= 0.02

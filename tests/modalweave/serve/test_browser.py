@@ -28,6 +28,7 @@ PAGES = {
     "graph": "/graph?label=Item&id=i040",
     "cypher": "/cypher?name=popular-items",
     "cypher graph": "/cypher?query=MATCH (i:Item)-[r:RELATED]->(e:Entity) RETURN i, r, e LIMIT 40&view=graph",
+    "compare": "/compare",
     "runs": "/runs",
     "login": "/login",
     "failure": "/item?id=nobody",

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+import modalweave as mw
 import modalweave.serve
 from modalweave.serve import language
-from modalweave.serve.guard import POLICY
+from modalweave.serve.app import make_app
+from modalweave.serve.explorer import Explorer
+from modalweave.serve.guard import POLICY, Access
 from tests.modalweave.serve.conftest import HOSTILE, openapi
 
 ITEMS = [f"i{number:03d}" for number in range(1, len(HOSTILE) + 1)]
@@ -29,6 +32,8 @@ PAGES = [
     "/cypher?name=item-entities&p.item=i001",
     "/cypher?query=MATCH (i:Item) RETURN i LIMIT 40",
     "/cypher?query=MATCH (i:Item)-[r:RELATED]->(e:Entity) RETURN i, r, e LIMIT 40&view=graph",
+    "/compare",
+    "/compare?user=<script>alert(1)</script>",
     "/runs",
     "/login",
     "/user?id=u001",
@@ -43,7 +48,12 @@ PAGES = [
     '/login?next="><script>alert(1)</script>',
     *(f"/item?id={item}" for item in ITEMS),
 ]
-EXPECTED = {"/nothing": 404, PAGES[20]: 404, PAGES[22]: 400, PAGES[23]: 400}
+EXPECTED = {
+    "/nothing": 404,
+    "/item?id=<script>alert(1)</script>": 404,
+    "/cypher?query=</textarea><script>alert(1)</script>": 400,
+    "/user?id=u001&add=<script>alert(1)</script>": 400,
+}
 
 
 class Tags(HTMLParser):
@@ -129,6 +139,26 @@ def test_what_if_tells_what_moves(client: TestClient) -> None:
     assert all(client.get("/user?id=u001").text.count(f"remove={item}") == 1 for item in train)
     nothing = client.get("/user", params={"id": "u001", "remove": train}).text
     assert "no choice is left to go by" in nothing
+
+
+def test_two_runs_stand_side_by_side(run: mw.Run, tmp_path: Path) -> None:
+    with_other = mw.Run(
+        {**run.config.model_dump(mode="json", exclude_unset=True), "gnn": {"model": "popularity"}},
+        name="popular",
+        workspace=str(tmp_path / "popular"),
+        store=run.config.store_address,
+        progress=False,
+    )
+    with_other.train()
+    beside = Explorer(with_other.config.store_address, config=with_other.config)
+    explorer = Explorer(run.config.store_address, config=run.config, beside=[beside])
+    browser = TestClient(make_app(explorer, Access()), base_url="http://localhost")
+    assert "/compare?user=u001" in browser.get("/user?id=u001").text
+    page = browser.get("/compare?user=u001&with=popular").text
+    lists = [one.recommend(["u001"], 10)["item_id"].to_list() for one in (run, with_other)]
+    both = set(lists[0]) & set(lists[1])
+    assert f"{len(both)} of 10 items are in both lists" in page
+    assert page.count("only here") == 2 * (10 - len(both)) and ">popular</h2>" in page
 
 
 def test_rows_are_downloaded_as_they_are_asked_for(client: TestClient) -> None:
