@@ -50,7 +50,7 @@ def cypher(
     from graph.cookbook.similarity_search import SEARCHES
     from modalweave.cli import tables
     from modalweave.explore import formats
-    from modalweave.explore.queries import Question, answer, picture
+    from modalweave.explore.queries import Question, answer, picture, titles
     from modalweave.progress import warn
     from modalweave.stores import address_of, connect
 
@@ -65,10 +65,11 @@ def cypher(
         raise typer.BadParameter(f"a query and --name {name!r}: give one of the two")
     question = Question(query, name, dict(_parameter(p) for p in param or ()), config_path)
     with connect(address_of(store, config_path), config_path, read_only=True) as graph:
-        table = answer(graph, question, limit=limit, timeout=timeout)
-        warn(graph.notes)
+        table, cut = answer(graph, question, limit=limit, timeout=timeout)
+        warn([*graph.notes, *([f"there are more than {limit} rows; raise --limit to see them"] if cut else [])])
+        named = titles(graph, table) if kind == "table" else {}
     if kind == "table":
-        tables.rows(formats.as_object(table))
+        tables.rows(formats.as_object(table), named)
     else:
         formats.write(table, kind, out)
     written = {"out": str(out), "rows": table.num_rows} if out is not None else {}

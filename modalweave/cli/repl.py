@@ -17,7 +17,7 @@ from graph.vocabulary import vocabulary
 from modalweave.cli import tables
 from modalweave.errors import EXPECTED, RunError
 from modalweave.explore import formats
-from modalweave.explore.queries import Question, answer, parameter, picture
+from modalweave.explore.queries import Question, answer, parameter, picture, titles
 from modalweave.progress import err, out, warn
 
 PROMPT, MORE = "modalweave> ", "       ...> "
@@ -109,11 +109,11 @@ class Console:
             self._ask(Question(query, None, self.parameters, self.config))
 
     def _ask(self, question: Question) -> None:
-        table = answer(self.store, question, limit=self.limit, timeout=self.timeout)
+        table, cut = answer(self.store, question, limit=self.limit, timeout=self.timeout)
         warn(self.store.notes)
         self.store.notes.clear()
         self._last = table, question
-        tables.rows(formats.as_object(table))
+        tables.rows(formats.as_object(table), titles(self.store, table), cut=cut)
 
     def _run_recipe(self, text: str) -> None:
         name, *pairs = _words(text) or [""]

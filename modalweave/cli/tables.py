@@ -1,6 +1,7 @@
 """Results as tables on a terminal."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from rich.text import Text
 from common.text import printable
 from modalweave.cli.evaluation_tables import metrics
 from modalweave.cli.grid import Grid, plain
+from modalweave.explore.queries import ITEM_COLUMNS
 from modalweave.progress import out
 from modalweave.results.build import BuildResult, CacheReport, DoctorReport
 from modalweave.results.jobs import DemoResult, RunResult, ScoreResult
@@ -25,6 +27,8 @@ __all__ = [
 R = TypeVar("R", bound=Record | Mapping[str, Any])
 
 _WIDEST = 60
+_HASH = re.compile(r"[0-9a-f]{64}")
+"""Ids of media: their first characters tell them apart."""
 _REASONS = 20
 """Kinds of refused rows that a build prints."""
 
@@ -109,13 +113,13 @@ def products(workspace: Path) -> None:
         out.print(f"  {printable(str(path))}", soft_wrap=True, markup=False, highlight=False)
 
 
-def rows(result: Mapping[str, Any]) -> None:
-    """Query results."""
+def rows(result: Mapping[str, Any], titles: Mapping[str, str] | None = None, *, cut: bool = False) -> None:
+    """Query results; `titles` stand beside the ids of items, `cut` says that there are more."""
     grid = Grid(None, *result["columns"])
     for row in result["rows"]:
-        grid.add_row(*(_cell(value) for value in row.values()))
+        grid.add_row(*(_cell(value) + _title(titles or {}, name, value) for name, value in row.items()))
     out.print(grid)
-    out.print(f"{len(result['rows'])} rows")
+    out.print(f"{len(result['rows'])} rows" + (", and there are more" if cut else ""))
 
 
 def recipes(cookbook: Mapping[str, Any], as_json: bool) -> None:
@@ -188,8 +192,14 @@ def doctor(report: DoctorReport) -> None:
     out.print(grid)
 
 
+def _title(titles: Mapping[str, str], column: str, value: Any) -> str:
+    return f"  {titles[value]}" if column in ITEM_COLUMNS and value in titles else ""
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, str) and _HASH.fullmatch(value):
+        return f"{value[:12]}…"
     text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"

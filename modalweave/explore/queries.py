@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
 
 import pyarrow as pa
 
@@ -14,6 +14,11 @@ from graph.store import GraphStore
 
 if TYPE_CHECKING:
     from modalweave.results.explanation import Drawing
+
+
+ITEM_COLUMNS = ("item", "other")
+"""Columns that hold ids of items, as the cookbook names them."""
+_TITLES: LiteralString = "UNWIND $items AS item MATCH (i:Item) WHERE i.id = item RETURN i.id AS id, i.title AS title"
 
 
 class Question(NamedTuple):
@@ -26,8 +31,35 @@ class Question(NamedTuple):
     """Where a search finds the encoder of a query text or file."""
 
 
-def answer(store: GraphStore, question: Question, *, limit: int, timeout: float) -> pa.Table:
+class Answer(NamedTuple):
+    """The rows of a question, as many as were asked for."""
+
+    table: pa.Table
+    cut: bool
+    """Whether there are more."""
+
+
+def answer(store: GraphStore, question: Question, *, limit: int, timeout: float) -> Answer:
     """The rows; at most `limit` of them, within `timeout` seconds a query."""
+    table = _rows(store, question, limit + 1, timeout)
+    return Answer(table.slice(0, limit), table.num_rows > limit)
+
+
+def titles(store: GraphStore, table: pa.Table) -> dict[str, str]:
+    """Item id -> title, for rows that name items by id alone."""
+    named = [
+        name
+        for name in ITEM_COLUMNS
+        if name in table.column_names and pa.types.is_string(table.schema.field(name).type)
+    ]
+    if not named or "title" in table.column_names:
+        return {}
+    ids = {value for name in named for value in table[name].to_pylist() if value is not None}
+    rows = store.query(_TITLES, {"items": sorted(ids)}, limit=len(ids) or 1).to_pylist()
+    return {row["id"]: row["title"] for row in rows if row["title"]}
+
+
+def _rows(store: GraphStore, question: Question, limit: int, timeout: float) -> pa.Table:
     if question.name in SEARCHES:
         from modalweave.config import load_config
         from modalweave.explore.similarity_search import search

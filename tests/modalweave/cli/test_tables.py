@@ -132,3 +132,14 @@ def test_colours_are_the_programs_own(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "\x1b[31mfailed" in shown
     assert "[green]2.6" in shown
     assert "\x1b[32m" not in shown
+
+
+def test_items_have_their_titles_beside_them_hashes_are_short_and_a_cut_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = {"columns": ["item", "media", "user"], "rows": [{"item": "42", "media": "ab" * 32, "user": "42"}]}
+    tables.rows(found, {"42": "Blue Lamp"}, cut=True)
+    said = capsys.readouterr().out
+    assert "42  Blue Lamp" in said and said.count("Blue Lamp") == 1
+    assert "abababababab…" in said and "ab" * 7 not in said
+    assert "1 rows, and there are more" in said
