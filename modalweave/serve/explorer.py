@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from graph.schema import GraphSchema
-from graph.store import GraphStore
+from graph.store import GraphStore, without_password
 from graph.views.result_graph import result_graph
 from modalweave.config import RunConfig
 from modalweave.errors import RunError
@@ -67,7 +67,7 @@ class Explorer:
         beside: Sequence["Explorer"] = (),
     ) -> None:
         """Nothing is opened yet. `bundle` goes before the model that the run of `config` serves."""
-        self.address, self.config = address, config
+        self.address, self.config = without_password(address), config
         self.beside = {other.name: other for other in beside}
         """Other runs, whose lists are shown beside this one's."""
         self.workspace = Workspace(config.workspace) if config is not None else None

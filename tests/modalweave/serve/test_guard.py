@@ -74,6 +74,11 @@ class TestToken:
         assert closed.post("/api/cypher", json=CYPHER).status_code == 401
         assert closed.get("/item?id=i001").headers["location"] == "/login?next=/item%3Fid%3Di001"
 
+    def test_whoever_has_none_learns_neither_name_nor_place(self, closed: TestClient, explorer: Explorer) -> None:
+        page = closed.get("/login").text
+        assert explorer.address not in page and ">pages<" not in page and "Modalweave" in page
+        assert Explorer("bolt://me:secret@graph.example").address == "bolt://graph.example"
+
     @pytest.mark.parametrize("given", ["", "wrong", TOKEN + "x", TOKEN[:-1], "Ünïcode"])
     def test_another_does_not_open(self, closed: TestClient, given: str) -> None:
         headers = {"Authorization": f"Bearer {given}".encode()}
