@@ -30,6 +30,7 @@ ENCODERS: Registry[EncoderModule] = Registry(
     "encoder",
     {
         "minilm": "encoders.models.minilm",
+        "lexical": "encoders.models.lexical",
         "sentence_transformers": "encoders.models.sentence_transformers",
         "endpoint": "encoders.models.endpoint",
         "efficientnet_lite0": "encoders.models.efficientnet",

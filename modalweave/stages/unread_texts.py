@@ -21,5 +21,5 @@ def unread_texts(encoder: Encoder | None, media: MediaGraph) -> Iterator[str]:
         yield (
             f"{len(unread):,} of {len(texts):,} texts are mostly outside what {encoder.name} knows "
             f"({unread[0][:20]!r}): their vectors say little; name an encoder of their language in encoders.text, "
-            "e.g. sentence_transformers with a multilingual model"
+            "e.g. sentence_transformers with a multilingual model, or lexical, which needs none"
         )

@@ -8,7 +8,7 @@ from encoders.contents import MediaRef
 from encoders.embedding import embed_media
 from tests.tiny_checkpoints import TINY, tiny_text
 
-CASES = [*(n for n in ENCODERS if n in DEFAULTS.values()), *TINY]
+CASES = [*(n for n in ENCODERS if n in DEFAULTS.values()), "lexical", *TINY]
 
 
 @pytest.fixture(scope="module")
