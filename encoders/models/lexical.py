@@ -16,8 +16,9 @@ from common.vectors import unit_rows
 from encoders.base import EncoderBase, Preparer, make_fingerprint
 from encoders.text import TextPreparer
 
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]+|[^\W_]+")
-_IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
+_CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
+_IDEOGRAPHS = re.compile(rf"[{_CJK}]")
 
 
 class Config(BaseModel, extra="forbid"):

@@ -15,7 +15,7 @@ def vectors(*texts: str, **settings: object) -> np.ndarray:
 def test_n_grams_by_script() -> None:
     assert sorted(grams("红木椅")) == sorted(["红", "木", "椅", "红木", "木椅", "椅 ", "红木椅", "木椅 "])
     assert list(grams("Red!")) == [" red ", " re", "red", "ed "]
-    assert list(grams("ＬＥＤ灯")) == list(grams("led灯"))[:0] + list(grams("LED灯"))
+    assert list(grams("ＬＥＤ灯")) == list(grams("led 灯")) == [" led ", " le", "led", "ed ", "灯", "灯 "]
     assert list(grams("!?")) == ["!", "?"]
 
 
@@ -27,6 +27,7 @@ def test_n_grams_by_script() -> None:
         ("ワイヤレスイヤホン", "ワイヤレスヘッドホン", "木製の椅子"),
         ("oak office chair", "walnut office chairs", "wireless earphones"),
         ("LED台灯", "ＬＥＤ 台灯 护眼", "纯棉T恤"),
+        ("LED护眼台灯", "复古台灯", "纯棉T恤"),
     ],
 )
 def test_titles_alike_in_wording_are_near(text: str, near: str, far: str) -> None:
