@@ -1,6 +1,5 @@
 """What the explorer answers: the pages show it, the JSON API sends it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field, JsonValue
@@ -229,6 +228,3 @@ class Failure(BaseModel):
     """Why there is no answer, in one line."""
 
     error: str
-
-
-Parameters = Mapping[str, JsonValue]

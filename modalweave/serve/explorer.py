@@ -261,8 +261,9 @@ class Explorer:
 
         folder = self.bundle_folder()
         if folder is None:
-            where = f"run `modalweave train`: {self.workspace.bundle} is not there" if self.workspace else "--bundle"
-            raise NotReady(f"no trained model is named; {where}")
+            if self.workspace is None:
+                raise NotReady("no trained model is named; start the server with --bundle BUNDLE, or with a config")
+            raise NotReady(f"{self.workspace.bundle} is not there; run `modalweave train` first")
         with self._lock:
             if self._loaded is None or self._loaded[0] != folder or read_manifest(folder)[1] != self._loaded[1].hash:
                 self._loaded = folder, Model(load_bundle(folder), folder)
