@@ -123,7 +123,7 @@ class Model:
         known = self._users if bundle is self._bundle else bundle.user_ids
         rows, depth = torch.from_numpy(_places(wanted, known, "user")), _count(k)
         asked = Restrictions(
-            items=None if items is None else pl.DataFrame({"item_id": list(map(str, items))}),
+            items=None if items is None else pl.DataFrame({"item_id": list(map(str, items))}, {"item_id": pl.String}),
             exclude=None if exclude is None else list(map(str, exclude)),
             where=where,
             at_most=at_most,

@@ -29,6 +29,12 @@ def test_people_whom_the_model_never_met_are_served_by_their_history(client: Tes
     assert found["user"] == "anna" and [one["id"] for one in found["items"]] == table["item_id"].to_list()
 
 
+def test_no_item_to_choose_from_is_told(client: TestClient) -> None:
+    for asked in ({"items": []}, {"items": [], "at_most": 2, "per": "category"}, {"where": "price < 0"}):
+        answer = client.post("/api/recommend", json={"users": [USER], **asked})
+        assert answer.status_code == 400 and "0 of 60 items are left" in answer.json()["error"]
+
+
 def test_similar_items_are_those_of_the_run(client: TestClient, run: mw.Run) -> None:
     for by in ("model", "text", "image", "audio"):
         found = client.get("/api/similar", params={"item": ITEM, "by": by, "k": 4}).json()
