@@ -137,7 +137,7 @@ _SENTENCES: Mapping[tuple[Language, Audience], Mapping[tuple[str, str | None], s
         ("similar", "text"): "{item} has a text much like that of {history}, which {user} chose.",
         ("similar", "image"): "{item} has a picture much like that of {history}, which {user} chose.",
         ("similar", "audio"): "{item} has a sound much like that of {history}, which {user} chose.",
-        ("user", None): "{between}, who like {user} chose {history}, also chose {item}.",
+        ("user", None): "{between} chose {history}, as {user} did, and also chose {item}.",
     },
     ("zh", "customer"): {
         ("media", "text"): "它与您选过的《{history}》有相同的介绍。",

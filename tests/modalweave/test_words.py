@@ -49,6 +49,7 @@ def test_how_it_reads() -> None:
     assert en[6] == "Like Red Lamp, which you chose, it is made by Alder Works."
     assert en[7] == "It has the same genre as Red Lamp, which you chose: Alder Works."
     assert en[9] == "People who chose Red Lamp, as you did, also chose this."
+    assert sentence(ALL[9], "en", "analyst") == "u-secret-9 chose Red Lamp, as u7 did, and also chose Blue Lamp."
     zh = [sentence(reason, "zh", "customer") for reason in ALL]
     assert zh[4] == "它看起来很像您选过的《Red Lamp》。"
     assert zh[6] == "它与您选过的《Red Lamp》有相同的出品方：Alder Works。"
