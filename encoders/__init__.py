@@ -12,9 +12,10 @@ only reads a config or names an error loads no decoder.
 
 from encoders.errors import DecodeError, EncoderError
 from encoders.limits import DecodeLimits
-from encoders.registry import DEFAULTS, ENCODERS, checked_spec, make_encoder
+from encoders.registry import AUTO, DEFAULTS, ENCODERS, checked_spec, make_encoder
 
 __all__ = [
+    "AUTO",
     "DEFAULTS",
     "ENCODERS",
     "DecodeError",

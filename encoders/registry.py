@@ -3,7 +3,7 @@
 An installed package adds one by an entry point of group `modalweave.encoders` that names such a module.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ValidationError
@@ -51,6 +51,9 @@ RENAMED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 DEFAULTS: Mapping[str, str] = {"text": "minilm", "image": "efficientnet_lite0", "audio": "logmel"}
 """Modality -> the encoder that works without a model hub."""
 
+AUTO = "auto"
+"""The text encoder of a catalogue that names none: chosen by the language of its texts (`automatic`)."""
+
 
 def renamed(spec: str | Mapping[str, Any]) -> str | None:
     """One line to tell about a name of an earlier release, None for a name of today."""
@@ -58,6 +61,14 @@ def renamed(spec: str | Mapping[str, Any]) -> str | None:
     if name not in RENAMED:
         return None
     return f"encoder {name!r} is now {RENAMED[name][0]!r}; the old name goes with the next release"
+
+
+def automatic(texts: Sequence[str]) -> str:
+    """The name of the text encoder that can read most of these texts without a model hub."""
+    from encoders.text import mostly_foreign  # here: who only reads a config loads no decoder
+
+    foreign = sum(map(mostly_foreign, texts))
+    return "lexical" if 2 * foreign > len(texts) else DEFAULTS["text"]
 
 
 def make_encoder(spec: str | Mapping[str, Any], *, device: str = "auto") -> "Encoder":

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ByteSize, Field, NonNegativeInt, ValidationError, field_validator, model_validator
 
 from common.problems import place, sentence
-from encoders import DEFAULTS, DecodeLimits, EncoderError, checked_spec
+from encoders import AUTO, DEFAULTS, DecodeLimits, EncoderError, checked_spec
 from etl.config import NeighbourConfig, SourceConfig, SplitConfig
 from evaluation.config import BEST_CLOSED_FORM, EvaluationConfig
 from gnn.config import GNNConfig
@@ -50,8 +50,9 @@ class RunConfig(BaseModel, extra="forbid"):
     split: SplitConfig = Field(default_factory=SplitConfig)
     """How interactions are held out where the source does not say."""
 
-    encoders: dict[str, str | dict[str, Any] | None] = dict(DEFAULTS)
-    """Modality -> encoder name, or its settings, or null to leave raw media of that modality out."""
+    encoders: dict[str, str | dict[str, Any] | None] = {**DEFAULTS, "text": AUTO}
+    """Modality -> encoder name, or its settings, or null to leave raw media of that modality out. `text: auto` is
+    `minilm`, or `lexical` where most texts are in scripts that it cannot read."""
 
     limits: DecodeLimits = Field(default_factory=DecodeLimits)
     """How large a media file may be before it is quarantined instead of decoded."""
@@ -94,11 +95,11 @@ class RunConfig(BaseModel, extra="forbid"):
             raise ValueError(f"encoders: unknown modality {sorted(unknown)[0]!r}; known are {', '.join(MODALITIES)}")
         for modality, spec in self.encoders.items():
             try:
-                if spec is not None:
+                if spec is not None and (modality, spec) != ("text", AUTO):
                     checked_spec(spec)
             except EncoderError as error:
                 raise ValueError(f"encoders.{modality}: {error}") from None
-        self.encoders = {**DEFAULTS, **self.encoders}
+        self.encoders = {**DEFAULTS, "text": AUTO, **self.encoders}
         for name in self.evaluation.baselines:
             if RECOMMENDERS.checked(name, also=[BEST_CLOSED_FORM]) in COMPOSITE:
                 raise ValueError(f"evaluation.baselines: {name!r} takes a whole training; name what is cheap")

@@ -77,8 +77,19 @@ _OWNERS: Mapping[str, LiteralString] = {
     "audio": "MATCH (i:Item)-[:HAS_AUDIO]->(m:Audio) WHERE m.id IN $media RETURN i.id AS item, i.title AS title, "
     "m.id AS media",
 }
+_ENCODER_OF: Mapping[str, LiteralString] = {
+    "text": "MATCH (m:Text) WHERE m.embedding IS NOT NULL RETURN m.encoder AS encoder, count(m.id) AS nodes",
+    "image": "MATCH (m:Image) WHERE m.embedding IS NOT NULL RETURN m.encoder AS encoder, count(m.id) AS nodes",
+    "audio": "MATCH (m:Audio) WHERE m.embedding IS NOT NULL RETURN m.encoder AS encoder, count(m.id) AS nodes",
+}
 _ITEM: LiteralString = "MATCH (i:Item) WHERE i.id = $item RETURN i.id AS id"
 _FOUND = pa.schema([("item", pa.string()), ("title", pa.string()), ("media", pa.string()), ("score", pa.float64())])
+
+
+def stored_encoder(store: GraphStore, modality: str) -> str | None:
+    """The fingerprint of the encoder that most vectors of a modality come from; None where there is no vector."""
+    rows = store.query(_ENCODER_OF[modality]).to_pylist()
+    return str(max(rows, key=lambda row: (row["nodes"], str(row["encoder"])))["encoder"]) if rows else None
 
 
 def item_vectors(store: GraphStore, modality: str, item: str) -> list["Vector"]:

@@ -4,17 +4,16 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import LiteralString
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
 
-from encoders import DecodeLimits, make_encoder
+from encoders import AUTO, DecodeLimits, make_encoder
 from encoders.base import Encoder
 from encoders.contents import MediaRef
 from encoders.embedding import embed_media
-from graph.cookbook.similarity_search import SEARCHES, Search, item_vectors, similar_items
+from graph.cookbook.similarity_search import SEARCHES, Search, item_vectors, similar_items, stored_encoder
 from graph.errors import GraphError
 from graph.schema import MEDIA_LABELS
 from graph.store import GraphStore
@@ -22,11 +21,6 @@ from modalweave.config import RunConfig
 from modalweave.errors import RunError
 
 _GIVEN_AS = {"text": "text", "picture": "image", "sound": "audio"}
-_ENCODER_OF: Mapping[str, LiteralString] = {
-    "text": "MATCH (m:Text) WHERE m.embedding IS NOT NULL RETURN m.encoder AS encoder, count(m.id) AS nodes",
-    "image": "MATCH (m:Image) WHERE m.embedding IS NOT NULL RETURN m.encoder AS encoder, count(m.id) AS nodes",
-    "audio": "MATCH (m:Audio) WHERE m.embedding IS NOT NULL RETURN m.encoder AS encoder, count(m.id) AS nodes",
-}
 
 
 def search(store: GraphStore, name: str, given: Mapping[str, str], config: RunConfig | None) -> pa.Table:
@@ -51,7 +45,8 @@ def _encoded(
     label, modality = MEDIA_LABELS[wanted.modality], _GIVEN_AS[kind]
     fingerprint = _stored_encoder(store, wanted)
     name = fingerprint.rpartition("-")[0]
-    encoder = _encoder(json.dumps((config.encoders[wanted.modality] if config else name) or name))
+    named = config.encoders[wanted.modality] if config else None
+    encoder = _encoder(json.dumps(name if named in (None, AUTO) else named))
     if encoder.fingerprint != fingerprint:
         raise GraphError(
             f"{label} vectors of {store.address} come from encoder {fingerprint}, not from {encoder.fingerprint}; "
@@ -81,11 +76,10 @@ def _encoder(spec: str) -> Encoder:
 
 
 def _stored_encoder(store: GraphStore, wanted: Search) -> str:
-    """The fingerprint of the encoder that most vectors of a modality come from."""
-    rows = store.query(_ENCODER_OF[wanted.modality]).to_pylist()
-    if not rows:
+    """The fingerprint of the encoder that the search's vectors come from; `GraphError` where nothing else fits."""
+    fingerprint = stored_encoder(store, wanted.modality)
+    if fingerprint is None:
         raise GraphError(f"{wanted.name}: {store.address} holds no {wanted.modality} vectors; build with an encoder")
-    fingerprint = str(max(rows, key=lambda row: (row["nodes"], str(row["encoder"])))["encoder"])
     if "-" not in fingerprint:
         raise GraphError(
             f"{wanted.name}: the {wanted.modality} vectors came with the dataset, so nothing else can be encoded "

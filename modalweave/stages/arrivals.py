@@ -12,12 +12,14 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from common.text import one_line
+from encoders import AUTO
 from etl.arrivals import KnownMedia, link_arrivals
 from etl.media import MediaGraph, MediaVectors
 from etl.sources.folder import read_catalogue
 from etl.tables import Tables
 from etl.validate import validate
 from gnn.content import Arrivals, media_likeness
+from graph.cookbook.similarity_search import stored_encoder
 from graph.grown import with_items
 from graph.schema import HAS, MEDIA_LABELS
 from modalweave.config import RunConfig
@@ -40,7 +42,7 @@ def arrivals(config: RunConfig, folder: Path, known: Sequence[str], stages: Stag
     """
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder; name a dataset folder with the new items and their media")
-    data = read_graph(config, stages)
+    data, config = read_graph(config, stages), _as_built(config)
     items, tables = _read(config, folder, data["Item"].ids)
     fresh = items.filter(~pl.col("item_id").is_in(pl.Series(known).implode()))
     if not len(fresh):
@@ -65,6 +67,16 @@ def arrivals(config: RunConfig, folder: Path, known: Sequence[str], stages: Stag
         named = ", ".join(map(repr, alone.head(_NAMED))) + (", ..." if len(alone) > _NAMED else "")
         warn([f"{len(alone):,} new items have no media like those of known ones and are in no list: {named}"])
     return Arrivals(fresh.filter(pl.Series(led)), likeness[:, led].tocsr())
+
+
+def _as_built(config: RunConfig) -> RunConfig:
+    """With the text encoder that the graph has, where the config leaves the choice to a build."""
+    if config.encoders["text"] != AUTO:
+        return config
+    with connect(config.store_address, config, read_only=True) as store:
+        found = stored_encoder(store, "text")
+    name = "" if found is None else found.rpartition("-")[0]
+    return config.model_copy(update={"encoders": {**config.encoders, "text": name}}) if name else config
 
 
 def _read(config: RunConfig, folder: Path, elsewhere: Sequence[str]) -> tuple[pl.DataFrame, Tables]:

@@ -3,12 +3,13 @@
 from collections import Counter
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from encoders import make_encoder
+from encoders import AUTO, DEFAULTS, make_encoder
 from encoders.base import Encoder
 from encoders.cache import EmbeddingCache
 from encoders.downloads import Downloads
-from encoders.registry import renamed
+from encoders.registry import automatic, renamed
 from etl.media import MediaGraph, build_media, refuse_nothing_left
 from etl.tables import Tables
 from graph.errors import StoreMissing
@@ -38,6 +39,8 @@ def encoders_of(config: RunConfig, tables: Tables, stages: Stages) -> dict[str, 
         spec = config.encoders[modality]
         if spec is None or modality not in raw or modality in tables.embeddings:
             continue
+        if spec == AUTO:
+            spec = _automatic(tables, stages)
         if str(spec) not in made:
             made[str(spec)] = make_encoder(spec)
             if note := renamed(spec):
@@ -46,6 +49,18 @@ def encoders_of(config: RunConfig, tables: Tables, stages: Stages) -> dict[str, 
             stages.note(f"  {modality}: up to {raw[modality]:,} pieces, those not yet in the cache, go to {where}")
         found[modality] = made[str(spec)]
     return found
+
+
+def _automatic(tables: Tables, stages: Stages) -> str:
+    assert tables.media is not None
+    texts = tables.media.filter(pc.equal(tables.media["modality"], "text"))["content"].drop_null().to_pylist()
+    chosen = automatic(texts)
+    if chosen != DEFAULTS["text"]:
+        stages.note(
+            f"  text: {chosen}, which knows words and no meaning, since most of {len(texts):,} texts are in scripts "
+            f"that {DEFAULTS['text']} cannot read; name a multilingual model in encoders.text where there is one"
+        )
+    return chosen
 
 
 def embedded(config: RunConfig, tables: Tables, encoders: dict[str, Encoder | None], stages: Stages) -> MediaGraph:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from common.machine import cpu_count, may_have_gpu
-from encoders import DEFAULTS, make_encoder
+from encoders import AUTO, DEFAULTS, make_encoder
 from encoders.errors import EncoderError
 from graph.errors import GraphError
 from graph.store import without_password
@@ -75,7 +75,7 @@ def _encoders(config: "RunConfig | None") -> Iterator[Check]:
         if spec is None:
             continue
         try:
-            encoder = make_encoder(spec)
+            encoder = make_encoder(DEFAULTS[modality] if spec == AUTO else spec)
         except EncoderError as error:
             # without a config nothing is needed yet: a gap is told, not failed
             yield Check(f"{modality} encoder", "failed" if config else "missing", str(spec), str(error))

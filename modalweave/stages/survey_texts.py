@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from encoders import DEFAULTS, checked_spec, make_encoder
+from encoders import checked_spec, make_encoder
 from encoders.errors import EncoderError
+from encoders.registry import automatic
 from evaluation.survey import Survey
 from modalweave.results.survey import FreeTexts, TextGroup
 
@@ -23,7 +24,8 @@ def free_texts(survey: Survey) -> dict[str, FreeTexts]:
     Where the encoder's weights are not there, answers that are letter for letter the same are the groups. Raises
     `EncoderError` for an encoder that nobody knows.
     """
-    checked_spec(_encoder(survey))
+    if survey.design.encoder is not None:
+        checked_spec(survey.design.encoder)
     return {name: _grouped(survey, name) for name in survey.texts}
 
 
@@ -34,7 +36,7 @@ def _grouped(survey: Survey, question: str) -> FreeTexts:
     keys = [key for key, _ in spelled.most_common()]
     note = None
     try:
-        labels = _labels([wording[key] for key in keys[:_MOST]], _encoder(survey)) if len(keys) > 1 else [0]
+        labels = _labels([wording[key] for key in keys[:_MOST]], survey.design.encoder) if len(keys) > 1 else [0]
     except EncoderError as error:
         labels, note = list(range(len(keys))), f"not grouped by meaning: {error}"
     if len(keys) > _MOST:
@@ -51,14 +53,10 @@ def _grouped(survey: Survey, question: str) -> FreeTexts:
     return FreeTexts(asked, len(given), len(survey.users) - len(given), len(keys), tuple(groups), note)
 
 
-def _encoder(survey: Survey) -> str:
-    return survey.design.encoder or DEFAULTS["text"]
-
-
-def _labels(texts: Sequence[str], encoder: str) -> list[int]:
+def _labels(texts: Sequence[str], encoder: str | None) -> list[int]:
     from sklearn.cluster import AgglomerativeClustering
 
-    model = make_encoder(encoder)
+    model = make_encoder(encoder or automatic(texts))
     prepared = [model.prepare(text, "text").array for text in texts]
     batches = [model.encode(prepared[at : at + model.batch], "text") for at in range(0, len(prepared), model.batch)]
     vectors = np.concatenate(batches)

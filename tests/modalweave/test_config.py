@@ -83,4 +83,4 @@ def test_a_bad_override_is_named(config_file: Path, override: str) -> None:
 def test_null_leaves_a_modality_out() -> None:
     config = parse_config({"source": {"format": "folder", "path": "x"}, "encoders": {"audio": None}})
     assert config.encoders["audio"] is None
-    assert config.encoders["text"] == "minilm"
+    assert config.encoders["text"] == "auto"

@@ -16,7 +16,8 @@ def test_chinese_under_minilm_is_warned_of_once(tmp_path: Path, modalweave: Call
     (data / "media.csv").write_text("item_id,modality,content\n" + rows, encoding="utf-8")
     (data / "interactions.csv").write_text("user_id,item_id\nu,a\nu,b\nv,c\n", encoding="utf-8")
     config = tmp_path / "shop.yaml"
-    config.write_text(f"source: {{path: {data}}}\nworkspace: {tmp_path / 'run'}\n", encoding="utf-8")
+    lines = f"source: {{path: {data}}}\nworkspace: {tmp_path / 'run'}\nencoders: {{text: minilm}}\n"
+    config.write_text(lines, encoding="utf-8")
     built = modalweave("build", config, "--json")
     assert built.code == 0, built.err
     told = [warning for warning in built.json()["warnings"] if "mostly outside" in warning]
