@@ -18,14 +18,16 @@ import pyarrow as pa
 from common.progress import Progress
 from etl import prune as pruning
 from etl.media import MediaGraph
-from etl.tables import Tables
-from graph.schema import HAS, MEDIA_LABELS, EdgeType, GraphSchema
+from etl.tables import PROVENANCE, Tables
+from graph.schema import HAS, MEDIA_LABELS, ORIGIN, EdgeType, GraphSchema
 from graph.store import GraphStore
 
 INVERSE = "inverse of "
 SAME = "same as"
 
-_TRIPLE = {"source": pl.String, "relation": pl.String, "target": pl.String}
+_TRIPLE = ("source", "relation", "target")
+_WRITTEN = {ORIGIN if name == "source" else name: name for name in PROVENANCE.names}
+"""Column of a relationship -> column of the triples: who wrote it."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def related(tables: Tables) -> tuple[pa.Table, pa.Table, pa.Table]:
     if tables.triples is None or tables.items is None:
         raise ValueError("validated tables with triples are wanted")
     items = pl.Series(values=tables.items["item_id"].to_pylist(), dtype=pl.String).implode()
-    rows = pl.DataFrame(tables.triples).with_columns(
+    rows = _with_provenance(tables.triples).with_columns(
         from_item=pl.col("head_id").is_in(items),
         to_item=pl.col("tail_id").is_in(items) & (pl.col("tail_type") == "Item").fill_null(False),
     )
@@ -137,13 +139,15 @@ def related(tables: Tables) -> tuple[pa.Table, pa.Table, pa.Table]:
     relation = pl.col("relation")
     item_rows = pl.concat(
         [
-            plain.filter("from_item").select(source="head_id", relation="relation", target="tail_id"),
-            turned.select(source="tail_id", relation=INVERSE + relation, target="head_id"),
-            between.select(source="head_id", relation="relation", target="entity"),
-            between.select(source="tail_id", relation=pl.lit(SAME), target="entity"),
+            plain.filter("from_item").select(source="head_id", relation="relation", target="tail_id", **_WRITTEN),
+            turned.select(source="tail_id", relation=INVERSE + relation, target="head_id", **_WRITTEN),
+            between.select(source="head_id", relation="relation", target="entity", **_WRITTEN),
+            between.select(source="tail_id", relation=pl.lit(SAME), target="entity", **_WRITTEN),
         ]
-    ).unique(maintain_order=True)
-    entity_rows = plain.filter(~pl.col("from_item")).select(source="head_id", relation="relation", target="tail_id")
+    )
+    entity_rows = plain.filter(~pl.col("from_item")).select(
+        source="head_id", relation="relation", target="tail_id", **_WRITTEN
+    )
     none = pl.lit(None, pl.String)
     entities = pl.concat(
         [
@@ -154,13 +158,20 @@ def related(tables: Tables) -> tuple[pa.Table, pa.Table, pa.Table]:
     )
     merged = entities.group_by("id").agg(pl.col("name").drop_nulls().min(), pl.col("type").drop_nulls().min())
     named = merged.with_columns(pl.coalesce("name", "id").alias("name")).sort("id")
-    columns = GraphSchema().nodes["Entity"].properties
-    edge = pa.schema([(name, pa.string()) for name in _TRIPLE])
-    return (
-        named.to_arrow().cast(columns),
-        item_rows.to_arrow().cast(edge),
-        entity_rows.unique(maintain_order=True).to_arrow().cast(edge),
-    )
+    return named.to_arrow().cast(GraphSchema().nodes["Entity"].properties), _facts(item_rows), _facts(entity_rows)
+
+
+def _with_provenance(triples: pa.Table) -> pl.DataFrame:
+    frame = pl.DataFrame(triples)
+    missing = [name for name in PROVENANCE.names if name not in frame.columns]
+    return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)
+
+
+def _facts(rows: pl.DataFrame) -> pa.Table:
+    """One row a fact: the catalogue's own before a generated one."""
+    own = rows.sort(pl.col(ORIGIN).is_not_null(), maintain_order=True)
+    edge = pa.schema([(name, pa.string()) for name in (*_TRIPLE, *_WRITTEN)])
+    return own.unique(subset=_TRIPLE, keep="first", maintain_order=True).to_arrow().cast(edge)
 
 
 def _keyed(table: pa.Table | None, key: str) -> pa.Table:

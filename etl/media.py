@@ -28,7 +28,7 @@ from etl.coverage_warnings import told
 from etl.errors import SourceError
 from etl.refused import refused
 from etl.sources.origin import label_of
-from etl.tables import QUARANTINE, Tables
+from etl.tables import PROVENANCE, QUARANTINE, Tables
 from graph.schema import MEDIA_LABELS, MODALITIES, EdgeType, GraphSchema
 
 GIVEN = "given"
@@ -173,7 +173,8 @@ def _encoded(graph: MediaGraph, rows: list[Row], encoder: str, result: EmbedResu
         if media is None:
             refused.append({**{name: row.get(name) for name in QUARANTINE.names}, "reason": reason})
             continue
-        nodes.setdefault(media, {"id": media, "uri": row["uri"], "content": row["content"], **facts})
+        written = {name: row.get(name) for name in PROVENANCE.names}
+        nodes.setdefault(media, {"id": media, "uri": row["uri"], "content": row["content"], **written, **facts})
         links.append((row["item_id"], media, row["role"] or "main"))
     if nodes:
         graph.vectors[rows[0]["modality"]] = MediaVectors(encoder, result.unique_ids, result.vectors)

@@ -36,6 +36,9 @@ TRIPLES = pa.schema(
     ]
 )
 SOCIAL = pa.schema([("user_id", pa.string()), ("friend_id", pa.string())])
+PROVENANCE = pa.schema([(name, pa.string()) for name in ("source", "model", "prompt", "created", "evidence")])
+"""What rows of media and triples have beside their own columns once a language model has written some of them; null in
+the catalogue's own."""
 QUARANTINE = pa.schema(
     [("item_id", pa.string()), ("modality", pa.string()), ("uri", pa.string()), ("reason", pa.string())]
 )
@@ -52,13 +55,13 @@ class Tables:
     items: pa.Table | None = None
     """`item_id`, `title` where known, attributes."""
     media: pa.Table | None = None
-    """`MEDIA`; exactly one of `uri` and `content` is set."""
+    """`MEDIA`; exactly one of `uri` and `content` is set. With `PROVENANCE` where some are generated."""
     embeddings: dict[str, pa.Table] = field(default_factory=dict)
     """Modality -> `item_id`, `vector` (fixed-size list<float32>): used as given."""
     neighbours: dict[str, pa.Table] = field(default_factory=dict)
     """Modality -> `NEIGHBOURS`: used as given."""
     triples: pa.Table | None = None
-    """`TRIPLES`."""
+    """`TRIPLES`, with `PROVENANCE` where some are generated."""
     social: pa.Table | None = None
     """`SOCIAL`."""
     root: Path | None = None

@@ -23,6 +23,12 @@ MEDIA_LABELS: Mapping[str, str] = {"text": "Text", "image": "Image", "audio": "A
 HAS: Mapping[str, str] = {"text": "HAS_TEXT", "image": "HAS_IMAGE", "audio": "HAS_AUDIO"}
 """Modality -> the relationship type that leads from an item to its media."""
 
+GENERATED = "generated"
+"""The `source` of texts and facts that a language model wrote; those of a catalogue have none."""
+
+ORIGIN = "origin"
+"""The column of a relationship's table that is stored as its property `source`: a table's `source` is its first end."""
+
 _ATTRIBUTE_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_())
 _EMBEDDING = pa.list_(pa.float32())
 
@@ -52,14 +58,30 @@ class RelationshipKind:
     discriminators: tuple[str, ...] = ()
     """Properties that are part of the key beside source and target (e.g. `relation` of RELATED)."""
 
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The properties as the graph names them."""
+        return tuple(map(stored_name, self.properties.names))
+
+
+def stored_name(column: str) -> str:
+    """The property that a column of a relationship's table is stored as."""
+    return "source" if column == ORIGIN else column
+
+
+def column_name(stored: str) -> str:
+    """The column of a relationship's table that holds a property."""
+    return ORIGIN if stored == "source" else stored
+
 
 def _nodes() -> tuple[NodeKind, ...]:
     text, number, whole = pa.string(), pa.float64(), pa.int64()
     vector = [("embedding", _EMBEDDING), ("encoder", text)]
+    words = [("uri", text), ("content", text), ("lang", text)]
     return (
         NodeKind("User", pa.schema([("id", text)])),
         NodeKind("Item", pa.schema([("id", text), ("title", text)])),
-        NodeKind("Text", pa.schema([("id", text), ("uri", text), ("content", text), ("lang", text), *vector])),
+        NodeKind("Text", pa.schema([("id", text), *words, *vector, ("source", text), *_provenance()])),
         NodeKind("Image", pa.schema([("id", text), ("uri", text), ("width", whole), ("height", whole), *vector])),
         NodeKind(
             "Audio", pa.schema([("id", text), ("uri", text), ("duration", number), ("sample_rate", whole), *vector])
@@ -72,7 +94,7 @@ def _relationships() -> tuple[RelationshipKind, ...]:
     text, number, whole = pa.string(), pa.float64(), pa.int64()
     interacted = pa.schema([("weight", number), ("timestamp", whole), ("split", text)])
     has = pa.schema([("role", text), ("position", whole)])
-    related = pa.schema([("relation", text)])
+    related = pa.schema([("relation", text), (ORIGIN, text), *_provenance()])
     similar = pa.schema([("score", number), ("encoder", text)])
     recommended = pa.schema([("score", number), ("rank", whole), ("model", text), ("created", text)])
     pairs = [("Text", "Text"), ("Image", "Image"), ("Audio", "Audio"), ("Text", "Image"), ("Text", "Audio")]
@@ -85,6 +107,12 @@ def _relationships() -> tuple[RelationshipKind, ...]:
         *(RelationshipKind(EdgeType(a, "SIMILAR", b), similar, ("encoder",)) for a, b in pairs),
         RelationshipKind(EdgeType("User", "RECOMMENDED", "Item"), recommended, ("model",)),
     )
+
+
+def _provenance() -> list[tuple[str, pa.DataType]]:
+    """What is known of a generated text or fact beside that it is one: the model, the hash of its instructions, the
+    day, and what it was read from."""
+    return [(name, pa.string()) for name in ("model", "prompt", "created", "evidence")]
 
 
 @dataclass(frozen=True)

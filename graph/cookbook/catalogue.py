@@ -244,5 +244,37 @@ MATCH (m:Audio) RETURN 'Audio' AS label, m.encoder AS encoder, count(m.id) AS no
         {},
         ("label", "encoder", "nodes"),
     ),
+    Recipe(
+        "generated",
+        "What language models wrote into the graph: texts and facts by model and by the hash of their instructions.",
+        """
+MATCH (i:Item)-[r:HAS_TEXT]->(t:Text) WHERE t.source = 'generated'
+RETURN r.role AS what, t.model AS model, t.prompt AS prompt, count(DISTINCT i.id) AS items, count(DISTINCT t.id) AS n
+UNION ALL
+MATCH (i:Item)-[r:RELATED]->(e:Entity) WHERE r.source = 'generated'
+RETURN r.relation AS what, r.model AS model, r.prompt AS prompt, count(DISTINCT i.id) AS items, count(r.prompt) AS n""",
+        {},
+        ("what", "model", "prompt", "items", "n"),
+    ),
+    Recipe(
+        "generated-facts",
+        "Facts that a language model wrote, with what each follows from: words of the item, or a picture's id.",
+        """
+MATCH (i:Item)-[r:RELATED]->(e:Entity) WHERE r.source = 'generated'
+RETURN i.id AS item, i.title AS title, r.relation AS relation, e.id AS entity, e.name AS name,
+  r.evidence AS evidence, r.model AS model, r.created AS created ORDER BY item, relation, entity LIMIT $limit""",
+        _TOP,
+        ("item", "title", "relation", "entity", "name", "evidence", "model", "created"),
+    ),
+    Recipe(
+        "generated-texts",
+        "Captions and summaries that a language model wrote.",
+        """
+MATCH (i:Item)-[r:HAS_TEXT]->(t:Text) WHERE t.source = 'generated'
+RETURN i.id AS item, i.title AS title, r.role AS role, t.content AS text, t.evidence AS evidence,
+  t.model AS model, t.created AS created ORDER BY item, role, text LIMIT $limit""",
+        _TOP,
+        ("item", "title", "role", "text", "evidence", "model", "created"),
+    ),
 )
 """Recipes that start from items and what they are made of."""

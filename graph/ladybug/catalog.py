@@ -7,7 +7,7 @@ import pyarrow as pa
 from graph.attribute_types import widened
 from graph.errors import SchemaError
 from graph.names import quoted
-from graph.schema import EdgeType, GraphSchema, NodeKind, RelationshipKind
+from graph.schema import EdgeType, GraphSchema, NodeKind, RelationshipKind, column_name, stored_name
 
 _TYPES = {
     pa.string(): "STRING",
@@ -43,7 +43,10 @@ class Catalog:
         for table in self._execute("CALL show_tables() RETURN name, type").to_pylist():
             name = table["name"]
             info = self._execute(f"CALL table_info('{name}') RETURN name, type").to_pylist()
-            self._columns[name] = pa.schema([(c["name"], _ARROW[c["type"]]) for c in info if c["type"] in _ARROW])
+            named = column_name if table["type"] == "REL" else str
+            self._columns[name] = pa.schema(
+                [(named(c["name"]), _ARROW[c["type"]]) for c in info if c["type"] in _ARROW]
+            )
             if table["type"] == "REL":
                 pairs = self._execute(f"CALL show_connection('{name}') RETURN *").to_pylist()
                 self._pairs[name] = {(p["source table name"], p["destination table name"]) for p in pairs}
@@ -87,7 +90,8 @@ class Catalog:
 
     def properties(self) -> set[str]:
         """The property names of all tables."""
-        return {name for columns in self._columns.values() for name in columns.names}
+        links = {name: stored_name for name in self._pairs}
+        return {links.get(table, str)(name) for table, columns in self._columns.items() for name in columns.names}
 
     def missing(self, schema: GraphSchema) -> Iterator[str]:
         """The statements that bring this database up to `schema`; each can run again after a kill."""
@@ -105,7 +109,8 @@ class Catalog:
                         yield f"ALTER TABLE {quoted(name)} ADD IF NOT EXISTS {pair}"
 
     def _missing_table(self, name: str, properties: pa.Schema, what: str, rest: list[str]) -> Iterator[str]:
-        columns = [f"{quoted(f.name)} {_TYPES[f.type]}" for f in properties]
+        named = stored_name if what == "REL TABLE" else str
+        columns = [f"{quoted(named(f.name))} {_TYPES[f.type]}" for f in properties]
         if name not in self._columns:
             body = ", ".join([*columns, *rest] if what == "NODE TABLE" else [*rest, *columns])
             yield f"CREATE {what} IF NOT EXISTS {quoted(name)}({body})"

@@ -3,12 +3,12 @@
 Scanning Arrow is 25 times faster than UNWIND for vectors.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from graph.diff import node_keys, relationship_keys
 from graph.names import quoted
 from graph.readonly.guard import tokenise
-from graph.schema import EdgeType, RelationshipKind
+from graph.schema import EdgeType, RelationshipKind, stored_name
 
 
 def copy_nodes(label: str, columns: Sequence[str]) -> str:
@@ -18,7 +18,7 @@ def copy_nodes(label: str, columns: Sequence[str]) -> str:
 
 def copy_relationships(edge: EdgeType, columns: Sequence[str]) -> str:
     """Insert relationships; `columns` are their properties."""
-    names = f"({', '.join(map(quoted, columns))})" if columns else ""
+    names = f"({', '.join(quoted(stored_name(c)) for c in columns)})" if columns else ""
     return f"COPY {quoted(edge.relation)}{names} FROM $rows (from='{edge.source}', to='{edge.target}')"
 
 
@@ -29,7 +29,7 @@ def update_nodes(label: str, columns: Sequence[str]) -> str:
 
 def update_relationships(kind: RelationshipKind, columns: Sequence[str]) -> str:
     """Change the relationships with the rows' keys in place."""
-    return _update(columns, relationship_keys(kind), _relationship(kind))
+    return _update(columns, relationship_keys(kind), _relationship(kind), stored_name)
 
 
 def delete_nodes(label: str) -> str:
@@ -54,10 +54,10 @@ def _keys(columns: Sequence[str]) -> str:
     return ", ".join(f"{quoted(c)} AS {quoted(f'key_{c}')}" for c in columns)
 
 
-def _update(columns: Sequence[str], keys: Sequence[str], match: str) -> str:
+def _update(columns: Sequence[str], keys: Sequence[str], match: str, name: Callable[[str], str] = str) -> str:
     values = [c for c in columns if c not in keys]
     names = [_keys(keys), *(f"{quoted(c)} AS {quoted(f'new_{c}')}" for c in values)]
-    changes = ", ".join(f"x.{quoted(c)} = {quoted(f'new_{c}')}" for c in values)
+    changes = ", ".join(f"x.{quoted(name(c))} = {quoted(f'new_{c}')}" for c in values)
     return f"LOAD FROM $rows WITH {', '.join(names)} {match} SET {changes}"
 
 

@@ -25,7 +25,7 @@ from graph.ladybug.opening import open_database
 from graph.ladybug.unknown import Absent, absent_property, clear_error, unknown_property_note, with_null
 from graph.names import quoted
 from graph.readonly.guard import MAX_RESULT_BYTES, check_read_only
-from graph.schema import EdgeType, GraphSchema, NodeKind, RelationshipKind
+from graph.schema import EdgeType, GraphSchema, NodeKind, RelationshipKind, stored_name
 from graph.store import Counts, StoreOptions, Vocabulary
 
 FILE_NAME = "graph.lbug"
@@ -277,7 +277,9 @@ class LadybugStore:
             yield from self._run(cypher).cast(schema).to_batches()
 
     def _value(self, kind: NodeKind | RelationshipKind, column: str) -> str:
-        return f"x.{quoted(column)}" if self._catalog.stores(kind, column) else "NULL"
+        if not self._catalog.stores(kind, column):
+            return "NULL"
+        return f"x.{quoted(stored_name(column) if isinstance(kind, RelationshipKind) else column)}"
 
     def _count(self, pattern: str, name: str) -> int:
         return int(self._run(f"{pattern} RETURN count(*) AS n")["n"][0].as_py()) if name in self._catalog else 0

@@ -18,7 +18,7 @@ from pyarrow import csv
 
 from graph.diff import conform_nodes, conform_relationships
 from graph.errors import SchemaError, StoreError
-from graph.schema import EdgeType, GraphSchema
+from graph.schema import ORIGIN, EdgeType, GraphSchema, stored_name
 
 LOG = "import.log"
 """What the import said, beside its files."""
@@ -89,7 +89,7 @@ def write_files(
             name = f"{'-'.join(edge)}.csv"
             files.append(f"--relationships={edge.relation}=./{name}")
             ends = {"source": f":START_ID({edge.source})", "target": f":END_ID({edge.target})"}
-            multiline |= _write(folder / name, rows, ends)
+            multiline |= _write(folder / name, rows, {ORIGIN: stored_name(ORIGIN), **ends})
     return ImportFiles(folder, tuple(files), labels, types, multiline)
 
 

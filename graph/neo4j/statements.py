@@ -6,7 +6,7 @@ from typing import LiteralString
 
 from graph.diff import VECTOR
 from graph.names import quoted
-from graph.schema import MEDIA_LABELS, GraphSchema, NodeKind, RelationshipKind
+from graph.schema import MEDIA_LABELS, GraphSchema, NodeKind, RelationshipKind, stored_name
 
 WORDS_INDEX = "modalweave_words"
 """The full-text index over titles, names and texts."""
@@ -182,7 +182,8 @@ def read_degrees(kind: RelationshipKind) -> LiteralString:
 
 def read_relationships(kind: RelationshipKind, columns: Sequence[str]) -> LiteralString:
     """The relationships of each part of `$parts`, a list of source ids, as one record: a list for each column."""
-    values: LiteralString = ", ".join(["source", "target", *(f"[r IN links | r.{quoted(c)}]" for c in columns)])
+    links: list[LiteralString] = [f"[r IN links | r.{quoted(stored_name(c))}]" for c in columns]
+    values: LiteralString = ", ".join(["source", "target", *links])
     return _READ_RELATIONSHIPS.format(**_ends(kind), values=values)
 
 

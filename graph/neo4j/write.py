@@ -12,7 +12,7 @@ from graph.diff import VECTOR
 from graph.errors import StoreError
 from graph.neo4j import statements
 from graph.neo4j.connection import Connection
-from graph.schema import NodeKind, RelationshipKind
+from graph.schema import NodeKind, RelationshipKind, stored_name
 
 BATCH_ROWS = 10_000
 """Rows sent in one transaction where they are small."""
@@ -142,7 +142,8 @@ def _number(transaction: neo4j.Transaction, statement: LiteralString, rows: Rows
 
 def _nested(table: pa.Table) -> Rows:
     columns = [name for name in table.column_names if name not in ("source", "target")]
-    properties = table.select(columns).to_pylist() if columns else [{}] * table.num_rows
+    named = table.select(columns).rename_columns(list(map(stored_name, columns)))
+    properties = named.to_pylist() if columns else [{}] * table.num_rows
     ends = table["source"].to_pylist(), table["target"].to_pylist()
     return [
         {"source": source, "target": target, "properties": values}

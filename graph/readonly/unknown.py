@@ -21,9 +21,8 @@ def schema_names(kind: str) -> set[str]:
         return set(schema.nodes)
     if kind == "relationship type":
         return {edge.relation for edge in schema.relationships}
-    tables = [kind.properties for kind in schema.nodes.values()]
-    tables += [kind.properties for kind in schema.relationships.values()]
-    return {name for table in tables for name in table.names}
+    names = {name for kind in schema.nodes.values() for name in kind.properties.names}
+    return names | {name for kind in schema.relationships.values() for name in kind.stored}
 
 
 def _shown(known: Collection[str], most: int = 20) -> str:

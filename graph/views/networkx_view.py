@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import networkx as nx
 
 from graph.errors import SchemaError, StoreError
-from graph.schema import EdgeType, GraphSchema
+from graph.schema import EdgeType, GraphSchema, stored_name
 from graph.store import GraphStore
 
 Node = tuple[str, str]
@@ -138,7 +138,7 @@ def _induced(
             continue
         where, values = _of_split(edge, splits)
         kind = GraphSchema().relationships[edge]
-        returned = "".join(f", r.{name} AS {name}" for name in kind.properties.names)
+        returned = "".join(f", r.{stored_name(name)} AS {name}" for name in kind.properties.names)
         parallel = "".join(f", {name}" for name in kind.discriminators)
         cypher = _BETWEEN.format(*edge, where=where, properties=returned, parallel=parallel)
         found = store.query(

@@ -30,7 +30,7 @@ class _Step(NamedTuple):
     def query(self) -> str:
         edge, title = self.kind.edge, _TITLE[self.other]
         ends = "(n:{0})-[r:{1}]->(o:{2})" if self.outward else "(o:{0})-[r:{1}]->(n:{2})"
-        returned = "".join(f", r.{name} AS r_{name}" for name in self.kind.properties.names)
+        returned = "".join(f", r.{name} AS r_{name}" for name in self.kind.stored)
         # the best links first: the most alike, the first places, the newest
         first = next((f"r.{n} {how}, " for n, how in _FIRST if n in self.kind.properties.names), "")
         return (

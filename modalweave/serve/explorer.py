@@ -195,7 +195,7 @@ class Explorer:
         with self.store() as store:
             held = store.names()
         own = {name for kind in schema.nodes.values() for name in kind.properties.names}
-        own |= {name for kind in schema.relationships.values() for name in kind.properties.names}
+        own |= {name for kind in schema.relationships.values() for name in kind.stored}
         return {
             "labels": sorted({*schema.nodes, *held.labels}),
             "types": sorted({*(edge.relation for edge in schema.relationships), *held.types}),

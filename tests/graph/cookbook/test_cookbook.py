@@ -26,6 +26,15 @@ RECOMMENDATIONS = pa.table(
     }
 )
 
+WRITTEN = {
+    "source": ["generated", None, "generated"],
+    "model": ["m1", None, "m2"],
+    "prompt": ["ab", None, "ab"],
+    "created": ["2025-01-01", None, "2025-01-01"],
+    "evidence": ["a few words", None, "ab" * 32],
+}
+"""Of a third of texts and facts each by one model and another."""
+
 
 def write_tiny_with_recommendations(store: GraphStore) -> None:
     write_tiny(store)
@@ -40,7 +49,9 @@ def write_random(store: GraphStore) -> None:
     for label, (letter, count) in {**counts, "Entity": ("e", 12)}.items():
         ids = [f"{letter}{n}" for n in range(count)]
         extra = {"encoder": ["one", "two"] * (count // 2) + ["one"] * (count % 2)}
-        store.write_nodes(label, pa.table({"id": ids, **(extra if letter in "pta" else {})}))
+        written = {**WRITTEN, "content": ids} if letter == "t" else {}
+        given = {**extra, **{k: [v[n % len(v)] for n in range(count)] for k, v in written.items()}}
+        store.write_nodes(label, pa.table({"id": ids, **(given if letter in "pta" else {})}))
 
     def pairs(a: tuple[str, int], b: tuple[str, int], n: int) -> dict[str, list[str]]:
         cells = rng.choice(a[1] * b[1], n, replace=False)
@@ -67,7 +78,8 @@ def write_random(store: GraphStore) -> None:
         write((label, "SIMILAR", label), alike, score=scores, encoder=["one"])
     write(("Text", "SIMILAR", "Image"), pairs(("t", 40), ("p", 35), 90), score=scores, encoder=["clip"])
     related = pairs(("i", 60), ("e", 12), 90)
-    write(("Item", "RELATED", "Entity"), related, relation=["genre", "stars", "genre"])
+    facts = {"origin" if name == "source" else name: values for name, values in WRITTEN.items()}
+    write(("Item", "RELATED", "Entity"), related, relation=["genre", "stars", "genre"], **facts)
     stamp = ["2025-01-01T00:00:00Z"]
     for model in ("m1", "m2"):
         links = pairs(("u", 40), ("i", 60), 100)
