@@ -8,7 +8,6 @@ import hashlib
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,9 @@ from encoders.cache import CachePart, EmbeddingCache
 from encoders.contents import Contents, EmbedResult, MediaRef
 from encoders.downloads import Downloads
 from encoders.errors import DecodeError, EncoderError
-from encoders.files import is_url, read_inside
 from encoders.limits import DecodeLimits
 from encoders.pool import DecodePool, Outcome
+from encoders.reading import MediaReader
 
 
 def embed_media(
@@ -52,7 +51,7 @@ def embed_media(
     modality = modalities.pop()
     with contextlib.ExitStack() as stack:
         part = stack.enter_context(cache.part(encoder.fingerprint, encoder.dim)) if cache else None
-        run = _Run(refs, encoder, modality, _Reader(root, limits or DecodeLimits(), downloads), part, progress)
+        run = _Run(refs, encoder, modality, MediaReader(root, limits or DecodeLimits(), downloads), part, progress)
         return run.go(_workers(workers, modality))
 
 
@@ -60,37 +59,6 @@ def _workers(wanted: int | None, modality: str) -> int:
     if modality == "text" or sys.platform == "win32":  # Windows hands no socket to a child by its number
         return 0
     return min(cpu_count(), 8) if wanted is None else wanted
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Where contents come from, and what is allowed of them."""
-
-    root: Path | None
-    limits: DecodeLimits
-    downloads: Downloads | None
-
-    def each(self, refs: Sequence[MediaRef]) -> Iterator[bytes | str | DecodeError]:
-        """The content of every ref, or why it has none; URLs are fetched ahead."""
-        ahead: Iterator[object] = itertools.repeat(None, len(refs))
-        if self.downloads is not None:
-            ahead = self.downloads.ahead((ref.uri for ref in refs), self.limits)
-        for ref, _ in zip(refs, ahead, strict=True):
-            try:
-                yield self._read(ref)
-            except DecodeError as error:
-                yield error
-
-    def _read(self, ref: MediaRef) -> bytes | str:
-        if (ref.uri is None) == (ref.content is None):
-            raise DecodeError("needs exactly one of uri and content")
-        if ref.content is not None:
-            return ref.content
-        if self.downloads is not None and is_url(str(ref.uri)):
-            return self.downloads.read(str(ref.uri), self.limits)
-        if self.root is None:
-            raise DecodeError("names a file, but the source has no folder")
-        return read_inside(self.root, str(ref.uri), self.limits.bytes)
 
 
 class _Run:
@@ -101,7 +69,7 @@ class _Run:
         refs: Sequence[MediaRef],
         encoder: Encoder,
         modality: str,
-        reader: _Reader,
+        reader: MediaReader,
         cache: CachePart | None,
         progress: Progress | None,
     ) -> None:

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 from encoders.base import Prepared, Preparer
-from encoders.errors import EncoderError
+from encoders.errors import DecodeError, EncoderError
 from encoders.limits import DecodeLimits
 from encoders.worker import BYTES, READY, TEXT, receive
 
@@ -83,6 +83,35 @@ class DecodePool:
             if worker is not None:
                 worker.close()
             self._results.put(None)
+
+
+class Decoder:
+    """One decoding process for pieces that come one at a time; started when first needed, safe to be used by several
+    threads. On Windows, which hands no socket to a child, this process decodes."""
+
+    def __init__(self, preparer: Preparer, limits: DecodeLimits) -> None:
+        self._preparer, self._limits = preparer, limits
+        self._worker: _Worker | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, content: bytes | str) -> Prepared:
+        """The piece, decoded; `DecodeError` with the reason where it cannot be used."""
+        if sys.platform == "win32":
+            return self._preparer(content, self._limits)
+        with self._lock:
+            if self._worker is None or not self._worker.alive:
+                self._worker = _Worker(self._preparer, self._limits)
+            outcome = self._worker.prepare(0, content)
+        if outcome.prepared is None:
+            raise DecodeError(outcome.reason or "could not be decoded")
+        return outcome.prepared
+
+    def close(self) -> None:
+        """End the process, if one was started."""
+        with self._lock:
+            if self._worker is not None and self._worker.alive:
+                self._worker.close()
+            self._worker = None
 
 
 class _Worker:

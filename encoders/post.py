@@ -9,21 +9,56 @@ import threading
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-import httpx
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
 from common.text import one_line
-from encoders.errors import EncoderError
+from encoders.errors import EncoderError, RequestRefused
+
+if TYPE_CHECKING:
+    import httpx
 
 _MOST_BYTES = 256 << 20
 _FIRST_WAIT = 0.5
 _AGAIN = frozenset((408, 429, 500, 502, 503, 504))
+_REFUSED = frozenset((400, 413, 415, 422))
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
-def checked_address(name: str, address: str) -> str:
+class ServerConfig(BaseModel, extra="forbid"):
+    """A model on a server that speaks OpenAI's protocol, and how to ask it."""
+
+    address: str
+    """Where the server's API begins, e.g. http://127.0.0.1:8000/v1; https, or http on this machine."""
+
+    model: str
+    """The model's name as the server knows it."""
+
+    revision: str | None = None
+    """Any word: with another one all is asked anew, for a server whose model changed under its name."""
+
+    key: str | None = None
+    """Name of the environment variable that holds the API key; None: no key is sent."""
+
+    concurrency: PositiveInt = Field(default=4, le=64)
+    """Requests at once."""
+
+    timeout: PositiveFloat = 60.0
+    """Seconds for one request and its whole answer."""
+
+    retries: int = Field(default=5, ge=0, le=20)
+    """Further tries after 429, 5xx, a broken answer or none; the wait doubles, or is what `Retry-After` says."""
+
+    longest_wait: PositiveFloat = 60.0
+    """Seconds between two tries at most; a server that asks for more stops the command."""
+
+    max_requests: PositiveInt | None = None
+    """Requests that a command may send, further tries included; what came before the last is in the cache."""
+
+
+def _checked_address(name: str, address: str) -> str:
     """The address without a closing slash; `EncoderError` where it is neither https nor http on this machine."""
     parts = None
     try:
@@ -41,7 +76,7 @@ def checked_address(name: str, address: str) -> str:
     return address.rstrip("/")
 
 
-def checked_key(name: str, key: str | None) -> str | None:
+def _checked_key(name: str, key: str | None) -> str | None:
     """The name of a variable; `EncoderError`, which does not show it, for what may be a key itself."""
     if key is not None and not _VARIABLE.fullmatch(key):
         raise EncoderError(
@@ -69,22 +104,12 @@ class _Failed(NamedTuple):
 class Server:
     """One address; safe to be used by several threads."""
 
-    def __init__(
-        self,
-        name: str,
-        address: str,
-        *,
-        key: str | None,
-        timeout: float,
-        retries: int,
-        longest_wait: float,
-        max_requests: int | None,
-        at_once: int,
-    ) -> None:
-        """`key` names an environment variable, read when first asked; the times are seconds."""
-        self.name, self.address = name, address
-        self._key, self._timeout, self._retries = key, timeout, retries
-        self._longest, self._most, self._at_once = longest_wait, max_requests, at_once
+    def __init__(self, name: str, path: str, config: ServerConfig) -> None:
+        """`path` comes after the address, e.g. "embeddings"; the key is read when first asked. `EncoderError` for an
+        address that is neither https nor http on this machine."""
+        self.name, self.base = name, _checked_address(name, config.address)
+        self.address = f"{self.base}/{path}"
+        self._config, self._key = config, _checked_key(name, config.key)
         self._sent, self._lock = 0, threading.Lock()
         self._client: httpx.Client | None = None
         self._secret = ""
@@ -92,33 +117,41 @@ class Server:
     def __str__(self) -> str:
         return f"{self.name}: {self.address}"
 
+    @property
+    def sends_to(self) -> str:
+        """Where requests go, as a person reads it."""
+        key = f"the key in {self._key}" if self._key else "no key"
+        return f"{self.address} (model {self._config.model}, with {key})"
+
     def post(self, body: dict[str, Any]) -> Any:
         """The answer's JSON; `EncoderError` where none comes."""
         failed = _Failed("")
-        for attempt in range(self._retries + 1):
+        for attempt in range(self._config.retries + 1):
             if attempt:
                 time.sleep(self._wait(failed, attempt))
             found = self._try(body)
             if not isinstance(found, _Failed):
                 return found[0]
             failed = found
-        tries = f"{self._retries + 1} tries" if self._retries else "one try"
+        tries = f"{self._config.retries + 1} tries" if self._config.retries else "one try"
         raise EncoderError(f"{self} gave no answer in {tries}: {failed.reason}")
 
     def _wait(self, failed: _Failed, attempt: int) -> float:
         if failed.wait is None:
             backoff: float = _FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311
-            return min(backoff, self._longest)
-        if failed.wait > self._longest:
+            return min(backoff, self._config.longest_wait)
+        if failed.wait > (longest := self._config.longest_wait):
             raise EncoderError(
-                f"{self} asks to wait {failed.wait:,.0f} s ({failed.reason}), over longest_wait {self._longest:g}; "
-                "build again then: what came is kept"
+                f"{self} asks to wait {failed.wait:,.0f} s ({failed.reason}), over longest_wait {longest:g}; "
+                "run it again then: what came is kept"
             )
         return failed.wait
 
     def _try(self, body: dict[str, Any]) -> tuple[Any] | _Failed:
+        import httpx  # here: settings are read by every command, few of which send anything
+
         client = self._opened()
-        stop = time.monotonic() + self._timeout
+        stop = time.monotonic() + self._config.timeout
         try:
             with client.stream("POST", self.address, json=body) as response:
                 content = bytearray()
@@ -127,9 +160,9 @@ class Server:
                     if len(content) > _MOST_BYTES:
                         raise EncoderError(f"{self} answered more than {_MOST_BYTES >> 20} MB")
                     if time.monotonic() > stop:
-                        return _Failed(f"took longer than {self._timeout:g} s")
+                        return _Failed(f"took longer than {self._config.timeout:g} s")
         except httpx.TimeoutException:
-            return _Failed(f"took longer than {self._timeout:g} s")
+            return _Failed(f"took longer than {self._config.timeout:g} s")
         except httpx.TransportError as error:
             return _Failed(self._plain(one_line(error)))
         if response.is_redirect:
@@ -138,29 +171,34 @@ class Server:
             reason = f"HTTP {response.status_code} {self._plain(content.decode('utf-8', 'replace'))}".strip()
             if response.status_code in _AGAIN:
                 return _Failed(reason, _seconds(response.headers.get("Retry-After")))
-            raise EncoderError(f"{self} refused: {reason}")
+            kind = RequestRefused if response.status_code in _REFUSED else EncoderError
+            raise kind(f"{self} refused: {reason}")
         try:
             return (json.loads(content),)
         except ValueError as error:
             raise EncoderError(f"{self} answered no JSON: {one_line(error)}") from None
 
-    def _opened(self) -> httpx.Client:
+    def _opened(self) -> "httpx.Client":
         """The client, once one more request is allowed."""
         with self._lock:
-            if self._most is not None and self._sent >= self._most:
-                raise EncoderError(f"{self} was sent max_requests {self._most}; raise it to go on: what came is kept")
+            if self._config.max_requests is not None and self._sent >= self._config.max_requests:
+                raise EncoderError(
+                    f"{self} was sent max_requests {self._config.max_requests}; raise it to go on: what came is kept"
+                )
             self._sent += 1
             if self._client is None:
                 self._client = self._client_of(self._read_key())
             return self._client
 
-    def _client_of(self, secret: str) -> httpx.Client:
+    def _client_of(self, secret: str) -> "httpx.Client":
+        import httpx
+
         self._secret = secret
         headers = {"User-Agent": "modalweave", "Accept-Encoding": "identity"}
         return httpx.Client(
             headers={**headers, "Authorization": f"Bearer {secret}"} if secret else headers,
-            timeout=self._timeout,
-            limits=httpx.Limits(max_connections=self._at_once),
+            timeout=self._config.timeout,
+            limits=httpx.Limits(max_connections=self._config.concurrency),
             trust_env=False,  # no proxy, no .netrc: media and key go where the user said
             follow_redirects=False,
         )

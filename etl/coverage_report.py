@@ -64,9 +64,18 @@ def _tables(coverage: Mapping[str, Any]) -> list[Section]:
     tables = {
         "Modalities": Table(head, rows),
         "Agreement of neighbour lists": Table(["between", "items", "mean Jaccard", "by chance"], agreement),
+        "Written by a language model": _generated(coverage.get("generated")),
         "Left out": Table(["file", "reason", "how often", "first"], left),
     }
     return [Section(title, [table]) for title, table in tables.items() if table.rows]
+
+
+def _generated(generated: Mapping[str, Any] | None) -> Table:
+    if generated is None:
+        return Table([], [])
+    rows: list[list[Cell]] = [[kind, f"{count:,}"] for kind, count in generated["written"].items()]
+    caption = f"By {generated['model']}, asked {generated['asked']:,} times; {generated['left_out']:,} did not fit."
+    return Table(["what", "how many"], rows, caption=caption)
 
 
 def _vectors(vectors: Mapping[str, Any] | None) -> Cell:

@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+MODEL = "enrich"
+"""The `file` of what a language model was asked and did not answer as it should."""
+
 _LITTLE = 0.5
 _ONE_WAY = 0.9
 _SAME_LISTS = 0.5
@@ -27,7 +30,10 @@ def told(entry: Mapping[str, Any]) -> str:
     """One entry of `refused` as a line: `media.csv: 1,953 rows (2, 3, 4, ...): both uri and content are set`."""
     first = entry["rows"] or entry["uris"]
     more = ", ..." if entry["count"] > len(first) else ""
-    noun = ("row" if entry["rows"] else "file") + ("" if entry["count"] == 1 else "s")
+    one, many = ("row", "rows") if entry["rows"] else ("file", "files")
+    if entry["file"] == MODEL:
+        one, many = "reply", "replies"
+    noun = one if entry["count"] == 1 else many
     shown = f" ({', '.join(map(str, first))}{more})" if first else ""
     return f"{entry['file']}: {entry['count']:,} {noun}{shown}: {entry['reason']}"
 

@@ -5,6 +5,8 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from etl.coverage_warnings import MODEL
+
 FIRST = 5
 """Rows or media named of each reason."""
 
@@ -15,7 +17,8 @@ _NAMED, _NUMBERS = r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*", r"\b\d[\d.,_]*\b"
 def refused(quarantine: pa.Table | None) -> list[dict[str, Any]]:
     """`file`, `reason`, `count`, `rows` (the first lines) and `uris` (the first media), most frequent first.
 
-    Reasons that differ in values only are one; the first is shown. Media that could not be used have the file `media`.
+    Reasons that differ in values only are one; the first is shown. Media that could not be used have the
+    file `media`, replies of a language model `enrich`.
     """
     if quarantine is None or not len(quarantine):
         return []
@@ -38,8 +41,9 @@ def _placed(quarantine: pa.Table) -> pl.DataFrame:
     reason = pl.col("reason").cast(pl.String).fill_null("no reason")
     frame = pl.DataFrame(quarantine).with_columns(parts=reason.str.extract_groups(_PLACE))
     plain = pl.coalesce(pl.col("parts").struct.field("3"), reason)
+    otherwise = pl.when(reason.str.starts_with(f"{MODEL}.")).then(pl.lit(MODEL)).otherwise(pl.lit("media"))
     return frame.select(
-        file=pl.col("parts").struct.field("1").fill_null("media"),
+        file=pl.col("parts").struct.field("1").fill_null(otherwise),
         row=pl.col("parts").struct.field("2").cast(pl.Int64),
         uri=pl.col("uri").cast(pl.String),
         reason=plain,

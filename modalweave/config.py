@@ -11,7 +11,9 @@ from pydantic import BaseModel, ByteSize, Field, NonNegativeInt, ValidationError
 
 from common.problems import place, sentence
 from encoders import AUTO, DEFAULTS, DecodeLimits, EncoderError, checked_spec
+from encoders.chat import Chat, LanguageModelConfig
 from etl.config import NeighbourConfig, SourceConfig, SplitConfig
+from etl.enrichment.config import EnrichmentConfig
 from evaluation.config import BEST_CLOSED_FORM, EvaluationConfig
 from gnn.config import GNNConfig
 from gnn.registry import COMPOSITE, RECOMMENDERS, settings_of
@@ -53,6 +55,12 @@ class RunConfig(BaseModel, extra="forbid"):
     encoders: dict[str, str | dict[str, Any] | None] = {**DEFAULTS, "text": AUTO}
     """Modality -> encoder name, or its settings, or null to leave raw media of that modality out. `text: auto` is
     `minilm`, or `lexical` where most texts are in scripts that it cannot read."""
+
+    language_model: LanguageModelConfig | None = None
+    """A language model on a server, for `enrich` and `ask`; nothing else needs one."""
+
+    enrich: EnrichmentConfig = Field(default_factory=EnrichmentConfig)
+    """Texts and facts that the language model writes into the graph; none unless a task is named."""
 
     limits: DecodeLimits = Field(default_factory=DecodeLimits)
     """How large a media file may be before it is quarantined instead of decoded."""
@@ -100,6 +108,13 @@ class RunConfig(BaseModel, extra="forbid"):
             except EncoderError as error:
                 raise ValueError(f"encoders.{modality}: {error}") from None
         self.encoders = {**DEFAULTS, "text": AUTO, **self.encoders}
+        if self.language_model is not None:
+            try:
+                Chat(self.language_model)
+            except EncoderError as error:
+                raise ValueError(str(error)) from None
+        elif self.enrich:
+            raise ValueError("enrich needs a model; give language_model: {address: http://127.0.0.1:8000/v1, model: X}")
         for name in self.evaluation.baselines:
             if RECOMMENDERS.checked(name, also=[BEST_CLOSED_FORM]) in COMPOSITE:
                 raise ValueError(f"evaluation.baselines: {name!r} takes a whole training; name what is cheap")

@@ -68,6 +68,16 @@ class Workspace:
         return self.root / ".links"
 
     @property
+    def replies(self) -> Path:
+        """What a language model has said, kept by what it was asked."""
+        return self.root / "enrichment"
+
+    @property
+    def enrichment_page(self) -> Path:
+        """What a language model wrote of some items, for people to judge."""
+        return self.root / "enrichment.html"
+
+    @property
     def comparison(self) -> Path:
         """This run beside others, for people."""
         return self.root / "compare.html"

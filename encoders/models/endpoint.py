@@ -3,46 +3,32 @@
 Texts go as `input`, many a request; pictures one a request, as vLLM takes them: a message with a data URL.
 """
 
-import base64
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
 from common.text import one_line
 from common.vectors import unit_rows
 from encoders.base import EncoderBase, Preparer, make_fingerprint
 from encoders.errors import EncoderError
 from encoders.image import ImagePreparer
-from encoders.post import Server, checked_address, checked_key
+from encoders.message import picture_part
+from encoders.post import Server, ServerConfig
 from encoders.text import TextPreparer
 
 
-class Config(BaseModel, extra="forbid"):
+class Config(ServerConfig):
     """Settings of the `endpoint` encoder."""
-
-    address: str
-    """Where the server's API begins, e.g. http://127.0.0.1:8000/v1; https, or http on this machine."""
-
-    model: str
-    """The model's name as the server knows it."""
-
-    revision: str | None = None
-    """Any word: another one makes vectors of their own, for a server whose model changed under its name."""
 
     dim: PositiveInt
     """Numbers in a vector; an answer of another length stops the build."""
 
     shorten: bool = False
     """Ask the server for `dim` numbers (`dimensions`), for Matryoshka models; otherwise it gives what it gives."""
-
-    key: str | None = None
-    """Name of the environment variable that holds the API key; None: no key is sent."""
 
     prompt: str = ""
     """Put before every text, e.g. "passage: "; of a picture, the text beside it."""
@@ -55,21 +41,6 @@ class Config(BaseModel, extra="forbid"):
 
     batch: PositiveInt = 32
     """Texts in one request."""
-
-    concurrency: PositiveInt = Field(default=4, le=64)
-    """Requests at once."""
-
-    timeout: PositiveFloat = 60.0
-    """Seconds for one request and its whole answer."""
-
-    retries: int = Field(default=5, ge=0, le=20)
-    """Further tries after 429, 5xx, a broken answer or none; the wait doubles, or is what `Retry-After` says."""
-
-    longest_wait: PositiveFloat = 60.0
-    """Seconds between two tries at most; a server that asks for more stops the build."""
-
-    max_requests: PositiveInt | None = None
-    """Requests that a build may send, further tries included; what came before the last is in the cache."""
 
 
 def build(config: Config, device: str) -> "EndpointEncoder":
@@ -93,27 +64,12 @@ class EndpointEncoder(EncoderBase):
     modalities = ("text", "image")
 
     def __init__(self, config: Config) -> None:
-        address = checked_address(self.name, config.address)
-        self._config, self._key, self.dim = config, checked_key(self.name, config.key), config.dim
-        self._server = Server(
-            self.name,
-            f"{address}/embeddings",
-            key=self._key,
-            timeout=config.timeout,
-            retries=config.retries,
-            longest_wait=config.longest_wait,
-            max_requests=config.max_requests,
-            at_once=config.concurrency,
-        )
+        self._config, self.dim = config, config.dim
+        self._server = Server(self.name, "embeddings", config)
+        self.sends_to = self._server.sends_to
         self.batch = config.batch * config.concurrency
         decisive = config.model_dump(include={"model", "revision", "dim", "shorten", "prompt", "characters", "pixels"})
-        self.fingerprint = make_fingerprint(self.name, address=address, version=1, **decisive)
-
-    @property
-    def sends_to(self) -> str:
-        """Where media go, as a person reads it."""
-        key = f"the key in {self._key}" if self._key else "no key"
-        return f"{self._server.address} (model {self._config.model}, with {key})"
+        self.fingerprint = make_fingerprint(self.name, address=self._server.base, version=1, **decisive)
 
     def preparer(self, modality: str) -> Preparer:
         """Texts to cleaned strings, pictures to small squares; a picture's own metadata stay here."""
@@ -160,8 +116,5 @@ class EndpointEncoder(EncoderBase):
         return np.array([row.embedding for row in rows], dtype=np.float64)
 
     def _picture(self, pixels: np.ndarray) -> list[dict[str, Any]]:
-        file = io.BytesIO()
-        Image.fromarray(pixels).save(file, "PNG")
-        url = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-        content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}}]
+        content = [picture_part(pixels)]
         return [*content, {"type": "text", "text": self._config.prompt}] if self._config.prompt else content

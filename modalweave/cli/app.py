@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from common.text import one_line, printable
-from modalweave.cli import ab, experiments, explore, jobs, serve, surveys
+from modalweave.cli import ab, experiments, explore, jobs, language, serve, surveys
 from modalweave.cli.options import AsJson, Config, Override
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 explore.register(app)
 experiments.register(app)
 jobs.register(app)
+language.register(app)
 surveys.register(app)
 ab.register(app)
 serve.register(app)

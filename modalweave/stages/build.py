@@ -1,4 +1,4 @@
-"""The build stage: source -> tables -> embeddings -> graph store."""
+"""The build stage: source -> tables (with what a language model adds) -> embeddings -> graph store."""
 
 import json
 from collections.abc import Sequence
@@ -26,6 +26,7 @@ from modalweave.progress import Stages
 from modalweave.results.build import BuildResult, CacheReport, LoadResult, Refused
 from modalweave.stages.bulk_load import BulkOptions, admin_command, bulk_load
 from modalweave.stages.catalogue import embedded, encoders_of, held_attributes
+from modalweave.stages.enrichment import enriched, told_of
 from modalweave.stages.unread_texts import unread_texts
 from modalweave.stores import connect
 from modalweave.workspace import Workspace
@@ -47,6 +48,9 @@ def build(
         tables = validate(read_source(source), strict=strict or source.strict, weight=source.weight)
         interactions = split_interactions(tables.interactions, config.split, seed=config.seed)
         tables = replace(tables, interactions=interactions)
+    written = enriched(config, tables, stages)
+    if written is not None:
+        tables = written.tables
     encoders = encoders_of(config, tables, stages)
     workspace.root.mkdir(parents=True, exist_ok=True)
     media = embedded(config, tables, encoders, stages)
@@ -61,6 +65,8 @@ def build(
             loaded, notes = _online(config, tables, media, prune, report)
     with stages.stage("coverage", "Coverage report"):
         covered = _coverage(tables, media, rejected)
+        if written is not None:
+            covered["generated"] = told_of(written.report)
         covered["warnings"] += [*notes, *unread_texts(encoders["text"], media)]
         write_whole(workspace.quarantine, lambda path: pq.write_table(rejected, path))
         _write_coverage(workspace, covered, f"Coverage of {config.name}")

@@ -11,7 +11,7 @@ from encoders.cache import EmbeddingCache
 from encoders.downloads import Downloads
 from encoders.registry import automatic, renamed
 from etl.media import MediaGraph, build_media, refuse_nothing_left
-from etl.tables import Tables
+from etl.tables import MEDIA, Tables
 from graph.errors import StoreMissing
 from graph.schema import MODALITIES
 from modalweave.config import RunConfig
@@ -51,9 +51,15 @@ def encoders_of(config: RunConfig, tables: Tables, stages: Stages) -> dict[str, 
     return found
 
 
+def text_encoder(config: RunConfig, tables: Tables, stages: Stages) -> Encoder | None:
+    """The encoder of the run's texts, whether or not it has any; None where texts are left out."""
+    spec = config.encoders["text"]
+    return None if spec is None else make_encoder(_automatic(tables, stages) if spec == AUTO else spec)
+
+
 def _automatic(tables: Tables, stages: Stages) -> str:
-    assert tables.media is not None
-    texts = tables.media.filter(pc.equal(tables.media["modality"], "text"))["content"].drop_null().to_pylist()
+    media = tables.media if tables.media is not None else MEDIA.empty_table()
+    texts = media.filter(pc.equal(media["modality"], "text"))["content"].drop_null().to_pylist()
     chosen = automatic(texts)
     if chosen != DEFAULTS["text"]:
         stages.note(

@@ -1,0 +1,1 @@
+"""Texts and facts that a language model writes about the items of a catalogue, each with where it comes from."""

@@ -1,0 +1,285 @@
+"""Texts and facts that a language model writes, added to the tables of a catalogue; what that would take, before."""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from common.progress import Progress
+from encoders.base import Encoder
+from encoders.chat import Chat
+from encoders.reading import MediaReader
+from etl.enrichment.asking import Answered, Question, ask_all, questions
+from etl.enrichment.config import EnrichmentConfig
+from etl.enrichment.entities import Entity, Value, entities_of
+from etl.enrichment.records import item_records
+from etl.enrichment.replies import ReplyCache
+from etl.enrichment.tasks import tasks_of
+from etl.errors import SourceError
+from etl.tables import MEDIA, PROVENANCE, QUARANTINE, TRIPLES, Tables
+from graph.schema import GENERATED
+
+_CHARACTERS_A_TOKEN = 4.0
+_PIXELS_A_TOKEN = 28 * 28
+_TOKENS_A_SECOND = 25.0
+"""Of sound."""
+_REPLY = {"captions": 90, "summary": 90, "triples": 250}
+"""Tokens of a reply, before any was seen."""
+
+
+@dataclass(frozen=True)
+class EnrichmentReport:
+    """What a model wrote, and what that took."""
+
+    model: str
+    asked: int = 0
+    """Questions, one an item and task."""
+    kept: int = 0
+    """Of them, those whose reply was in the cache."""
+    written: dict[str, int] = field(default_factory=dict)
+    """`caption`, `summary` and each relation -> how many."""
+    left_out: int = 0
+    """Replies, or parts of them, that did not fit."""
+    tokens_in: int = 0
+    """Of this run; as the server counts them."""
+    tokens_out: int = 0
+
+    @property
+    def texts(self) -> int:
+        """Captions and summaries."""
+        return sum(self.written.get(kind, 0) for kind in ("caption", "summary"))
+
+    @property
+    def facts(self) -> int:
+        """Links to entities."""
+        return sum(self.written.values()) - self.texts
+
+
+class Enriched(NamedTuple):
+    """Tables with what was written."""
+
+    tables: Tables
+    report: EnrichmentReport
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a task would still send."""
+
+    task: str
+    items: int
+    """That it concerns."""
+    calls: int
+    """Those whose reply is not in the cache."""
+    tokens_in: int
+    tokens_out: int
+    seconds: float | None
+    """At the speed of the replies so far; None before any."""
+    cost: float | None
+    """None without a price."""
+
+
+def check_enrichment(tables: Tables, config: EnrichmentConfig) -> None:
+    """Raise `SourceError` where captions or summaries would find no place: texts that come as vectors."""
+    if (config.captions or config.summary) and "text" in tables.embeddings:
+        raise SourceError(
+            "enrich: this catalogue's texts come as vectors (embeddings/text), among which a model's texts have no "
+            "place; leave captions and summary out"
+        )
+
+
+def enrich(
+    tables: Tables,
+    config: EnrichmentConfig,
+    chat: Chat,
+    cache: ReplyCache,
+    reader: MediaReader,
+    *,
+    encoder: Encoder | None = None,
+    known: pa.Table | None = None,
+    progress: Progress | None = None,
+) -> Enriched:
+    """Validated tables with captions, summaries and facts in `media` and `triples`, marked by `PROVENANCE`.
+
+    The same input again is answered by the cache, to the same tables. What a model is shown are items and their media,
+    never interactions. `encoder` (of texts) is for `triples.same_over`; `known` (`id`, `name`, `type`) are the graph's
+    entities. Raises `EncoderError` where the server gives no answer; what came is kept.
+    """
+    check_enrichment(tables, config)
+    answers = _answers(tables, config, chat, cache, reader, progress)
+    facts = [answer for answer in answers if answer.question.task.writes_facts]
+    texts = [answer for answer in answers if not answer.question.task.writes_facts]
+    values = [(finding.kind, finding.value) for answer in facts for finding in answer.findings]
+    triples = config.triples
+    entities: dict[Value, Entity] = {}
+    if triples is not None and values:
+        merging = encoder if triples.same_over is not None else None
+        relations = triples.schema_of()
+        entities = entities_of(values, relations, tables, known=known, encoder=merging, same_over=triples.same_over)
+    problems = [
+        {"item_id": answer.question.record.item_id, "reason": f"enrich.{answer.question.task.name}: {problem}"}
+        for answer in answers
+        for problem in answer.problems
+    ]
+    enriched = replace(
+        tables,
+        media=_added(tables.media, MEDIA, _texts(texts, config, chat)),
+        triples=_added(tables.triples, TRIPLES, _triples(facts, entities, chat)),
+        rejected=pa.concat_tables([tables.rejected, pa.Table.from_pylist(problems, QUARANTINE)]),
+    )
+    return Enriched(enriched, _report(answers, chat))
+
+
+def try_out(
+    tables: Tables,
+    config: EnrichmentConfig,
+    chat: Chat,
+    cache: ReplyCache,
+    reader: MediaReader,
+    *,
+    items: Collection[str] | None = None,
+    progress: Progress | None = None,
+) -> tuple[list[Answered], EnrichmentReport]:
+    """The answers for some items, or all, kept in the cache and not put into any table."""
+    check_enrichment(tables, config)
+    answers = _answers(tables, config, chat, cache, reader, progress, items)
+    return answers, _report(answers, chat)
+
+
+def estimates(
+    tables: Tables,
+    config: EnrichmentConfig,
+    chat: Chat,
+    cache: ReplyCache,
+    reader: MediaReader,
+    *,
+    items: Collection[str] | None = None,
+    progress: Progress | None = None,
+) -> list[Estimate]:
+    """What is still to be sent, by task; nothing is sent. Tokens are guessed from characters, pixels and seconds, and
+    from the replies there are."""
+    check_enrichment(tables, config)
+    tasks = tasks_of(config)
+    concerned: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for question in _each_item(_questions(tables, config, chat, reader, items), len(tables.items or ()), progress):
+        concerned[question.task.name] += 1
+        if cache.get(question.key) is None:
+            calls[question.task.name] += 1
+            sizes[question.task.name] += _tokens(question, config)
+    found = []
+    for task in tasks:
+        usage, number = cache.usage(task.name), calls[task.name]
+        sent, back = sizes[task.name], round(number * (usage.tokens_out or _REPLY[task.name]))
+        price = chat.config.price
+        cost = None if price is None else (sent * price.input + back * price.output) / 1e6
+        seconds = number * usage.seconds / chat.config.concurrency if usage.replies else None
+        found.append(Estimate(task.name, concerned[task.name], number, sent, back, seconds, cost))
+    return found
+
+
+def _answers(
+    tables: Tables,
+    config: EnrichmentConfig,
+    chat: Chat,
+    cache: ReplyCache,
+    reader: MediaReader,
+    progress: Progress | None,
+    items: Collection[str] | None = None,
+) -> list[Answered]:
+    asked = _questions(tables, config, chat, reader, items)
+    total = len(tables.items or ()) if items is None else len(items)
+    return list(ask_all(_each_item(asked, total, progress), chat, cache, config, reader))
+
+
+def _questions(
+    tables: Tables, config: EnrichmentConfig, chat: Chat, reader: MediaReader, items: Collection[str] | None
+) -> Iterable[Question]:
+    return questions(tasks_of(config), item_records(tables, config, reader, items), chat, config)
+
+
+def _each_item(asked: Iterable[Question], total: int, progress: Progress | None) -> Iterable[Question]:
+    """The questions, with progress counted in items; one that no task concerns counts at the end."""
+    for done, (_, of_item) in enumerate(groupby(asked, lambda question: question.record.item_id)):
+        if progress is not None:
+            progress(done, total)
+        yield from of_item
+    if progress is not None:
+        progress(total, total)
+
+
+def _texts(answers: Sequence[Answered], config: EnrichmentConfig, chat: Chat) -> list[dict[str, str]]:
+    return [
+        {
+            "item_id": answer.question.record.item_id,
+            "modality": "text",
+            "content": finding.value,
+            "role": finding.kind,
+            "lang": config.language,
+            **_provenance(answer, chat, finding.evidence),
+        }
+        for answer in answers
+        for finding in answer.findings
+    ]
+
+
+def _triples(answers: Sequence[Answered], entities: dict[Value, Entity], chat: Chat) -> list[dict[str, str | None]]:
+    found: dict[tuple[str, str, str], dict[str, str | None]] = {}
+    for answer in answers:
+        for finding in answer.findings:
+            entity, head = entities[finding.kind, finding.value], answer.question.record.item_id
+            row = {
+                "head_id": head,
+                "relation": finding.kind,
+                "tail_id": entity.id,
+                "head_type": None,
+                "tail_type": entity.type or None,
+                "tail_name": entity.name,
+                **_provenance(answer, chat, finding.evidence),
+            }
+            found.setdefault((head, finding.kind, entity.id), row)
+    return list(found.values())
+
+
+def _provenance(answer: Answered, chat: Chat, evidence: str) -> dict[str, str]:
+    prompt = answer.question.task.hash
+    values = (GENERATED, chat.model, prompt, answer.created, evidence)
+    return dict(zip(PROVENANCE.names, values, strict=True))
+
+
+def _added(table: pa.Table | None, schema: pa.Schema, rows: Sequence[object]) -> pa.Table | None:
+    """The table with generated rows after its own; as it was where there are none."""
+    if not rows:
+        return table
+    whole = pa.schema([*schema, *PROVENANCE])
+    own = schema.empty_table() if table is None else table.replace_schema_metadata()
+    return pa.concat_tables([own, pa.Table.from_pylist(list(rows), whole)], promote_options="default").select(
+        whole.names
+    )
+
+
+def _report(answers: Sequence[Answered], chat: Chat) -> EnrichmentReport:
+    written = Counter(finding.kind for answer in answers for finding in answer.findings)
+    return EnrichmentReport(
+        model=chat.model,
+        asked=len(answers),
+        kept=sum(answer.kept for answer in answers),
+        written=dict(sorted(written.items())),
+        left_out=sum(len(answer.problems) for answer in answers),
+        tokens_in=sum(answer.tokens_in for answer in answers),
+        tokens_out=sum(answer.tokens_out for answer in answers),
+    )
+
+
+def _tokens(question: Question, config: EnrichmentConfig) -> int:
+    """Of a request, guessed: a character of a script without spaces is about one."""
+    text = question.task.instructions + question.prompt.record
+    wide = sum(letter > "\u2e7f" for letter in text)
+    media = {"image": config.pixels**2 / _PIXELS_A_TOKEN, "audio": config.seconds * _TOKENS_A_SECOND}
+    shown = sum(media[medium.ref.modality] for medium in question.prompt.media)
+    return math.ceil(wide + (len(text) - wide) / _CHARACTERS_A_TOKEN + shown)
