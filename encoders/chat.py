@@ -36,9 +36,10 @@ class LanguageModelConfig(ServerConfig):
     max_tokens: PositiveInt = 1000
     """Tokens of one reply; one that is cut there counts as no reply."""
 
-    replies: Literal["schema", "json", "text"] = "schema"
-    """How the server is asked for JSON: by a JSON `schema` (vLLM, Ollama, llama.cpp and hosted models know it), as any
-    `json` object, or in words alone (`text`). Every reply is checked whichever it is."""
+    replies: Literal["schema", "object", "json", "text"] = "schema"
+    """How the server is asked for JSON: by a JSON `schema` (vLLM, Ollama, llama.cpp and hosted models know it), as an
+    `object` with the schema beside it (llama-cpp-python, Together), as any `json` object, or in words alone (`text`).
+    Every reply is checked whichever it is."""
 
     options: dict[str, Any] = Field(default_factory=lambda: {"temperature": 0})
     """Sent with every request as they are, e.g. `{temperature: 0, seed: 1, reasoning_effort: low}`."""
@@ -112,6 +113,8 @@ class Chat:
         if self.config.replies == "schema":
             wanted = {"name": "reply", "schema": schema, "strict": True}
             body["response_format"] = {"type": "json_schema", "json_schema": wanted}
+        elif self.config.replies == "object":
+            body["response_format"] = {"type": "json_object", "schema": schema}
         elif self.config.replies == "json":
             body["response_format"] = {"type": "json_object"}
         answer = self._server.post(body)

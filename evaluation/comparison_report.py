@@ -19,6 +19,8 @@ _GROUPS = {
     "item_popularity": "items, {}",
     "cold_items": "cold items ({})",
     "missing_modality": "items with {}",
+    "modality": "items whose texts are {}",
+    "facts": "items whose facts are {}",
 }
 
 

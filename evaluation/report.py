@@ -19,6 +19,8 @@ _GROUPS: Mapping[str, tuple[str, str]] = {
     "item_popularity": ("Items by popularity (thirds of the training interactions)", "{} third"),
     "cold_items": ("Cold items", "{}"),
     "missing_modality": ("Items that lack a modality", "no {}"),
+    "modality": ("Items whose texts are all by a language model", "{}"),
+    "facts": ("Items whose facts are all by a language model", "{}"),
 }
 _MEANING: Mapping[str, str] = {
     "recall": "share of a user's held-out items that are among the first K",

@@ -23,6 +23,7 @@ def slice_metrics(
     ks: Sequence[int],
     *,
     has_modality: Mapping[str, Bool[np.ndarray, "items"]] | None = None,
+    groups: Mapping[str, Mapping[str, Bool[np.ndarray, "items"]]] | None = None,
     seed: int,
     resamples: int = 200,
     edges: Sequence[int] = ACTIVITY_EDGES,
@@ -35,6 +36,7 @@ def slice_metrics(
         train: users x items: what the model was trained on; says who is active and what is popular or cold.
         ks: cut-offs.
         has_modality: modality -> which items have it.
+        groups: further groups of items: name -> slice -> which items are in it.
         seed: of the bootstrap intervals.
         resamples: bootstrap resamples a slice.
         edges: lower ends of the user groups, ascending.
@@ -59,7 +61,7 @@ def slice_metrics(
             summary = group_summary(chosen, seed=seed, resamples=resamples)
             users, found = int(inside.sum()), int(counts[inside].sum())
             out["user_activity"][name] = {"users": users, "positives": found, "metrics": summary}
-    for group, slices in _item_slices(train, has_modality or {}).items():
+    for group, slices in {**_item_slices(train, has_modality or {}), **(groups or {})}.items():
         out[group] = {}
         for name, members in slices.items():
             part = sp.csr_matrix(positives.multiply(members[None, :].astype(np.float64)))

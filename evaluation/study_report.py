@@ -16,6 +16,8 @@ _GROUPS = {
     "item_popularity": "items, {}",
     "cold_items": "cold items ({})",
     "missing_modality": "items with {}",
+    "modality": "items whose texts are {}",
+    "facts": "items whose facts are {}",
 }
 _HELP = (
     "An effect is claimed only where three paired tests say so after Holm's correction over all effects of its table: "

@@ -8,16 +8,18 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import torch
 from torch_geometric.data import HeteroData
+from torch_geometric.data.storage import BaseStorage
 
 from common.progress import Progress
 from graph.errors import StoreError
-from graph.schema import HAS, MEDIA_LABELS, EdgeType, GraphSchema, NodeKind
+from graph.schema import GENERATED, HAS, MEDIA_LABELS, ORIGIN, EdgeType, GraphSchema, NodeKind
 from graph.store import GraphStore
 
 INTERACTED = EdgeType("User", "INTERACTED", "Item")
@@ -38,6 +40,8 @@ _SHARED = 0.5
 
 _PLAIN = (EdgeType("User", "FOLLOWS", "User"), *(EdgeType("Item", HAS[m], MEDIA_LABELS[m]) for m in HAS))
 _RELATED = (EdgeType("Item", "RELATED", "Entity"), EdgeType("Entity", "RELATED", "Entity"))
+_ORIGIN = {"Text": ("source",)}
+"""Label -> the column that says who wrote its nodes."""
 _SIMILAR = tuple(edge for edge in GraphSchema().relationships if edge.relation == "SIMILAR")
 
 
@@ -64,6 +68,8 @@ def read_hetero(
       `.valid_label_timestamp` and those of test are for `everything` alone
     * `SIMILAR`: `.edge_index`, `.score` float32; `RELATED`: `.edge_index`, `.relation` int64 codes into
       `data.relations` (sorted names); `FOLLOWS` and `HAS_*`: `.edge_index`
+    * `.generated` bool of texts and of items' `RELATED` links: which of them a language model wrote; there only where
+      any is (`graph.generated`)
     * `data.attributes`: name -> int64 codes `[items]` (-1 where an item has no value) of those attributes of items,
       texts and yes or no, of whose values most are shared
     * `data.schema_hash`: of the schema of this graph, its attributes and vector lengths included
@@ -158,19 +164,24 @@ def _read_nodes(store: GraphStore, label: str, data: HeteroData, vectors: Vector
     """Fills `data[label]`; returns `id` -> `index`."""
     is_media = label in MEDIA_LABELS.values()
     found = _looked_up(store, label, vectors) if is_media and vectors is not None else None
-    batches = list(store.read_nodes(label, ["embedding"] if is_media else [])) if found is None else []
-    ids = pl.Series("id", [], dtype=pl.String)
+    columns = ["embedding", *_ORIGIN.get(label, ())] if is_media else []
+    batches = list(store.read_nodes(label, columns)) if found is None else []
+    ids, sources = pl.Series("id", [], dtype=pl.String), None
     if found is not None:
-        ids = found[0]
+        ids, sources = found.nodes["id"], found.nodes.get_column("source", default=None)
     elif batches:
         ids = pl.Series("id", pa.chunked_array([batch["id"] for batch in batches]), dtype=pl.String)
+        if "source" in columns:
+            sources = pl.Series("source", pa.chunked_array([batch["source"] for batch in batches]), dtype=pl.String)
     order = ids.arg_sort()
     ids = ids.gather(order)
     data[label].ids = ids.to_list()
     data[label].num_nodes = len(ids)
+    if sources is not None:
+        _mark(data[label], sources.gather(order))
     if is_media:
         if found is not None:
-            x, mask = found[1][order.to_numpy()], np.ones(len(order), dtype=bool)
+            x, mask = found.vectors[order.to_numpy()], np.ones(len(order), dtype=bool)
         else:
             position = np.empty(len(order), dtype=np.int64)
             position[order.to_numpy()] = np.arange(len(order))
@@ -179,15 +190,29 @@ def _read_nodes(store: GraphStore, label: str, data: HeteroData, vectors: Vector
     return pl.DataFrame({"id": ids, "index": pl.int_range(len(ids), eager=True, dtype=pl.Int64)})
 
 
-def _looked_up(store: GraphStore, label: str, vectors: VectorLookup) -> tuple[pl.Series, np.ndarray] | None:
-    """Ids and vectors of a label whose nodes share one encoder and are all at hand."""
-    batches = list(store.read_nodes(label, ["encoder"]))
+class _Found(NamedTuple):
+    """Nodes of a label, and their vectors from elsewhere."""
+
+    nodes: pl.DataFrame
+    vectors: np.ndarray
+
+
+def _looked_up(store: GraphStore, label: str, vectors: VectorLookup) -> _Found | None:
+    """Nodes and vectors of a label whose nodes share one encoder and are all at hand."""
+    batches = list(store.read_nodes(label, ["encoder", *_ORIGIN.get(label, ())]))
     nodes = pl.concat([pl.DataFrame(batch) for batch in batches]) if batches else None
     encoders = nodes["encoder"].unique().to_list() if nodes is not None else []
     if nodes is None or len(encoders) != 1 or encoders[0] is None:
         return None
     found = vectors(label, encoders[0], nodes["id"].to_list())
-    return None if found is None else (nodes["id"], found)
+    return None if found is None else _Found(nodes, found)
+
+
+def _mark(part: BaseStorage, sources: pl.Series) -> None:
+    """Say which rows a language model wrote, where it wrote any: a graph without keeps the hash it always had."""
+    generated = (sources == GENERATED).fill_null(False)
+    if generated.any():
+        part.generated = torch.from_numpy(generated.to_numpy())
 
 
 def _features(label: str, vectors: Sequence[pa.Array], position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -237,7 +262,8 @@ def _add_relations(
 ) -> None:
     frames = {}
     for edge in _RELATED:
-        frames[edge] = _read_edges(store, edge, ("relation",), indices, sort=("relation",))
+        columns = ("relation", ORIGIN) if edge.source == "Item" else ("relation",)
+        frames[edge] = _read_edges(store, edge, columns, indices, sort=("relation",))
         advance()
     names = sorted({name for frame in frames.values() for name in frame["relation"].unique().to_list()})
     data.relations = names
@@ -246,6 +272,8 @@ def _add_relations(
         data[edge].edge_index = _edge_index(frame)
         coded = frame.join(codes, on="relation", how="left", maintain_order="left")
         data[edge].relation = _tensor(coded["code"], np.int64)
+        if ORIGIN in coded.columns:
+            _mark(data[edge], coded[ORIGIN])
 
 
 def _read_edges(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modalweave.model import Model
     from modalweave.progress import Stages
     from modalweave.results.build import BuildResult, Plan
+    from modalweave.results.enrichment import AskResult, EnrichPlan, EnrichResult
     from modalweave.results.explanation import Explanation
     from modalweave.results.jobs import ScoreResult
     from modalweave.results.metrics import EvaluateResult, RefitResult, TrainResult
@@ -217,6 +218,30 @@ class Run:
 
         with self._store() as store:
             return pl.DataFrame(pl.from_arrow(store.query(query, dict(parameters or {}), limit=limit, timeout=timeout)))
+
+    def ask(self, question: str, *, limit: int = 50, timeout: float = 30.0) -> "AskResult":
+        """The rows that answer a question in plain words, and the read-only query that a language model made of it.
+
+            run.ask("Which lamps do people like who chose a jazz record?").rows      # .query, .refused
+
+        Needs `language_model` in the config. The question and the graph's names are sent, no row of it. Raises
+        `RunError` where no query that only reads came back.
+        """
+        from modalweave.stages.questions import ask_run
+
+        return ask_run(self.config, question, store=None, limit=limit, timeout=timeout, stages=self._stages())[0]
+
+    def enrich(self, *, dry_run: bool = False, limit: int | None = None) -> "EnrichPlan | EnrichResult":
+        """Ask the language model for the texts and facts of the config's `enrich` section; `build` puts them in.
+
+            run.enrich(dry_run=True).tasks      # calls, tokens, cost, seconds: nothing is sent
+            run.enrich(limit=20).page           # a few items, shown beside what was written
+
+        Replies are kept: nothing is asked twice.
+        """
+        from modalweave.stages.enrichment import enrich_run
+
+        return enrich_run(self.config, dry_run=dry_run, limit=limit, page=None, stages=self._stages())
 
     def graph(self) -> "HeteroData":
         """The graph as PyTorch Geometric tensors; `data["Item"].ids` names the rows.

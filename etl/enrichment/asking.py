@@ -186,7 +186,7 @@ class _Asker:
 
 def _instructions(task: Task, chat: Chat) -> str:
     """With the schema in words, for a server that is not told it."""
-    if chat.config.replies == "schema":
+    if chat.config.replies in ("schema", "object"):
         return task.instructions
     return f"{task.instructions}\nReply with one JSON object of this JSON Schema: {json.dumps(task.schema)}"
 

@@ -23,6 +23,7 @@ from gnn.matrices import Split, held_out, interactions
 from gnn.ranker.inspection import evidence_shares
 from gnn.ranker.scorer import RankedScorer, retrieval_of
 from gnn.scorers.base import Scorer
+from graph.generated import Kind, has_generated, items_by_origin
 from graph.hetero import graph_hash
 from graph.schema import HAS, MEDIA_LABELS, MODALITIES
 from modalweave.config import RunConfig
@@ -177,6 +178,7 @@ def slices(
         interactions(data),
         config.k,
         has_modality={m: mask for m in MODALITIES if (mask := items_with(data, m)).any() and not mask.all()},
+        groups=generated_items(data),
         seed=seed,
         resamples=min(config.resamples, 200),
     )
@@ -184,6 +186,13 @@ def slices(
         group: {name: Slice(s["users"], s["positives"], metrics_of(s["metrics"])) for name, s in parts.items()}
         for group, parts in found.items()
     }
+
+
+def generated_items(data: HeteroData) -> dict[str, dict[str, Bool[np.ndarray, "items"]]]:
+    """Items that would have no text, or no fact, had not a language model written it."""
+    named: dict[str, Kind] = {"modality": "texts", "facts": "triples"}
+    masks = {group: items_by_origin(data, kind) for group, kind in named.items() if has_generated(data, kind)}
+    return {group: {"generated": (written & ~own).numpy()} for group, (written, own) in masks.items()}
 
 
 def items_with(data: HeteroData, modality: str) -> Bool[np.ndarray, "items"]:

@@ -29,6 +29,7 @@ from gnn.network.recommender import HeteroGNN
 from gnn.registry import chosen, make_recommender
 from gnn.scorers.base import Scorer
 from gnn.scorers.ranking import top_items
+from graph.generated import without_generated
 from modalweave.errors import RunError
 from modalweave.study.variants import JOINT, RELATIONS, WORDS, Variant
 
@@ -49,12 +50,19 @@ class Task:
 
     @property
     def checkpoints(self) -> Path:
-        """Where fits of this very graph are kept while the study runs."""
+        """Where fits are kept while the study runs."""
         return self.folder / f"checkpoints-{self.graph[:12]}"
+
+    def seen_by(self, variant: Variant) -> tuple[HeteroData, Path]:
+        """What of the graph a variant sees, and where fits on just that are kept."""
+        if not variant.without:
+            return self.data, self.checkpoints / "whole"
+        return without_generated(self.data, variant.without), self.checkpoints / "-".join(("no", *variant.without))
 
     def key(self, variant: Variant, seed: int) -> str:
         """SHA-256 of everything the result depends on."""
         facts = [version("modalweave"), variant.gnn, seed, self.graph, self.split, self.depth, variant.name == JOINT]
+        facts += [variant.without] if variant.without else []
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def file(self, variant: Variant, seed: int) -> Path:
@@ -90,10 +98,10 @@ def run_variant(task: Task, variant: Variant, seed: int, progress: Progress) -> 
 
     A network that an earlier variant has fitted with the same settings and seed is not fitted again.
     """
-    data = task.data
+    data, checkpoints = task.seen_by(variant)
     config = GNNConfig.model_validate(variant.gnn)
-    task.checkpoints.mkdir(parents=True, exist_ok=True)
-    recommender = make_recommender(config, Watch(task.checkpoints))
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    recommender = make_recommender(config, Watch(checkpoints))
     with peak_memory() as peak:
         began = time.perf_counter()
         scorer = recommender.fit(data, seed=seed, progress=progress)

@@ -14,7 +14,7 @@ from evaluation.slices import ACTIVITY_EDGES, activity_groups, popularity_groups
 from gnn.matrices import Split, held_out, interactions
 from graph.schema import MODALITIES
 from modalweave.errors import ConfigError
-from modalweave.stages.evaluate import items_with
+from modalweave.stages.evaluate import generated_items, items_with
 from modalweave.study.variants import WORDS, Question
 
 FEWEST = 20
@@ -112,6 +112,7 @@ def _item_groups(
         "item_popularity": {f"{name} third": mask for name, mask in popularity_groups(train).items()},
         "cold_items": {"no training interaction": cold},
         "missing_modality": missing,
+        **generated_items(data),
     }
     return groups | ({f"category ({relation})": masks} if relation else {})
 

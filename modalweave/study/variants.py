@@ -1,7 +1,7 @@
 """What a study compares: each variant is a plain `gnn:` section, each question a pair of variants."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pydantic import JsonValue, ValidationError
@@ -15,11 +15,15 @@ from gnn.matrices import interactions
 from gnn.network.config import NetworkConfig
 from gnn.ranker.evidence import evidence_kinds
 from gnn.ranker.recommender import retriever_of
+from graph.generated import KINDS, Kind, has_generated, without_generated
 from graph.schema import HAS, MEDIA_LABELS
 from modalweave.errors import ConfigError
 
 WORDS = {"text": "text", "image": "pictures", "audio": "sound"}
 """Modalities as a reader calls them."""
+
+GENERATED: Mapping[Kind, str] = {"texts": "generated texts", "triples": "generated facts"}
+"""What a language model wrote as a reader calls it."""
 
 RELATIONS = {"RELATED": "triples", "SIMILAR": "links between similar media", "FOLLOWS": "links between users"}
 """Relations as a reader calls them."""
@@ -50,6 +54,8 @@ class Variant:
     """Its `gnn:` section."""
     seeded: bool = True
     """False = the same for every seed, so it is fitted once."""
+    without: tuple[Kind, ...] = ()
+    """What a language model wrote that it does not see."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,13 @@ def variants(
                 found.append(network(f"no_{relation.lower()}", f"without {words}", relations=without))
             else:
                 found.append(network(f"with_{relation.lower()}", f"with {words}", relations=(*used, relation)))
+    written = tuple(kind for kind in KINDS if has_generated(data, kind))
+    for kinds in (*((kind,) for kind in written), *((written,) if len(written) > 1 else ())):
+        left = without_generated(data, kinds)
+        kept = tuple(m for m in base.modalities if has_modality(left, m))
+        label = "without " + " and ".join(GENERATED[kind] for kind in kinds)
+        name = "no_generated" if len(kinds) > 1 else f"no_generated_{kinds[0]}"
+        found.append(replace(network(name, label, modalities=kept), without=kinds))
     found += [network(f"no_{name}", f"without {name}", **{name: 0.0}) for name in AUGMENTATIONS if getattr(base, name)]
     found += _two_stages(base, data)
     for name, changes in own.items():
@@ -189,6 +202,9 @@ def questions(found: Sequence[Variant], media: Sequence[str], own: Collection[st
             Question(name, "relation", f"the {words} ({relation})", JOINT, f"no_{name}"),
             Question(name, "relation", f"the {words} ({relation})", f"with_{name}", JOINT),
         ]
+    written = {f"generated_{kind}": f"the {words}" for kind, words in GENERATED.items()}
+    written["generated"] = "the texts and facts that a language model wrote"
+    asked += [Question(name, "relation", words, JOINT, f"no_{name}") for name, words in written.items()]
     asked += [Question(f"over_{n}", "fusion", f"{n}-level fusion", JOINT, n) for n in ("feature", "decision")]
     asked += [Question(n, "augmentation", n, JOINT, f"no_{n}") for n in AUGMENTATIONS]
     asked += [Question(name, "augmentation", name, name, JOINT) for name in own]

@@ -27,7 +27,10 @@ def test_what_is_sent_and_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert body["response_format"] == {"type": "json_schema", "json_schema": wanted}
 
 
-@pytest.mark.parametrize(("replies", "wanted"), [("json", {"type": "json_object"}), ("text", None)])
+@pytest.mark.parametrize(
+    ("replies", "wanted"),
+    [("json", {"type": "json_object"}), ("text", None), ("object", {"type": "json_object", "schema": SCHEMA})],
+)
 def test_servers_that_know_no_schema(replies: str, wanted: object) -> None:
     server = ChatServer(lambda asked: {"a": "b"})
     chat(server, replies=replies).ask(MESSAGES, SCHEMA)
