@@ -7,7 +7,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from common.page import Block, Figure, Gallery, Paragraph, Points, Section, Table, render
+from common.page import Block, Cell, Figure, Gallery, Paragraph, Points, Section, Table, render
 from encoders.errors import DecodeError
 from encoders.image import ImagePreparer
 from encoders.pool import Decoder
@@ -30,8 +30,11 @@ def review_page(answers: Sequence[Answered], reader: MediaReader, *, title: str,
         decoder.close()
     more = f" The first {most:,} of {len(items):,} items are shown." if len(items) > most else ""
     written = sum(len(answer.findings) for answer in answers)
-    left = sum(len(answer.problems) for answer in answers)
-    lead = f"{written:,} texts and facts of {len(items):,} items; {left:,} replies or parts of them did not fit.{more}"
+    left = sum(bool(answer.problems) for answer in answers)
+    lead = (
+        f"{written:,} texts and facts of {len(items):,} items; of {len(answers):,} replies {left:,} did not fit, "
+        f"whole or in part.{more}"
+    )
     return render(title, [Paragraph(lead), *sections])
 
 
@@ -44,13 +47,13 @@ def _item(answers: Sequence[Answered], reader: MediaReader, decoder: Decoder) ->
     if text := " ".join(record.texts):
         blocks.append(Paragraph(text[:_CHARACTERS] + ("…" if len(text) > _CHARACTERS else ""), soft=True))
     media = {medium.id: medium.ref.uri or "" for found in record.media.values() for medium in found}
-    rows = [
-        [finding.kind, finding.value, media.get(finding.evidence, finding.evidence)]
+    rows: list[list[Cell]] = [
+        [(finding.value, finding.kind), media.get(finding.evidence, finding.evidence)]
         for answer in answers
         for finding in answer.findings
     ]
     if rows:
-        blocks.append(Table(["what", "written", "from"], rows, words=True))
+        blocks.append(Table(["written", "from"], rows, words=True))
     problems = [f"{answer.question.task.name}: {problem}" for answer in answers for problem in answer.problems]
     if problems:
         blocks += [Paragraph("Left out:"), Points(problems)]
