@@ -29,6 +29,7 @@ from scoring.errors import ScoringError, Stopped
 from scoring.folders import Folder, open_folder
 from scoring.journal import JOURNAL, MANIFEST, read_parts, remove_strangers, write_record
 from scoring.people import People, people
+from scoring.reasons import Reasons
 from scoring.restrictions import Allowed, Restrictions, allowed
 from scoring.shards import Part, is_whole, make_part, part_name
 
@@ -54,6 +55,8 @@ class Job:
     """Whether the users are the items."""
     vectors: Float[Tensor, "items dim"] | None = None
     """What `similar` compares where that is not the model."""
+    reasons: Reasons | None = None
+    """What says why an item is in a list."""
 
     @property
     def num_parts(self) -> int:
@@ -66,7 +69,9 @@ class Job:
 
     def make(self, number: int, bundle: Bundle) -> tuple[Part, bytes]:
         """One part from a bundle in memory."""
-        return make_part(bundle, self.shard(number), self.options, self.allowed, similar=self.similar)
+        return make_part(
+            bundle, self.shard(number), self.options, self.allowed, similar=self.similar, reasons=self.reasons
+        )
 
     def write(self, number: int, bundle: Bundle) -> Part:
         """Make one part and put it into the folder."""
@@ -98,6 +103,7 @@ def run_job(
     histories: pl.DataFrame | None = None,
     arrivals: Arrivals | None = None,
     vectors: Float[Tensor, "items dim"] | None = None,
+    reasons: Reasons | None = None,
     strict: bool = False,
     fresh: bool = False,
     stop: Callable[[], bool] = lambda: False,
@@ -120,6 +126,7 @@ def run_job(
         arrivals: items that came after the bundle was fitted; lists hold them where they rank.
         vectors: those of the items, of length 1 or 0 and in the bundle's order, by which `options.diversity` tells them
             apart; none takes what the model has learned of them.
+        reasons: adds a column `reason`.
         strict: refuse users and items that the bundle does not know.
         fresh: start over where the folder holds the parts of another job, instead of refusing.
         stop: asked after each part; where it says yes, the job ends there.
@@ -161,7 +168,18 @@ def run_job(
     if found.unknown and strict:
         first, count = found.unknown[0], len(found.unknown)
         raise ScoringError(f"unknown item {first!r}, {count} in all; the bundle knows {len(bundle.item_ids)} items")
-    job = Job(bundle_dir, bundle.hash, unknown, folder, _indices(bundle, users), options, found, brought, arrivals)
+    job = Job(
+        bundle_dir,
+        bundle.hash,
+        unknown,
+        folder,
+        _indices(bundle, users),
+        options,
+        found,
+        brought,
+        arrivals,
+        reasons=reasons,
+    )
     plan = _plan(job, None if users is None else bundle.user_ids)
     plan["options"] |= _indexed(bundle, job)
     return _run(job, bundle, plan, fresh=fresh, stop=stop, progress=progress)
@@ -315,6 +333,9 @@ def _plan(job: Job, named: Sequence[str] | None) -> dict[str, Any]:
     if job.allowed.vectors is not None:
         digest = hashlib.sha256(job.allowed.vectors.numpy().tobytes()).hexdigest()
         options |= {"diversity": job.options.diversity, "vectors_sha256": digest}
+    if job.reasons is not None:
+        digest = job.reasons.grounds.digest
+        options |= {"reasons": job.reasons.name, "reasons_sha256": digest}
     if job.people is not None:
         options["histories_sha256"] = job.people.digest
     if job.arrivals is not None:

@@ -20,6 +20,7 @@ from scoring.config import ScoringConfig
 from scoring.diversity import POOL, diversified
 from scoring.folders import Folder
 from scoring.new_items import place_new_items
+from scoring.reasons import Reasons
 from scoring.restrictions import Allowed
 
 SCHEMA = pa.schema(
@@ -70,10 +71,11 @@ def make_part(
     allowed: Allowed,
     *,
     similar: bool = False,
+    reasons: Reasons | None = None,
 ) -> tuple[Part, bytes]:
     """The lists of the users (indices), scored against what is allowed, as a file; equal input gives equal bytes.
 
-    `similar`: the users are the items, and the columns `SIMILAR`.
+    `similar`: the users are the items, and the columns `SIMILAR`. With `reasons` a last column `reason`.
     """
     links = _best(bundle, users, options, allowed) if allowed.pairs is None else _given(bundle, users, allowed.pairs)
     user_ids, item_ids = (pa.array(ids, pa.string()) for ids in (bundle.user_ids, bundle.item_ids))
@@ -91,6 +93,9 @@ def make_part(
         table = table.drop("source").rename_columns(list(SIMILAR))
     if options.titles and bundle.titles is not None:
         table = table.append_column("title", pa.array(bundle.titles, pa.string()).take(pa.array(links.items)))
+    if reasons is not None:
+        why = reasons(bundle.history, links.users, links.items, links.sources)
+        table = table.append_column("reason", pa.array(why, pa.string()))
     content = _bytes(table, options.format)
     return Part(len(table), hashlib.sha256(content).hexdigest()), content
 

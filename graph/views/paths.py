@@ -76,7 +76,7 @@ def explain_paths(store: GraphStore, user_id: str, item_id: str, *, limit: int =
     if not titles:
         raise StoreError(f"item {item_id!r} is not in {store.address}; give an id of the items table")
     items = int(store.query(COUNT_ITEMS)["items"][0].as_py())
-    search = _Search(store, PathNode("User", user_id, user_id), _node("Item", item_id, titles[0]), items, limit)
+    search = _Search(store, PathNode("User", user_id, user_id), path_node("Item", item_id, titles[0]), items, limit)
     kinds = [*search.media(), search.entities(), search.users()]
     ranked = [(rank, path) for paths in kinds for rank, path in enumerate(paths)]
     ranked.sort(key=lambda pair: (pair[0], len(pair[1].nodes), -pair[1].score, [n.id for n in pair[1].nodes]))
@@ -99,7 +99,7 @@ class _Search:
                 self._path(
                     "media",
                     row,
-                    (_node(label, row["media"], row["media_title"]),),
+                    (path_node(label, row["media"], row["media_title"]),),
                     1.0,
                     f"has the same {modality} as {self.item.title}",
                     SHARED[modality],
@@ -112,8 +112,8 @@ class _Search:
                     "similar",
                     row,
                     (
-                        _node(label, row["media"], row["media_title"]),
-                        _node(label, row["other"], row["other_title"]),
+                        path_node(label, row["media"], row["media_title"]),
+                        path_node(label, row["other"], row["other_title"]),
                     ),
                     min(1.0, max(0.0, row["score"] or 0.0)),
                     f"has {_KIND_WORDS[modality]} much like that of {self.item.title} "
@@ -129,7 +129,7 @@ class _Search:
             self._path(
                 "entity",
                 row,
-                (entity := _node("Entity", row["entity"], row["entity_title"]),),
+                (entity := path_node("Entity", row["entity"], row["entity_title"]),),
                 self._rarity(row["degree"]),
                 f"is related to {entity.title} ({_words(row['relation'])}), "
                 f"as is {self.item.title} ({_words(row['item_relation'])})",
@@ -171,7 +171,7 @@ class _Search:
         show: LiteralString,
         relations: tuple[str, str] | None = None,
     ) -> GraphPath:
-        history = _node("Item", row["history"], row["history_title"])
+        history = path_node("Item", row["history"], row["history_title"])
         nodes = (self.user, history, *between, self.item)
         sentence = f"{self.user.title} chose {history.title}, which {rest}."
         return GraphPath(kind, nodes, score, sentence, cypher, self._parameters(), show, relations)
@@ -180,7 +180,8 @@ class _Search:
         return max(0.0, math.log(self.items / max(1, degree)) / math.log(max(2, self.items)))
 
 
-def _node(label: str, identifier: str, title: str | None) -> PathNode:
+def path_node(label: str, identifier: str, title: str | None) -> PathNode:
+    """A node by its title, or its id where it has none: on one line, not too long."""
     text = " ".join((title or identifier).split())
     return PathNode(label, identifier, text if len(text) <= _TITLE else f"{text[: _TITLE - 1]}…")
 

@@ -110,6 +110,10 @@ def score(
     form: FormatOption = "parquet",
     partition_by: PartitionOption = None,
     titles: TitlesOption = False,
+    reasons: Annotated[
+        Literal["en", "zh"] | None,
+        typer.Option(help="Add a column `reason`: why the item, in words for the customer, from the run's graph."),
+    ] = None,
     engine: EngineOption = "local",
     address: AddressOption = None,
     workers: WorkersOption = None,
@@ -159,6 +163,7 @@ def score(
             users=None if users is None else read_users(users),
             restrictions=restrictions,
             by=by,
+            reasons=reasons,
             new_items=new_items,
             histories=None if histories is None else read_histories(histories),
             strict=strict,

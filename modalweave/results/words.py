@@ -13,6 +13,10 @@ Language = Literal["en", "zh"]
 Audience = Literal["customer", "analyst"]
 
 
+POPULAR: Mapping[Language, str] = {"en": "Many people choose it.", "zh": "很多人都选了它。"}
+"""Of what is listed for somebody of whom nothing is known."""
+
+
 class Reason(Protocol):
     """What a sentence is made of; `modalweave.results.explanation.ExplainedPath` is one."""
 

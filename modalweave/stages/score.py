@@ -21,8 +21,10 @@ from modalweave.config import RunConfig
 from modalweave.errors import RunError
 from modalweave.progress import Stages, warn
 from modalweave.results.jobs import ScorePart, ScoreResult
+from modalweave.results.words import Language
 from modalweave.stages.arrivals import arrivals
 from modalweave.stages.inputs import config_of, read_graph
+from modalweave.stages.reasons import reasons as reasons_of
 from modalweave.stages.serving import named_bundle, serving_folder
 from modalweave.stores import check_target, connect
 from modalweave.workspace import Workspace
@@ -53,6 +55,7 @@ def score(
     histories: pl.DataFrame | None = None,
     new_items: Path | None = None,
     by: Modality | Literal["model"] = "model",
+    reasons: Language | None = None,
     strict: bool = False,
     write_back: str | None = None,
     fresh: bool = False,
@@ -62,7 +65,7 @@ def score(
 
     Users named whom the model does not know are served what is popular and told; `strict` refuses them.
     `new_items` is a dataset folder with items that came after training: lists hold those, too. `by` is what
-    `diversity` tells items apart by.
+    `diversity` tells items apart by. `reasons` adds a column with one in that language for each link.
     `fresh` starts over where the folder holds another job's parts, as a run's own `scores/` does after training.
     Raises `scoring.errors.Stopped` after the part in which `stop` said yes.
     """
@@ -80,6 +83,9 @@ def score(
         came = arrivals(config_of(bundle, "its media"), new_items, load_bundle(folder).item_ids, stages)
     if job.diversity and by != "model":
         vectors = _vectors(config_of(bundle, f"the vectors of {by}"), folder, by, stages)
+    why = None
+    if reasons is not None:
+        why = reasons_of(config_of(bundle, "its links, which the reasons are"), folder, reasons, stages)
     with stages.stage("score", "Scoring") as report:
         manifest = run_job(
             folder,
@@ -90,6 +96,7 @@ def score(
             histories=histories,
             arrivals=came,
             vectors=vectors,
+            reasons=why,
             strict=strict,
             fresh=fresh,
             stop=stop,

@@ -1,0 +1,54 @@
+"""Reasons for the lists of a batch job, in words: what `explain --in-words` says of one link, for all of them."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from gnn.bundle.bundle import load_bundle
+from graph.views.paths import PathNode, path_node
+from modalweave.config import RunConfig
+from modalweave.progress import Stages
+from modalweave.results.words import POPULAR, Language, paragraph
+from modalweave.stages.inputs import read_graph, read_titles
+from modalweave.stores import connect
+from scoring.reasons import Path as Way
+from scoring.reasons import Reasons, grounds
+
+
+def reasons(config: RunConfig, bundle: Path, language: Language, stages: Stages) -> Reasons:
+    """What says why an item is in a list, from the run's graph; a customer reads it, so nobody's id is in it."""
+    loaded, data = load_bundle(bundle), read_graph(config, stages)
+    names: dict[str, str | None] = {}
+    with connect(config.store_address, config, read_only=True) as store:
+        for batch in store.read_nodes("Entity", ["name"]):
+            names |= dict(zip(batch["id"].to_pylist(), batch["name"].to_pylist(), strict=True))
+    with stages.stage("reasons", "Looking for reasons"):
+        found = grounds(
+            data,
+            loaded.item_ids,
+            loaded.history,
+            titles=read_titles(config, loaded.item_ids),
+            entities=[names.get(entity) for entity in data["Entity"].ids],
+        )
+    return Reasons(found, partial(in_words, language), POPULAR[language], language)
+
+
+class _Reason(NamedTuple):
+    """A way as the templates read it; a customer's say nothing of who is told."""
+
+    kind: str
+    modality: str | None
+    nodes: tuple[PathNode, ...]
+    relations: tuple[str, str] | None
+
+
+def in_words(language: Language, ways: Sequence[Way]) -> str:
+    """A short paragraph for a customer."""
+    return paragraph([_reason(way) for way in ways], language, "customer", len(ways))
+
+
+def _reason(way: Way) -> _Reason:
+    nobody = PathNode("User", "", "")
+    between = path_node("Entity", way.entity or "", way.entity)
+    return _Reason(way.kind, way.modality, (nobody, path_node("Item", "", way.history), between, nobody), way.relations)
