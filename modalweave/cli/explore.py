@@ -149,6 +149,10 @@ def explain(
     audience: Annotated[
         Literal["customer", "analyst"], typer.Option(help="Of --in-words: a customer is told nobody else's id.")
     ] = "customer",
+    tone: Annotated[
+        str | None,
+        typer.Option(help="Of --in-words: the run's language model words the sentences so, e.g. `like a bookseller`."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One object on stdout.")] = False,
 ) -> None:
     """Why an item: the graph's paths from what a user liked to it, and each liked item's share of the model's score.
@@ -168,7 +172,16 @@ def explain(
     if not in_words:
         tables.finish(result, as_json, explanation)
         return
-    words = result.in_words(language, audience)
+    wording = {}
+    if tone is not None:
+        from modalweave.config import load_config
+        from modalweave.progress import Stages
+        from modalweave.stages.wording import worded
+
+        if path is None:
+            raise typer.BadParameter("--tone needs the run's config file: its language_model words the sentences")
+        wording = worded(load_config(path), language, tone, Stages(quiet=as_json))
+    words = result.in_words(language, audience, wording=wording)
     tables.finish({**result.to_json(), "in_words": words}, as_json, lambda _: in_words_of(result, words))
 
 

@@ -114,6 +114,10 @@ def score(
         Literal["en", "zh"] | None,
         typer.Option(help="Add a column `reason`: why the item, in words for the customer, from the run's graph."),
     ] = None,
+    tone: Annotated[
+        str | None,
+        typer.Option(help="Of --reasons: the run's language model words the sentences so, e.g. `like a bookseller`."),
+    ] = None,
     engine: EngineOption = "local",
     address: AddressOption = None,
     workers: WorkersOption = None,
@@ -128,6 +132,8 @@ def score(
 
     Under restrictions a list is the exact best of what is left.
     """
+    if tone is not None and reasons is None:
+        raise typer.BadParameter("--tone is of --reasons; name their language, too")
     from modalweave.cli import tables
     from modalweave.progress import Stages
     from modalweave.stages import score as scoring
@@ -164,6 +170,7 @@ def score(
             restrictions=restrictions,
             by=by,
             reasons=reasons,
+            tone=tone,
             new_items=new_items,
             histories=None if histories is None else read_histories(histories),
             strict=strict,

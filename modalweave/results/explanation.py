@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
+from types import MappingProxyType
 
 from pydantic import JsonValue
 
 from graph.views.paths import PathNode
 from modalweave.results.record import OPTIONAL, JsonObject, Record
-from modalweave.results.words import Audience, Language, paragraph
+from modalweave.results.words import Audience, Language, Wording, paragraph
 
 
 @dataclass(frozen=True)
@@ -99,14 +100,22 @@ class Explanation(Record):
         """The paths in plain words."""
         return tuple(path.sentence for path in self.paths)
 
-    def in_words(self, language: Language = "en", audience: Audience = "customer", *, most: int = 3) -> str:
+    def in_words(
+        self,
+        language: Language = "en",
+        audience: Audience = "customer",
+        *,
+        most: int = 3,
+        wording: Wording = MappingProxyType({}),
+    ) -> str:
         """The best reasons as a short paragraph, for a `customer` (no other person's id) or an `analyst`.
 
             run.explain("u7", "42").in_words("zh")
 
         Without a model and without a word from the catalogue but titles and names. Empty where no path leads there.
+        `wording` are a customer's sentences in another tone (`modalweave.explore.rewording`).
         """
-        return paragraph(self.paths, language, audience, most)
+        return paragraph(self.paths, language, audience, most, wording)
 
     def to_json(self) -> dict[str, JsonValue]:
         """As `modalweave explain --json` prints it: a drawing's facts stand beside the others."""

@@ -4,6 +4,7 @@ Templates alone: what a sentence says is what its path holds. Titles and names a
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from common.text import one_line, printable
@@ -37,23 +38,44 @@ class Reason(Protocol):
         """Of `entity`."""
 
 
-def paragraph(reasons: Sequence[Reason], language: Language, audience: Audience, most: int) -> str:
+Wording = Mapping[str, str]
+"""Sentences by the names that `customer_sentences` gives them, in place of its own."""
+
+
+def paragraph(
+    reasons: Sequence[Reason],
+    language: Language,
+    audience: Audience,
+    most: int,
+    wording: Wording = MappingProxyType({}),
+) -> str:
     """The first reasons that say something new, as sentences in a row."""
-    said = list(dict.fromkeys(_worth_saying(reasons, language, audience)))[:most]
+    said = list(dict.fromkeys(_worth_saying(reasons, language, audience, wording)))[:most]
     return ("" if language == "zh" else " ").join(said)
 
 
-def sentence(reason: Reason, language: Language, audience: Audience) -> str:
+def customer_sentences(language: Language) -> dict[str, str]:
+    """Name -> what a customer is told, with `{history}`, `{between}`, `{relation}` and `{other}` for names."""
+    plain = {_name(kind, modality): text for (kind, modality), text in _SENTENCES[language, "customer"].items()}
+    return plain | {f"entity {form}": text for form, text in _ENTITY[language, "customer"].items()}
+
+
+def sentence(reason: Reason, language: Language, audience: Audience, wording: Wording = MappingProxyType({})) -> str:
     """One path in words: titles, and ids of other people for an `analyst` only."""
     _, history, *between, item = (_shown(node) for node in reason.nodes)
     values = {"history": history, "item": item, "between": between[0], "user": _shown(reason.nodes[0])}
     if reason.kind == "entity" and reason.relations is not None:
-        return _related(reason.relations, values, language, audience)
-    template = _SENTENCES[language, audience][reason.kind, reason.modality if reason.kind != "user" else None]
-    return template.format(**values)
+        return _related(reason.relations, values, language, audience, wording)
+    modality = reason.modality if reason.kind != "user" else None
+    own = wording.get(_name(reason.kind, modality)) if audience == "customer" else None
+    return (own or _SENTENCES[language, audience][reason.kind, modality]).format(**values)
 
 
-def _worth_saying(reasons: Sequence[Reason], language: Language, audience: Audience) -> Iterator[str]:
+def _name(kind: str, modality: str | None) -> str:
+    return f"{kind} {modality}" if modality else kind
+
+
+def _worth_saying(reasons: Sequence[Reason], language: Language, audience: Audience, wording: Wording) -> Iterator[str]:
     """One of each kind first: a second picture that is alike tells less than another kind of reason."""
     later = []
     kinds: set[tuple[str, str | None]] = set()
@@ -63,15 +85,18 @@ def _worth_saying(reasons: Sequence[Reason], language: Language, audience: Audie
             later.append(reason)
             continue
         kinds.add(kind)
-        yield sentence(reason, language, audience)
+        yield sentence(reason, language, audience, wording)
     for reason in later:
-        yield sentence(reason, language, audience)
+        yield sentence(reason, language, audience, wording)
 
 
-def _related(relations: tuple[str, str], values: Mapping[str, str], language: Language, audience: Audience) -> str:
+def _related(
+    relations: tuple[str, str], values: Mapping[str, str], language: Language, audience: Audience, wording: Wording
+) -> str:
     first, second = (_RELATIONS[language](relation) for relation in relations)
     form = "apart" if first != second else "verb" if language == "en" and _is_verb(second) else "noun"
-    return _ENTITY[language, audience][form].format(**values, relation=second, other=first)
+    own = wording.get(f"entity {form}") if audience == "customer" else None
+    return (own or _ENTITY[language, audience][form]).format(**values, relation=second, other=first)
 
 
 def _is_verb(relation: str) -> bool:

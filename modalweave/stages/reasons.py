@@ -9,15 +9,20 @@ from gnn.bundle.bundle import load_bundle
 from graph.views.paths import PathNode, path_node
 from modalweave.config import RunConfig
 from modalweave.progress import Stages
-from modalweave.results.words import POPULAR, Language, paragraph
+from modalweave.results.words import POPULAR, Language, Wording, paragraph
 from modalweave.stages.inputs import read_graph, read_titles
+from modalweave.stages.wording import worded
 from modalweave.stores import connect
 from scoring.reasons import Path as Way
 from scoring.reasons import Reasons, grounds
 
 
-def reasons(config: RunConfig, bundle: Path, language: Language, stages: Stages) -> Reasons:
-    """What says why an item is in a list, from the run's graph; a customer reads it, so nobody's id is in it."""
+def reasons(config: RunConfig, bundle: Path, language: Language, stages: Stages, *, tone: str | None = None) -> Reasons:
+    """What says why an item is in a list, from the run's graph; a customer reads it, so nobody's id is in it.
+
+    With a `tone` the run's language model has worded the sentences (`modalweave.stages.wording`).
+    """
+    wording = worded(config, language, tone, stages) if tone is not None else {}
     loaded, data = load_bundle(bundle), read_graph(config, stages)
     names: dict[str, str | None] = {}
     with connect(config.store_address, config, read_only=True) as store:
@@ -31,7 +36,8 @@ def reasons(config: RunConfig, bundle: Path, language: Language, stages: Stages)
             titles=read_titles(config, loaded.item_ids),
             entities=[names.get(entity) for entity in data["Entity"].ids],
         )
-    return Reasons(found, partial(in_words, language), POPULAR[language], language)
+    name = language if tone is None else f"{language} {sorted(wording.items())}"
+    return Reasons(found, partial(in_words, language, wording), POPULAR[language], name)
 
 
 class _Reason(NamedTuple):
@@ -43,9 +49,9 @@ class _Reason(NamedTuple):
     relations: tuple[str, str] | None
 
 
-def in_words(language: Language, ways: Sequence[Way]) -> str:
+def in_words(language: Language, wording: Wording, ways: Sequence[Way]) -> str:
     """A short paragraph for a customer."""
-    return paragraph([_reason(way) for way in ways], language, "customer", len(ways))
+    return paragraph([_reason(way) for way in ways], language, "customer", len(ways), wording)
 
 
 def _reason(way: Way) -> _Reason:

@@ -56,6 +56,7 @@ def score(
     new_items: Path | None = None,
     by: Modality | Literal["model"] = "model",
     reasons: Language | None = None,
+    tone: str | None = None,
     strict: bool = False,
     write_back: str | None = None,
     fresh: bool = False,
@@ -65,7 +66,8 @@ def score(
 
     Users named whom the model does not know are served what is popular and told; `strict` refuses them.
     `new_items` is a dataset folder with items that came after training: lists hold those, too. `by` is what
-    `diversity` tells items apart by. `reasons` adds a column with one in that language for each link.
+    `diversity` tells items apart by. `reasons` adds a column with one in that language for each link, in a
+    `tone` that the run's language model words.
     `fresh` starts over where the folder holds another job's parts, as a run's own `scores/` does after training.
     Raises `scoring.errors.Stopped` after the part in which `stop` said yes.
     """
@@ -85,7 +87,7 @@ def score(
         vectors = _vectors(config_of(bundle, f"the vectors of {by}"), folder, by, stages)
     why = None
     if reasons is not None:
-        why = reasons_of(config_of(bundle, "its links, which the reasons are"), folder, reasons, stages)
+        why = reasons_of(config_of(bundle, "its links, which the reasons are"), folder, reasons, stages, tone=tone)
     with stages.stage("score", "Scoring") as report:
         manifest = run_job(
             folder,
