@@ -15,7 +15,7 @@ import modalweave
 from common.text import one_line
 from graph.errors import StoreMissing
 from modalweave.errors import EXPECTED, told
-from modalweave.serve import api, login, pages
+from modalweave.serve import api, login, pages, query_pages
 from modalweave.serve.explorer import Explorer, NotReady
 from modalweave.serve.guard import Access, Guard
 from modalweave.serve.queries import NotThere
@@ -38,6 +38,7 @@ def make_app(explorer: Explorer, access: Access) -> ASGIApp:
     shown = Pages(explorer)
     app.include_router(api.routes(explorer))
     app.include_router(pages.routes(explorer, shown))
+    app.include_router(query_pages.routes(explorer, shown))
     app.include_router(login.routes(shown, access))
     app.mount("/static", _Kept(directory=_STATIC))
     for kind in (*EXPECTED, RequestValidationError, HTTPException):

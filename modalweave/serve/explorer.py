@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from encoders.chat import Chat
 from graph.schema import GraphSchema
 from graph.store import GraphStore, without_password
 from graph.views.result_graph import result_graph
@@ -148,6 +149,24 @@ class Explorer:
 
         with self.store() as store:
             return by_meaning(store, self.config, modality, {_GIVEN_AS[modality]: str(file)}, k)
+
+    @property
+    def asks(self) -> str | None:
+        """Where questions in plain words go; None without a language model."""
+        model = self.config.language_model if self.config is not None else None
+        return None if model is None else Chat(model).sends_to
+
+    def ask(self, question: str, *, timeout: float) -> str:
+        """The read-only query that the language model makes of a question; it has been run once.
+
+        Raises `RunError` where none came back, `EncoderError` where the model gives no answer.
+        """
+        from modalweave.explore.questions import ask
+
+        if self.config is None or self.config.language_model is None:
+            raise RunError("questions need a model; give language_model: {address: http://127.0.0.1:8000/v1, model: X}")
+        with self.store() as store:
+            return ask(store, Chat(self.config.language_model), question, limit=1, timeout=timeout).query
 
     def around(self, label: str, identifier: str, types: list[str], limit: int) -> GraphAnswer:
         """A node and what it is linked to."""

@@ -106,27 +106,6 @@ def routes(explorer: Explorer, pages: Pages) -> APIRouter:
         )
         return pages.show(request, "graph.html", found=found, start=start, types=type or [], source=source)
 
-    @site.get("/cypher")
-    def cypher(
-        request: Request,
-        query: Annotated[str, Query(max_length=20_000)] = "",
-        name: Annotated[str, Query(max_length=100)] = "",
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-        view: Literal["table", "graph", "pictures"] = "table",
-    ) -> Response:
-        return pages.cypher(request, query=query, name=name, limit=limit, view=view)
-
-    @site.get("/cypher/rows")
-    def rows(
-        request: Request,
-        query: Annotated[str, Query(min_length=1, max_length=20_000)],
-        format: Literal["csv", "json", "parquet"],
-        limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
-    ) -> Response:
-        content, kind = explorer.download(query, pages.parameters(request), format, limit=limit)
-        headers = {"Content-Disposition": f'attachment; filename="rows.{format}"'}
-        return Response(content, media_type=kind, headers=headers)
-
     @site.get("/runs")
     def runs(request: Request) -> Response:
         return pages.show(request, "runs.html", found=explorer.products(), metrics=explorer.metrics())

@@ -80,12 +80,17 @@ class Pages:
         if not secrets.compare_digest(given.encode(), self._seal.encode()):
             raise RunError("the form is of an earlier start of the server, or of another site; load the page again")
 
-    def cypher(self, request: Request, *, query: str, name: str, limit: int, view: str) -> HTMLResponse:
-        """The query's rows, or why there are none: a mistake is answered beside the query, which stays."""
+    def cypher(
+        self, request: Request, *, query: str, name: str, limit: int, view: str, asked: str = "", reason: str = ""
+    ) -> HTMLResponse:
+        """The query's rows, or why there are none: a mistake is answered beside the query, which stays.
+
+        `asked` is the question in plain words that the query was made of, `reason` why none was.
+        """
         recipe = COOKBOOK.get(name)
         text = query or (recipe.cypher.strip() if recipe is not None else "")
         given = self.parameters(request)
-        values: dict[str, Any] = {"rows": None, "drawing": None, "items": None, "reason": None, "titles": {}}
+        values: dict[str, Any] = {"rows": None, "drawing": None, "items": None, "reason": reason, "titles": {}}
         missing = (
             [key for key, default in recipe.parameters.items() if default is None and key not in given]
             if recipe
@@ -102,6 +107,7 @@ class Pages:
             "cypher.html",
             status=400 if values["reason"] else 200,
             query=text,
+            asked=asked,
             name=name,
             limit=limit,
             view=view,

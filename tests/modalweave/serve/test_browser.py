@@ -5,6 +5,8 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +14,12 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
+import modalweave as mw
+from encoders.chat import LanguageModelConfig
 from modalweave.serve.app import make_app
 from modalweave.serve.explorer import Explorer
 from modalweave.serve.guard import Access
+from tests.chat_server import ChatServer
 
 REQUIRED = "MODALWEAVE_REQUIRE_BROWSER"
 PAGES = {
@@ -38,7 +43,14 @@ PAGES = {
 @pytest.fixture(scope="module")
 def address(explorer: Explorer) -> Iterator[str]:
     """Where the explorer is served."""
-    server = uvicorn.Server(uvicorn.Config(make_app(explorer, Access()), port=0, log_level="warning", lifespan="off"))
+    with served(explorer, Access()) as address:
+        yield address
+
+
+@contextmanager
+def served(explorer: Explorer, access: Access) -> Iterator[str]:
+    """An address on this machine."""
+    server = uvicorn.Server(uvicorn.Config(make_app(explorer, access), port=0, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -164,3 +176,42 @@ def test_a_sound_plays(browser: Browser, address: str) -> None:
     )
     assert seconds > 0.5 and wrong == []
     page.context.close()
+
+
+def test_a_picture_of_ones_own_is_searched_by(browser: Browser, address: str, run: mw.Run) -> None:
+    page, wrong = opened(browser)
+    page.goto(f"{address}/search?by=image")
+    picture = next(Path(run.config.source.path).rglob("*.png"))
+    page.locator("input[type=file]").set_input_files(picture)
+    page.locator("form.upload button").click()
+    expect(page.locator("#items")).to_be_visible()
+    assert page.locator(".card").count() > 0 and wrong == []
+    page.context.close()
+
+
+def test_a_token_is_given_in_a_form(browser: Browser, explorer: Explorer) -> None:
+    with served(explorer, Access(token="let-me-in-please-1234")) as address:
+        page, _ = opened(browser)
+        page.goto(f"{address}/runs")
+        page.locator("input[name=token]").fill("let-me-in-please-1234")
+        page.locator("form.login button").click()
+        page.wait_for_url("**/runs")
+        page.context.close()
+
+
+def test_a_question_in_plain_words_is_asked_in_a_form(browser: Browser, run: mw.Run) -> None:
+    model = ChatServer(lambda asked: {"cypher": "MATCH (i:Item) RETURN i.id AS item ORDER BY item LIMIT 3"})
+    settings = LanguageModelConfig.model_validate(model.config)
+    explorer = Explorer(run.config.store_address, config=run.config.model_copy(update={"language_model": settings}))
+    with served(explorer, Access()) as address:
+        page, wrong = opened(browser, viewport={"width": 390, "height": 900})
+        page.goto(f"{address}/cypher")
+        page.locator("input[name=question]").fill("Which items are there?")
+        page.locator("form.ask button").click()
+        page.wait_for_url("**query=**")
+        assert page.locator("tbody tr").count() == 3 and wrong == []
+        found = Axe().run(page)
+        assert not found.response["violations"], found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.context.close()
+    explorer.close()
