@@ -13,7 +13,7 @@ import numpy as np
 
 from common.text import one_line
 from encoders.audio import WindowPreparer
-from encoders.chat import Chat, Message
+from encoders.chat import Chat, Message, Reply
 from encoders.errors import DecodeError, EncoderError, RequestRefused
 from encoders.image import ImagePreparer
 from encoders.message import SOUND_RATE, Part, picture_part, sound_part, text_part
@@ -133,7 +133,7 @@ class _Asker:
             wait([same])
         kept = self._cache.get(question.key)
         if kept is not None:
-            read = _read(question.task, kept.text, False, question.record)
+            read = _read(question.task, Reply(kept.text), question.record)
             return Answered(question, *read, kept.created, True)
         if self._failure is not None:  # nothing more is sent once one has failed for good
             raise self._failure
@@ -158,7 +158,7 @@ class _Asker:
         messages = [Message("system", _instructions(task, self._chat)), Message("user", content)]
         reply = self._chat.ask(messages, task.schema)
         self._heard = True
-        read = _read(task, reply.text, reply.cut, question.record)
+        read = _read(task, reply, question.record)
         tokens = np.array([reply.tokens_in, reply.tokens_out])
         if read.problems:
             said = f"This does not fit: {one_line('; '.join(read.problems))}. Reply once more, with JSON that does."
@@ -166,12 +166,11 @@ class _Asker:
                 [*messages, Message("assistant", reply.text[:_LONGEST_REPLY] or "{}"), Message("user", said)],
                 task.schema,
             )
-            second = _read(task, again.text, again.cut, question.record)
+            second = _read(task, again, question.record)
             tokens += [again.tokens_in, again.tokens_out]
             if len(second.problems) <= len(read.problems) or not read.findings:
                 reply, read = again, second
-        text = "" if reply.cut else reply.text[:_LONGEST_REPLY]
-        kept = KeptReply(text, today(), int(tokens[0]), int(tokens[1]), time.monotonic() - started)
+        kept = KeptReply(_whole(reply), today(), int(tokens[0]), int(tokens[1]), time.monotonic() - started)
         self._cache.put(question.key, task.name, kept)
         return Answered(question, *read, kept.created, False, kept.tokens_in, kept.tokens_out)
 
@@ -191,7 +190,11 @@ def _instructions(task: Task, chat: Chat) -> str:
     return f"{task.instructions}\nReply with one JSON object of this JSON Schema: {json.dumps(task.schema)}"
 
 
-def _read(task: Task, text: str, cut: bool, record: ItemRecord) -> Read:
-    if cut or not text.strip():
-        return Read((), ("no whole reply came within language_model.max_tokens",))
-    return task.read(text, record)
+def _read(task: Task, reply: Reply, record: ItemRecord) -> Read:
+    text = _whole(reply)
+    return task.read(text, record) if text else Read((), ("no whole reply came within language_model.max_tokens",))
+
+
+def _whole(reply: Reply) -> str:
+    """What is read, and kept to be read again; nothing of a reply that was cut or never ends."""
+    return "" if reply.cut or len(reply.text) > _LONGEST_REPLY else reply.text.strip()

@@ -46,12 +46,6 @@ class RelationConfig(BaseModel, extra="forbid"):
     synonyms: dict[Name, Name] = Field(default_factory=dict)
     """Spellings that mean another: `{trainers: sneakers}`."""
 
-    @model_validator(mode="after")
-    def _is_no_item(self) -> "RelationConfig":
-        if self.type == ITEM_TYPE:
-            raise ValueError(f"type {ITEM_TYPE!r} would lead to items of the catalogue; give another")
-        return self
-
 
 class CaptionsConfig(BaseModel, extra="forbid"):
     """A text for items that have none, or hardly any."""
@@ -94,8 +88,11 @@ class TriplesConfig(BaseModel, extra="forbid"):
 
     @model_validator(mode="after")
     def _has_some(self) -> "TriplesConfig":
-        if not self.schema_of():
+        relations = self.schema_of()
+        if not relations:
             raise ValueError("names no relation; give `ready`, `relations` or both")
+        if any((relation.type or name) == ITEM_TYPE for name, relation in relations.items()):
+            raise ValueError(f"type {ITEM_TYPE!r} would lead to items of the catalogue; give another")
         return self
 
     def schema_of(self) -> dict[str, RelationConfig]:

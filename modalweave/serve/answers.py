@@ -45,6 +45,8 @@ class Medium(BaseModel):
     role: str | None = None
     uri: str | None = None
     content: str | None = None
+    model: str | None = None
+    """The language model that wrote it; None for what the catalogue has."""
     facts: dict[str, JsonValue] = Field(default_factory=dict)
     """`width`, `height`, `duration` (seconds), `sample_rate`, `lang`."""
 
@@ -56,6 +58,10 @@ class Fact(BaseModel):
     id: str
     name: str | None = None
     type: str | None = None
+    model: str | None = None
+    """The language model that found it; None for what the catalogue says."""
+    evidence: str | None = None
+    """What that was read from: words of the item, or a picture's id."""
 
 
 class Choice(Card):

@@ -13,7 +13,8 @@ _ITEM: LiteralString = "MATCH (i:Item) WHERE i.id = $item RETURN i"
 _MEDIA: Mapping[str, LiteralString] = {
     "text": """
 MATCH (i:Item)-[h:HAS_TEXT]->(m:Text) WHERE i.id = $item
-RETURN m.id AS id, h.role AS role, h.position AS position, m.uri AS uri, m.content AS content, m.lang AS lang""",
+RETURN m.id AS id, h.role AS role, h.position AS position, m.uri AS uri, m.content AS content, m.lang AS lang,
+m.model AS model""",
     "image": """
 MATCH (i:Item)-[h:HAS_IMAGE]->(m:Image) WHERE i.id = $item
 RETURN m.id AS id, h.role AS role, h.position AS position, m.uri AS uri, m.width AS width, m.height AS height""",
@@ -24,7 +25,8 @@ m.sample_rate AS sample_rate""",
 }
 _FACTS: LiteralString = """
 MATCH (i:Item)-[r:RELATED]->(e:Entity) WHERE i.id = $item
-RETURN r.relation AS relation, e.id AS id, e.name AS name, e.type AS type ORDER BY relation, id LIMIT $limit"""
+RETURN r.relation AS relation, e.id AS id, e.name AS name, e.type AS type, r.model AS model, r.evidence AS evidence
+ORDER BY relation, id LIMIT $limit"""
 _CHOOSERS: LiteralString = """
 MATCH (u:User)-[r:INTERACTED]->(i:Item) WHERE i.id = $item
 RETURN u.id AS id, r.weight AS weight, r.timestamp AS timestamp, r.split AS split"""
@@ -92,7 +94,7 @@ def _placed(known: Mapping[str, Card], pairs: Sequence[tuple[str, float]]) -> li
 def _media(store: GraphStore, modality: str, item: str) -> Iterator[Medium]:
     rows: list[dict[str, Any]] = store.query(_MEDIA[modality], {"item": item}, limit=MOST_SHOWN).to_pylist()
     for row in sorted(rows, key=lambda row: (row["position"] is None, row["position"] or 0, row["id"])):
-        named = {name: row.pop(name, None) for name in ("id", "role", "uri", "content", "position")}
+        named = {name: row.pop(name, None) for name in ("id", "role", "uri", "content", "position", "model")}
         del named["position"]
         yield Medium(
             modality=modality, **named, facts={name: value for name, value in row.items() if value is not None}

@@ -184,6 +184,7 @@ def test_a_ready_schema_is_changed_by_name() -> None:
         ({}, "names no relation"),
         ({"ready": "cars"}, "film"),
         ({"relations": {"a": {"meaning": "b", "type": "Item"}}}, "lead to items"),
+        ({"relations": {"Item": {"meaning": "b"}}}, "lead to items"),
         ({"relations": {"a\nb": {"meaning": "b"}}}, "no name"),
     ],
 )

@@ -12,6 +12,8 @@ import polars as pl
 import pytest
 import yaml
 
+from modalweave.config import load_config
+from modalweave.serve.explorer import Explorer
 from tests.chat_server import Asked, ChatServer
 from tests.modalweave.conftest import Outcome
 from tests.neo4j_server import Server
@@ -111,6 +113,15 @@ def test_from_the_plan_to_the_graph(shop: Path, server: ChatServer, modalweave: 
     assert {row["text"] for row in rows(modalweave, "generated-texts", shop)} >= {"Lamp 10 in short"}
     trained = modalweave("train", shop)
     assert trained.code == 0, trained.err
+
+
+def test_the_explorer_tells_a_models_words_from_the_catalogues(shop: Path, modalweave: Run) -> None:
+    assert modalweave("build", shop).code == 0
+    explorer = Explorer(load_config(shop).store_address)
+    found = explorer.item("i1")
+    explorer.close()
+    assert [(fact.name, fact.model, fact.evidence) for fact in found.facts] == [("bedroom", "scripted-1", "bedroom")]
+    assert {medium.role: medium.model for medium in found.media} == {"main": None, "summary": "scripted-1"}
 
 
 def test_the_page_shows_items_beside_what_was_written_and_escapes_both(
