@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from etl.enrichment.config import EnrichmentConfig
 from etl.enrichment.entities import Entity, Value, entities_of
 from etl.enrichment.records import item_records
 from etl.enrichment.replies import ReplyCache
-from etl.enrichment.tasks import tasks_of
+from etl.enrichment.tasks import Finding, tasks_of
 from etl.errors import SourceError
 from etl.tables import MEDIA, PROVENANCE, QUARANTINE, TRIPLES, Tables
 from graph.schema import GENERATED
@@ -110,28 +110,30 @@ def enrich(
     entities. Raises `EncoderError` where the server gives no answer; what came is kept.
     """
     check_enrichment(tables, config)
-    answers = _answers(tables, config, chat, cache, reader, progress)
-    facts = [answer for answer in answers if answer.question.task.writes_facts]
-    texts = [answer for answer in answers if not answer.question.task.writes_facts]
-    values = [(finding.kind, finding.value) for answer in facts for finding in answer.findings]
+    tally = _Tally(chat.model)
+    texts: list[_Written] = []
+    facts: list[_Written] = []
+    problems: list[dict[str, str]] = []
+    for answer in _answers(tables, config, chat, cache, reader, progress):  # as they come: nothing else is kept of them
+        tally.add(answer)
+        item, task = answer.question.record.item_id, answer.question.task
+        problems += [{"item_id": item, "reason": f"enrich.{task.name}: {problem}"} for problem in answer.problems]
+        written = [_Written(item, finding, task.hash, answer.created) for finding in answer.findings]
+        (facts if task.writes_facts else texts).extend(written)
     triples = config.triples
     entities: dict[Value, Entity] = {}
-    if triples is not None and values:
+    if triples is not None and facts:
+        values = [(fact.finding.kind, fact.finding.value) for fact in facts]
         merging = encoder if triples.same_over is not None else None
         relations = triples.schema_of()
         entities = entities_of(values, relations, tables, known=known, encoder=merging, same_over=triples.same_over)
-    problems = [
-        {"item_id": answer.question.record.item_id, "reason": f"enrich.{answer.question.task.name}: {problem}"}
-        for answer in answers
-        for problem in answer.problems
-    ]
     enriched = replace(
         tables,
-        media=_added(tables.media, MEDIA, _texts(texts, config, chat)),
-        triples=_added(tables.triples, TRIPLES, _triples(facts, entities, chat)),
+        media=_added(tables.media, MEDIA, _texts(texts, config.language, chat.model)),
+        triples=_added(tables.triples, TRIPLES, _triples(facts, entities, chat.model)),
         rejected=pa.concat_tables([tables.rejected, pa.Table.from_pylist(problems, QUARANTINE)]),
     )
-    return Enriched(enriched, _report(answers, chat))
+    return Enriched(enriched, tally.report())
 
 
 def try_out(
@@ -142,12 +144,18 @@ def try_out(
     reader: MediaReader,
     *,
     items: Collection[str] | None = None,
+    most: int = 0,
     progress: Progress | None = None,
 ) -> tuple[list[Answered], EnrichmentReport]:
-    """The answers for some items, or all, kept in the cache and not put into any table."""
+    """Ask about some items, or all, for the cache and no table; the first `most` answers."""
     check_enrichment(tables, config)
-    answers = _answers(tables, config, chat, cache, reader, progress, items)
-    return answers, _report(answers, chat)
+    tally = _Tally(chat.model)
+    shown: list[Answered] = []
+    for answer in _answers(tables, config, chat, cache, reader, progress, items):
+        tally.add(answer)
+        if len(shown) < most:
+            shown.append(answer)
+    return shown, tally.report()
 
 
 def estimates(
@@ -191,10 +199,10 @@ def _answers(
     reader: MediaReader,
     progress: Progress | None,
     items: Collection[str] | None = None,
-) -> list[Answered]:
+) -> Iterator[Answered]:
     asked = _questions(tables, config, chat, reader, items)
     total = len(tables.items or ()) if items is None else len(items)
-    return list(ask_all(_each_item(asked, total, progress), chat, cache, config, reader))
+    return ask_all(_each_item(asked, total, progress), chat, cache, config, reader)
 
 
 def _questions(
@@ -213,43 +221,49 @@ def _each_item(asked: Iterable[Question], total: int, progress: Progress | None)
         progress(total, total)
 
 
-def _texts(answers: Sequence[Answered], config: EnrichmentConfig, chat: Chat) -> list[dict[str, str]]:
+class _Written(NamedTuple):
+    """One finding, of an item."""
+
+    item: str
+    finding: Finding
+    prompt: str
+    created: str
+
+    def provenance(self, model: str) -> dict[str, str]:
+        values = (GENERATED, model, self.prompt, self.created, self.finding.evidence)
+        return dict(zip(PROVENANCE.names, values, strict=True))
+
+
+def _texts(texts: Sequence[_Written], language: str, model: str) -> list[dict[str, str]]:
     return [
         {
-            "item_id": answer.question.record.item_id,
+            "item_id": text.item,
             "modality": "text",
-            "content": finding.value,
-            "role": finding.kind,
-            "lang": config.language,
-            **_provenance(answer, chat, finding.evidence),
+            "content": text.finding.value,
+            "role": text.finding.kind,
+            "lang": language,
+            **text.provenance(model),
         }
-        for answer in answers
-        for finding in answer.findings
+        for text in texts
     ]
 
 
-def _triples(answers: Sequence[Answered], entities: dict[Value, Entity], chat: Chat) -> list[dict[str, str | None]]:
+def _triples(facts: Sequence[_Written], entities: Mapping[Value, Entity], model: str) -> list[dict[str, str | None]]:
     found: dict[tuple[str, str, str], dict[str, str | None]] = {}
-    for answer in answers:
-        for finding in answer.findings:
-            entity, head = entities[finding.kind, finding.value], answer.question.record.item_id
-            row = {
-                "head_id": head,
-                "relation": finding.kind,
-                "tail_id": entity.id,
-                "head_type": None,
-                "tail_type": entity.type or None,
-                "tail_name": entity.name,
-                **_provenance(answer, chat, finding.evidence),
-            }
-            found.setdefault((head, finding.kind, entity.id), row)
+    for fact in facts:
+        relation = fact.finding.kind
+        entity = entities[relation, fact.finding.value]
+        row = {
+            "head_id": fact.item,
+            "relation": relation,
+            "tail_id": entity.id,
+            "head_type": None,
+            "tail_type": entity.type or None,
+            "tail_name": entity.name,
+            **fact.provenance(model),
+        }
+        found.setdefault((fact.item, relation, entity.id), row)
     return list(found.values())
-
-
-def _provenance(answer: Answered, chat: Chat, evidence: str) -> dict[str, str]:
-    prompt = answer.question.task.hash
-    values = (GENERATED, chat.model, prompt, answer.created, evidence)
-    return dict(zip(PROVENANCE.names, values, strict=True))
 
 
 def _added(table: pa.Table | None, schema: pa.Schema, rows: Sequence[object]) -> pa.Table | None:
@@ -263,17 +277,21 @@ def _added(table: pa.Table | None, schema: pa.Schema, rows: Sequence[object]) ->
     )
 
 
-def _report(answers: Sequence[Answered], chat: Chat) -> EnrichmentReport:
-    written = Counter(finding.kind for answer in answers for finding in answer.findings)
-    return EnrichmentReport(
-        model=chat.model,
-        asked=len(answers),
-        kept=sum(answer.kept for answer in answers),
-        written=dict(sorted(written.items())),
-        left_out=sum(len(answer.problems) for answer in answers),
-        tokens_in=sum(answer.tokens_in for answer in answers),
-        tokens_out=sum(answer.tokens_out for answer in answers),
-    )
+class _Tally:
+    """Counts answers."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._written: Counter[str] = Counter()
+        self._sums: Counter[str] = Counter()
+
+    def add(self, answer: Answered) -> None:
+        self._written.update(finding.kind for finding in answer.findings)
+        sums = {"asked": 1, "kept": int(answer.kept), "left_out": len(answer.problems)}
+        self._sums.update({**sums, "tokens_in": answer.tokens_in, "tokens_out": answer.tokens_out})
+
+    def report(self) -> EnrichmentReport:
+        return EnrichmentReport(self._model, written=dict(sorted(self._written.items())), **self._sums)
 
 
 def _tokens(question: Question, config: EnrichmentConfig) -> int:

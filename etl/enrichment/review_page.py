@@ -13,6 +13,7 @@ from encoders.image import ImagePreparer
 from encoders.pool import Decoder
 from encoders.reading import MediaReader
 from etl.enrichment.asking import Answered
+from etl.enrichment.enrichment import EnrichmentReport
 from etl.enrichment.records import ItemRecord
 
 _PIXELS = 240
@@ -20,20 +21,19 @@ _CHARACTERS = 1200
 """Of an item's texts that are shown."""
 
 
-def review_page(answers: Sequence[Answered], reader: MediaReader, *, title: str, most: int) -> str:
-    """The document; at most `most` items, in the order of the answers. Every text in it is escaped."""
+def review_page(
+    answers: Sequence[Answered], report: EnrichmentReport, reader: MediaReader, *, title: str, most: int
+) -> str:
+    """The document; at most `most` items, in the order of the first answers. Every text in it is escaped."""
     decoder = Decoder(ImagePreparer(_PIXELS, "pad"), reader.limits)
     try:
         items = [list(of_item) for _, of_item in groupby(answers, lambda answer: answer.question.record.item_id)]
         sections = [_item(of_item, reader, decoder) for of_item in items[:most]]
     finally:
         decoder.close()
-    more = f" The first {most:,} of {len(items):,} items are shown." if len(items) > most else ""
-    written = sum(len(answer.findings) for answer in answers)
-    left = sum(bool(answer.problems) for answer in answers)
     lead = (
-        f"{written:,} texts and facts of {len(items):,} items; of {len(answers):,} replies {left:,} did not fit, "
-        f"whole or in part.{more}"
+        f"{report.texts:,} texts and {report.facts:,} facts in {report.asked:,} replies; {report.left_out:,} replies, "
+        f"or parts of them, did not fit. {len(sections):,} items are shown."
     )
     return render(title, [Paragraph(lead), *sections])
 

@@ -71,14 +71,15 @@ def enrich_run(
             price = asking.chat.config.price
             tasks = tuple(TaskEstimate(**vars(estimate)) for estimate in found)
             return EnrichPlan(sends_to=asking.chat.sends_to, tasks=tasks, currency=price.currency if price else None)
-        with stages.stage("enrich", "Asking the language model") as report:
-            answers, written = try_out(tables, config.enrich, *asking.parts, items=items, progress=report)
         shown = page or (Workspace(config.workspace).enrichment_page if limit is not None else None)
+        most = _MOST_SHOWN * len(tasks_of(config.enrich)) if shown is not None else 0
+        with stages.stage("enrich", "Asking the language model") as report:
+            answers, written = try_out(tables, config.enrich, *asking.parts, items=items, most=most, progress=report)
         if shown is not None:
             from etl.enrichment.review_page import review_page
 
             title = f"What {written.model} wrote: {config.name}"
-            write_text(shown, review_page(answers, asking.reader, title=title, most=_MOST_SHOWN))
+            write_text(shown, review_page(answers, written, asking.reader, title=title, most=_MOST_SHOWN))
     return EnrichResult(
         model=written.model,
         asked=written.asked,
