@@ -99,6 +99,10 @@ class Chat:
         """The model as provenance names it."""
         return f"{self.config.model} {self.config.revision}" if self.config.revision else self.config.model
 
+    def check(self) -> None:
+        """Raise `EncoderError` where the key is not set or no server listens. Nothing is sent."""
+        self._server.check()
+
     def ask(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> Reply:
         """The reply to a conversation, wanted as JSON of a schema; what it says is not checked here.
 

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import socket
 import threading
 import time
 from datetime import UTC, datetime
@@ -122,6 +123,16 @@ class Server:
         """Where requests go, as a person reads it."""
         key = f"the key in {self._key}" if self._key else "no key"
         return f"{self.address} (model {self._config.model}, with {key})"
+
+    def check(self, seconds: float = 3.0) -> None:
+        """Raise `EncoderError` where the key is not set or nothing listens there. Nothing is sent."""
+        self._read_key()
+        parts = urlsplit(self.address)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((str(parts.hostname), port), timeout=seconds).close()
+        except OSError as error:
+            raise EncoderError(f"{self} cannot be reached: {one_line(error)}") from error
 
     def post(self, body: dict[str, Any]) -> Any:
         """The answer's JSON; `EncoderError` where none comes."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from common.machine import cpu_count, may_have_gpu
 from encoders import AUTO, DEFAULTS, make_encoder
+from encoders.chat import Chat
 from encoders.errors import EncoderError
 from graph.errors import GraphError
 from graph.store import without_password
@@ -29,7 +30,7 @@ def examine(config: "RunConfig | None") -> DoctorReport:
     """Run every check; `ok` is false where something a run needs is missing."""
     checks = [*_versions(), _device(config), _disk(config), *_encoders(config)]
     if config is not None:
-        checks += _store(config)
+        checks += [*_store(config), *_language_model(config)]
     return DoctorReport(all(check.state != "failed" for check in checks), tuple(checks))
 
 
@@ -81,6 +82,19 @@ def _encoders(config: "RunConfig | None") -> Iterator[Check]:
             yield Check(f"{modality} encoder", "failed" if config else "missing", str(spec), str(error))
         else:
             yield Check(f"{modality} encoder", "ok", f"{encoder.name}, {encoder.dim} dimensions")
+
+
+def _language_model(config: "RunConfig") -> Iterator[Check]:
+    """Whether it can be asked; a run without `enrich` does well without it."""
+    if config.language_model is None:
+        return
+    chat = Chat(config.language_model)
+    try:
+        chat.check()
+    except EncoderError as error:
+        yield Check("language model", "failed" if config.enrich else "missing", chat.sends_to, str(error))
+    else:
+        yield Check("language model", "ok", chat.sends_to)
 
 
 def _store(config: "RunConfig") -> Iterator[Check]:

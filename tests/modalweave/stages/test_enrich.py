@@ -233,3 +233,17 @@ def test_on_neo4j(
     assert modalweave("cypher", query, path, "--json").json()["rows"] == [{"n": 18}]
     assert modalweave("build", path, "--set", "language_model.revision=b").code == 0
     assert {row["model"] for row in rows(modalweave, "generated", path)} == {"scripted-1 b"}
+
+
+def test_doctor_tells_whether_the_model_can_be_asked(
+    shop: Path, server: ChatServer, modalweave: Run, tmp_path: Path
+) -> None:
+    def found(path: Path) -> dict[str, str]:
+        checks = modalweave("doctor", path, "--json").json()["checks"]
+        return next(check for check in checks if check["name"] == "language model")
+
+    assert found(shop)["state"] == "ok" and not server.asked
+    away = found(config(tmp_path, server, language_model={"address": "http://127.0.0.1:9/v1", "model": "m"}))
+    assert away["state"] == "failed" and "cannot be reached" in away["fix"]
+    keyless = found(config(tmp_path, server, language_model={**server.config, "key": "NO_SUCH_KEY"}))
+    assert "NO_SUCH_KEY is not set" in keyless["fix"]
