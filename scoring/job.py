@@ -334,8 +334,7 @@ def _plan(job: Job, named: Sequence[str] | None) -> dict[str, Any]:
         digest = hashlib.sha256(job.allowed.vectors.numpy().tobytes()).hexdigest()
         options |= {"diversity": job.options.diversity, "vectors_sha256": digest}
     if job.reasons is not None:
-        digest = job.reasons.grounds.digest
-        options |= {"reasons": job.reasons.name, "reasons_sha256": digest}
+        options |= {"reasons": job.reasons.language, "reasons_sha256": job.reasons.digest}
     if job.people is not None:
         options["histories_sha256"] = job.people.digest
     if job.arrivals is not None:

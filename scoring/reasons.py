@@ -91,7 +91,7 @@ class Grounds:
         ]
         paths: list[tuple[Path, ...]] = [()] * len(users)
         if best:
-            order = {name: rank for rank, name in enumerate(_names(self.shared, self.alike))}
+            order = {name: rank for rank, name in enumerate((*self.shared, *self.alike))}
             rows = pl.concat(best, how="diagonal")
             rows = rows.with_columns(order=pl.col("kind").replace_strict(order, return_dtype=pl.Int64)).sort(
                 "row", "order"
@@ -118,8 +118,9 @@ class Reasons:
     """Paths of one link -> its reason; for none what holds of every recommendation, or nothing."""
     popular: str
     """What is said of an item that is listed because it is popular."""
-    name: str
-    """Of the wording, e.g. the language: pinned in the folder of a job."""
+    language: str
+    digest: str
+    """Of all that decides a reason, its words included: pinned in the folder of a job."""
     most: int = 2
 
     def __call__(
@@ -170,10 +171,6 @@ def grounds(
         list(data.relations),
         hashlib.sha256((facts + people).encode()).hexdigest(),
     )
-
-
-def _names(shared: Mapping[str, object], alike: Mapping[str, object]) -> list[str]:
-    return [*shared, *alike]
 
 
 def _over_nodes(pairs: pl.DataFrame, own: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:

@@ -1,5 +1,7 @@
 """Reasons for the lists of a batch job, in words: what `explain --in-words` says of one link, for all of them."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -36,8 +38,8 @@ def reasons(config: RunConfig, bundle: Path, language: Language, stages: Stages,
             titles=read_titles(config, loaded.item_ids),
             entities=[names.get(entity) for entity in data["Entity"].ids],
         )
-    name = language if tone is None else f"{language} {sorted(wording.items())}"
-    return Reasons(found, partial(in_words, language, wording), POPULAR[language], name)
+    digest = hashlib.sha256(json.dumps([found.digest, language, wording], sort_keys=True).encode()).hexdigest()
+    return Reasons(found, partial(in_words, language, wording), POPULAR[language], language, digest)
 
 
 class _Reason(NamedTuple):

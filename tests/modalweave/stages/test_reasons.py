@@ -129,7 +129,7 @@ def test_one_sentence_is_made_once(built: Path) -> None:
     config = load_config(built)
     why = reasons(config, config.workspace / "bundle", "en", Stages(quiet=True))
     made: list[tuple[Way, ...]] = []
-    counting = type(why)(why.grounds, lambda ways: str(made.append(tuple(ways))), "", "en")
+    counting = type(why)(why.grounds, lambda ways: str(made.append(tuple(ways))), "", "en", "")
     bundle = load_bundle(config.workspace / "bundle")
     users, items = np.repeat(np.arange(80), 10), np.tile(np.arange(10), 80)
     counting(bundle.history, users, items, np.full(800, "model", dtype=object))
