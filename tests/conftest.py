@@ -29,11 +29,21 @@ def _sources(config: pytest.Config) -> list[str]:
 _FOUND = pytest.StashKey[list[str]]()
 
 
+_RUNNING = pytest.StashKey[dict[str, Server]]()
+
+
 @pytest.fixture(scope="session")
-def neo4j_servers(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A running server, once per version; started at its first test, stopped after its last."""
-    with helper.server_from(request.param) as server:
-        yield server
+def neo4j_servers(request: pytest.FixtureRequest) -> Server:
+    """A running server of a version: started at its first test, stopped with the session.
+
+    pytest ends a fixture where its parameter changes, which is twice a file: each start takes a quarter of a minute.
+    """
+    running = request.config.stash.setdefault(_RUNNING, {})
+    if request.param not in running:
+        context = helper.server_from(request.param)
+        running[request.param] = context.__enter__()
+        request.config.add_cleanup(lambda: context.__exit__(None, None, None))
+    return running[request.param]
 
 
 @pytest.fixture(scope="class")
