@@ -115,7 +115,7 @@ class Reasons:
 
     grounds: Grounds
     say: Callable[[Sequence[Path]], str]
-    """Paths of one link -> its reason; for none what holds of every recommendation, or nothing."""
+    """Paths of one link -> its reason."""
     popular: str
     """What is said of an item that is listed because it is popular."""
     language: str

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -162,14 +163,13 @@ class _Asker:
         tokens = np.array([reply.tokens_in, reply.tokens_out])
         if read.problems:
             said = f"This does not fit: {one_line('; '.join(read.problems))}. Reply once more, with JSON that does."
-            again = self._chat.ask(
-                [*messages, Message("assistant", reply.text[:_LONGEST_REPLY] or "{}"), Message("user", said)],
-                task.schema,
-            )
-            second = _read(task, again, question.record)
-            tokens += [again.tokens_in, again.tokens_out]
-            if len(second.problems) <= len(read.problems) or not read.findings:
-                reply, read = again, second
+            before = Message("assistant", reply.text[:_LONGEST_REPLY] or "{}")
+            with suppress(RequestRefused):  # too long for some, where the first one was not: that one stands
+                again = self._chat.ask([*messages, before, Message("user", said)], task.schema)
+                second = _read(task, again, question.record)
+                tokens += [again.tokens_in, again.tokens_out]
+                if len(second.problems) <= len(read.problems) or not read.findings:
+                    reply, read = again, second
         kept = KeptReply(_whole(reply), today(), int(tokens[0]), int(tokens[1]), time.monotonic() - started)
         self._cache.put(question.key, task.name, kept)
         return Answered(question, *read, kept.created, False, kept.tokens_in, kept.tokens_out)

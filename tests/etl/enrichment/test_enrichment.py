@@ -164,6 +164,17 @@ def test_what_does_not_fit_is_asked_once_more_then_left_out(setting: Callable[..
     assert case.go().tables.rejected.equals(tables.rejected) and len(case.server.asked) == number
 
 
+def test_what_fits_stays_where_the_second_request_is_refused(setting: Callable[..., Setting]) -> None:
+    half = [{"value": "wood", "evidence": "wood"}, {"value": "gold", "evidence": "wood"}]
+    case = setting(None, {"say": json.dumps({"material": half})}, (413, {}, "too long"), concurrency=1)
+    case.config = EnrichmentConfig.model_validate({"triples": CONFIG["triples"]})
+    tables, report = case.go()
+    assert report.left_out == 1 and ("i1", "material:wood") in [
+        (row["head_id"], row["tail_id"]) for row in generated(tables.triples)
+    ]
+    assert case.go().report.kept == report.asked
+
+
 def test_a_reply_that_is_cut_is_none(setting: Callable[..., Setting]) -> None:
     cut = {"say": '{"material": [', "finish": "length"}
     case = setting(cut, cut, config={"triples": CONFIG["triples"]}, concurrency=1)
