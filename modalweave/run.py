@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modalweave.results.jobs import ScoreResult
     from modalweave.results.metrics import EvaluateResult, RefitResult, TrainResult
     from modalweave.results.study import StudyResult
+    from scoring.reasons import Reasons
 
 _SEARCHES = {"text": "similar-texts", "image": "similar-images", "audio": "similar-sounds"}
 _TITLES = "MATCH (i:Item) WHERE i.id IN $items RETURN i.id AS item_id, i.title AS title"
@@ -54,6 +55,7 @@ class Run:
         """Where its products lie: `run.workspace.report`."""
         self._progress = progress
         self._loaded: Model | None = None
+        self._reasons: tuple[tuple[str, str], Reasons] | None = None
 
     def __repr__(self) -> str:
         state = [word for word, path in (("built", "graph"), ("trained", "bundle")) if self._has(path)]
@@ -132,10 +134,18 @@ class Run:
 
         return plan(self.config)
 
-    def recommend(self, users: "str | Iterable[str] | None" = None, k: int = 10, **how: Any) -> "pl.DataFrame":
+    def recommend(
+        self,
+        users: "str | Iterable[str] | None" = None,
+        k: int = 10,
+        *,
+        reasons: Literal["en", "zh"] | None = None,
+        **how: Any,
+    ) -> "pl.DataFrame":
         """The `k` best items that a user has not chosen yet, best first, with their titles.
 
             run.recommend(["u7", "u8"], k=10)      # user_id, item_id, title, rank, score, source
+            run.recommend("u7", reasons="en")      # and reason: why, in words for the customer
 
         `source` is `model`, or `popularity` for a user without training history. Raises `RunError` that names the
         users that the model does not know.
@@ -143,7 +153,8 @@ class Run:
         `how` are the keywords of `Model.recommend`: `histories` of people whom it never met, `items`, `exclude`,
         `where`, `at_most` and `per`, `include_seen`.
         """
-        return self._titled(self._model().recommend(users, k, **how))
+        table = self._titled(self._model().recommend(users, k, **how))
+        return table if reasons is None else self._with_reasons(table, reasons, how)
 
     def similar(self, item: str, *, by: Modality | Literal["model"] = "model", k: int = 10) -> "pl.DataFrame":
         """The `k` items most alike: by their texts, pictures or sounds, or by what the model has learned.
@@ -271,6 +282,24 @@ class Run:
             found = store.query(_TITLES, {"items": items}, limit=max(len(items), 1))
         titles = dict(zip(found["item_id"].to_pylist(), found["title"].to_pylist(), strict=True))
         return table.with_columns(pl.Series("title", [titles.get(i) for i in table["item_id"]], dtype=pl.String))
+
+    def _with_reasons(
+        self, table: "pl.DataFrame", language: Literal["en", "zh"], how: Mapping[str, Any]
+    ) -> "pl.DataFrame":
+        """A column `reason` from the run's graph, which is read at the first call for a model."""
+        import polars as pl
+
+        from modalweave.errors import RunError
+        from modalweave.stages.reasons import reasons, said
+
+        if how.get("histories") is not None:
+            raise RunError("reasons are of people whom the model knows; for others use `score --histories --reasons`")
+        bundle = self._model().with_terms
+        key = (bundle.hash, language)
+        if self._reasons is None or self._reasons[0] != key:
+            self._reasons = key, reasons(self.config, self._serving(), language, self._stages())
+        why = said(self._reasons[1], bundle, table)
+        return table.with_columns(pl.Series("reason", why, dtype=pl.String))
 
     def _model(self) -> "Model":
         """The run's model to serve, read again only where training or refitting has written another one."""

@@ -7,7 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from gnn.bundle.bundle import load_bundle
+import numpy as np
+import polars as pl
+
+from gnn.bundle.bundle import Bundle, load_bundle
 from graph.views.paths import PathNode, path_node
 from modalweave.config import RunConfig
 from modalweave.progress import Stages
@@ -40,6 +43,14 @@ def reasons(config: RunConfig, bundle: Path, language: Language, stages: Stages,
         )
     digest = hashlib.sha256(json.dumps([found.digest, language, wording], sort_keys=True).encode()).hexdigest()
     return Reasons(found, partial(in_words, language, wording), POPULAR[language], language, digest)
+
+
+def said(why: Reasons, bundle: Bundle, table: pl.DataFrame) -> list[str | None]:
+    """A reason for each row of a table of recommendations that a bundle made."""
+    users, items = ({name: row for row, name in enumerate(ids)} for ids in (bundle.user_ids, bundle.item_ids))
+    rows = np.array([users[name] for name in table["user_id"]], dtype=np.int64)
+    columns = np.array([items[name] for name in table["item_id"]], dtype=np.int64)
+    return why(bundle.history, rows, columns, table["source"].to_numpy())
 
 
 class _Reason(NamedTuple):

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 
+import modalweave as mw
 from gnn.bundle.bundle import load_bundle
 from graph.ladybug.store import LadybugStore
 from graph.views.paths import GraphPath, explain_paths
@@ -115,6 +116,15 @@ def test_people_with_a_history_of_today_and_strangers(built: Path, modalweave: R
     (tmp_path / "users.csv").write_text("user_id\nnobody\n")
     strange = score(modalweave, built, tmp_path / "who", "--reasons", "zh", "--users", tmp_path / "users.csv")
     assert set(strange["reason"]) == {"很多人都选了它。"}
+
+
+def test_lists_in_a_notebook_say_why_as_the_job_does(built: Path, modalweave: Run, tmp_path: Path) -> None:
+    run = mw.open(built, progress=False)
+    found = run.recommend([f"u{n:03d}" for n in range(1, 6)], k=5, reasons="en")
+    job = score(modalweave, built, tmp_path / "job", "--reasons", "en").join(found, on=["user_id", "item_id"])
+    assert len(job) == 25 and job["reason"].to_list() == job["reason_right"].to_list()
+    with pytest.raises(mw.RunError, match="people whom the model knows"):
+        run.recommend(histories=[("new", found["item_id"][0])], reasons="en")
 
 
 def test_a_bundle_without_its_run_is_told(built: Path, modalweave: Run, tmp_path: Path) -> None:
