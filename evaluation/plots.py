@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from common.files import write_whole
-from common.plots import INK, LINE, MODEL, OTHER, STYLE
+from common.plots import INK, LINE, MODEL, OTHER, STYLE, speak_every_script
 
 _SERIES = ("#2a6fdb", "#e08a1e", "#2f9e6b", "#b5479b", "#7a6ff0", "#c4483c", "#5b8f99", "#8a7a4c")
 
@@ -83,6 +83,7 @@ def calibration_plot(points: Sequence[Mapping[str, Any]]) -> Figure:
 
 def save_png(figure: Figure, path: Path) -> None:
     """On white, for documents."""
+    speak_every_script(figure)
     with mpl.rc_context(STYLE):
         facts: Any = {"format": "png", "dpi": 120, "facecolor": "white", "metadata": {"Software": None}}
         write_whole(path, lambda partial: figure.savefig(partial, **facts))

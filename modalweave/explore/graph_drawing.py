@@ -71,6 +71,8 @@ def _png(graph: nx.MultiDiGraph, places: Mapping[Any, Any], path: Path, title: s
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
+    from common.plots import speak_every_script
+
     figure = Figure(figsize=(11, 7.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -91,8 +93,11 @@ def _png(graph: nx.MultiDiGraph, places: Mapping[Any, Any], path: Path, title: s
     labels = dict.fromkeys(label or "other" for _, label in graph.nodes(data="label"))
     marks = [Line2D([], [], marker="o", linestyle="", color=_COLOURS.get(name, _OTHER), label=name) for name in labels]
     axes.legend(handles=marks, loc="lower right", fontsize=7, frameon=False)
+    speak_every_script(figure)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # drawn as boxes; the HTML has every script
+        warnings.filterwarnings(
+            "ignore", "Glyph .* missing from font"
+        )  # of no font here: drawn as boxes; the HTML has every script
         write_whole(path, lambda partial: figure.savefig(partial, format="png", dpi=130))
 
 
