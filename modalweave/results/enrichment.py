@@ -2,25 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from modalweave.results.record import OPTIONAL, JsonObject, Record
 
-
-@dataclass(frozen=True, kw_only=True)
-class TaskEstimate(Record):
-    """What a task would still send, guessed."""
-
-    task: str
-    items: int
-    """That it concerns."""
-    calls: int
-    """Of them, those whose reply is not there yet."""
-    tokens_in: int
-    tokens_out: int
-    seconds: float | None
-    """At the speed of the replies so far; None before any."""
-    cost: float | None
-    """None without `language_model.price`."""
+if TYPE_CHECKING:
+    from etl.enrichment.enrichment import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +15,8 @@ class EnrichPlan(Record):
     """What `enrich` would send, and where; nothing was sent."""
 
     sends_to: str
-    tasks: tuple[TaskEstimate, ...]
+    tasks: "tuple[Estimate, ...]"
+    """What each task would still send."""
     currency: str | None = field(default=None, metadata=OPTIONAL)
 
 

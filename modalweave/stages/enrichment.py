@@ -20,7 +20,7 @@ from graph.errors import StoreMissing
 from modalweave.config import RunConfig
 from modalweave.errors import ConfigError
 from modalweave.progress import Stages
-from modalweave.results.enrichment import EnrichPlan, EnrichResult, TaskEstimate
+from modalweave.results.enrichment import EnrichPlan, EnrichResult
 from modalweave.stages.catalogue import held_attributes, text_encoder
 from modalweave.stores import connect
 from modalweave.workspace import Workspace
@@ -69,8 +69,9 @@ def enrich_run(
             with stages.stage("plan", "Counting what would be sent") as report:
                 found = estimates(tables, config.enrich, *asking.parts, items=items, progress=report)
             price = asking.chat.config.price
-            tasks = tuple(TaskEstimate(**vars(estimate)) for estimate in found)
-            return EnrichPlan(sends_to=asking.chat.sends_to, tasks=tasks, currency=price.currency if price else None)
+            return EnrichPlan(
+                sends_to=asking.chat.sends_to, tasks=tuple(found), currency=price.currency if price else None
+            )
         shown = page or (Workspace(config.workspace).enrichment_page if limit is not None else None)
         most = _MOST_SHOWN * len(tasks_of(config.enrich)) if shown is not None else 0
         with stages.stage("enrich", "Asking the language model") as report:
